@@ -1,1 +1,1 @@
-"""placeholder"""
+"""How fast: scans side by side, in one run, with the same client."""

@@ -1,1 +1,1 @@
-"""placeholder"""
+"""A member cluster: controller, data node, users, and what both servers of the product share."""

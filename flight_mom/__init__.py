@@ -1,1 +1,1 @@
-"""placeholder"""
+"""The Master of Masters: members, heartbeats, routing, administration."""

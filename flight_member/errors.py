@@ -1,0 +1,139 @@
+"""What a server can refuse on its own account, as one tree.
+
+FlightMemberError
+├── NotFoundError             not-found            NOT_FOUND
+├── PermissionDeniedError     permission-denied    PERMISSION_DENIED
+├── NotSupportedError         statement-not-supported UNIMPLEMENTED
+├── StaleTicketError          stale-metastore      UNAVAILABLE, retryable
+├── WrongCallerError          invalid-ticket       UNAUTHENTICATED
+├── RevokedTokenError         revoked-token        UNAUTHENTICATED
+├── ClusterUnavailableError   cluster-unavailable  UNAVAILABLE, retryable
+├── ClusterSuspendedError     cluster-suspended    UNAVAILABLE
+├── OverloadedError           overloaded           UNAVAILABLE, retryable
+├── StatementTimeoutError     statement-timeout    DEADLINE_EXCEEDED
+├── CancelledStatementError   cancelled            CANCELLED
+├── BadRequestError           invalid-request      INVALID_ARGUMENT
+└── ForwardedError            what another server of the federation answered, as it answered
+
+`ConfigurationError` and `StartupError` are for the person at the terminal; they never travel.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class FlightMemberError(Exception):
+    """Root of this package's refusals; the text is safe for clients and starts with the code."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"{self.code}: {text}")
+
+
+class NotFoundError(FlightMemberError):
+    """No such object, or none that the caller may know of: the words are the same."""
+
+    code, status = "not-found", "NOT_FOUND"
+
+    @classmethod
+    def of(cls, name: object) -> "NotFoundError":
+        """Return the one refusal for an object that is not there or may not be read."""
+        return cls(
+            f"{name} does not exist, or you may not read it; SHOW TABLES lists what you may read, "
+            "and an administrator of the federation can grant TABLE_READ on it"
+        )
+
+
+class PermissionDeniedError(FlightMemberError):
+    """An administrative statement, or a write at home, without the privilege for it."""
+
+    code, status = "permission-denied", "PERMISSION_DENIED"
+
+
+class NotSupportedError(FlightMemberError):
+    """A statement that this server does not answer."""
+
+    code, status = "statement-not-supported", "UNIMPLEMENTED"
+
+
+class StaleTicketError(FlightMemberError):
+    """The table changed since the ticket was made."""
+
+    code, status, retryable = "stale-metastore", "UNAVAILABLE", True
+
+
+class WrongCallerError(FlightMemberError):
+    """A ticket was presented by somebody else than its caller, or at the wrong server."""
+
+    code, status = "invalid-ticket", "UNAUTHENTICATED"
+
+
+class RevokedTokenError(FlightMemberError):
+    """The user was removed, locked or changed since the token was made."""
+
+    code, status = "revoked-token", "UNAUTHENTICATED"
+
+
+class ClusterUnavailableError(FlightMemberError):
+    """The cluster is known and readable but not answering."""
+
+    code, status, retryable = "cluster-unavailable", "UNAVAILABLE", True
+
+
+class ClusterSuspendedError(FlightMemberError):
+    """An administrator suspended the cluster."""
+
+    code, status = "cluster-suspended", "UNAVAILABLE"
+
+
+class OverloadedError(FlightMemberError):
+    """All places for running statements are taken."""
+
+    code, status, retryable = "overloaded", "UNAVAILABLE", True
+
+
+class StatementTimeoutError(FlightMemberError):
+    """A statement ran longer than its limit."""
+
+    code, status = "statement-timeout", "DEADLINE_EXCEEDED"
+
+
+class CancelledStatementError(FlightMemberError):
+    """The caller went away, or the server is stopping."""
+
+    code, status = "cancelled", "CANCELLED"
+
+
+class BadRequestError(FlightMemberError):
+    """A message of the federation's own protocol is not well formed."""
+
+    code, status = "invalid-request", "INVALID_ARGUMENT"
+
+
+class ForwardedError(FlightMemberError):
+    """Another server of the federation refused; its code, status and text are passed on.
+
+    Only servers of the federation are believed: their texts are as safe as ours.
+    """
+
+    def __init__(self, code: str, status: str, text: str, *, retryable: bool = False) -> None:
+        self.code = code  # type: ignore[misc]  # fixed for the instance, as it is for a class
+        self.status = status  # type: ignore[misc]  # likewise
+        self.retryable = retryable  # type: ignore[misc]  # likewise
+        super().__init__(text)
+
+
+class ConfigurationError(Exception):
+    """Settings that cannot be used; every fault is listed with where it came from."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
+
+
+class StartupError(Exception):
+    """The server could not start: a port in use, a state directory that is not one."""

@@ -1,0 +1,335 @@
+"""Settings of a member, and the machinery that the MoM's settings share.
+
+A value comes from its default, the TOML file, the environment or a flag, the later one winning.
+Unknown keys fail, and every fault is listed at once with where it came from. Secrets are only ever
+named by `*_file` settings. `check-config` prints each effective value and its source.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from flight_member.errors import ConfigurationError
+from storage.names import fold_name
+
+
+class Section(BaseModel):
+    """One table of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ClusterName = Annotated[str, AfterValidator(fold_name)]
+
+
+class ClusterSection(Section):
+    """Who this cluster is."""
+
+    name: ClusterName = Field(description="the cluster's name in the federation")
+
+
+class ServerSection(Section):
+    """Where the server listens and what it tells others of that."""
+
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; beyond loopback TLS is on"
+    )
+    port: int = Field(
+        default=32010, ge=0, le=65535, description="port to listen on; 0 takes a free one"
+    )
+    advertise: str = Field(default="", description="host that others are told; empty means `host`")
+    tls: bool = Field(default=False, description="serve TLS on loopback too")
+    insecure_plaintext: bool = Field(
+        default=False, description="serve beyond loopback without TLS: tokens travel readable"
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the server speaks TLS."""
+        return self.tls or not (self.is_loopback or self.insecure_plaintext)
+
+    @property
+    def advertised_host(self) -> str:
+        """The host that locations name."""
+        return self.advertise or self.host
+
+
+class StateSection(Section):
+    """Where everything is kept that must survive."""
+
+    directory: Path = Field(default=Path(), description="keys, certificates and the database")
+    database: str = Field(
+        default="", description="SQLAlchemy URL; empty means SQLite in `directory`"
+    )
+
+    @property
+    def database_url(self) -> str:
+        """The database that holds the durable state."""
+        return self.database or f"sqlite:///{self.directory / 'state.db'}"
+
+
+class HeartbeatSection(Section):
+    """How often members report and when silence counts."""
+
+    interval_s: float = Field(default=5.0, gt=0, description="seconds between two heartbeats")
+    timeout_s: float = Field(default=15.0, gt=0, description="silence after which a member is dead")
+
+
+class AuthSection(Section):
+    """How long proofs of identity last."""
+
+    identity_ttl_s: int = Field(
+        default=3600, ge=60, description="life of an identity token in seconds"
+    )
+    session_ttl_s: int = Field(
+        default=3600, ge=60, description="life of a session token in seconds"
+    )
+    session_max_h: float = Field(
+        default=12, gt=0, description="hours until a session must prove anew"
+    )
+    ticket_ttl_s: int = Field(default=300, ge=5, description="life of a query ticket in seconds")
+    bind_address: bool = Field(
+        default=False, description="a session token counts only from the address it was given to"
+    )
+
+
+class LimitsSection(Section):
+    """What one statement and all statements together may take."""
+
+    max_text_bytes: int = Field(default=262_144, ge=1024, description="longest statement in bytes")
+    max_height: int = Field(
+        default=250, ge=10, description="deepest expression, left-deep chains counted"
+    )
+    max_running: int = Field(default=32, ge=1, description="statements that run at once")
+    max_queued: int = Field(default=64, ge=0, description="statements that may wait for a place")
+    queue_timeout_s: float = Field(
+        default=30, ge=0, description="longest wait for a place in seconds"
+    )
+    statement_timeout_s: float = Field(
+        default=3600, gt=0, description="time limit of a home statement"
+    )
+    visitor_timeout_s: float = Field(
+        default=600, gt=0, description="time limit of a visitor's statement"
+    )
+    memory_limit_mib: int = Field(
+        default=4096, ge=64, description="the engine's memory before it spills"
+    )
+
+
+class AuditSection(Section):
+    """What happens to reads when the audit cannot be written."""
+
+    required: bool = Field(default=True, description="refuse reads that cannot be audited")
+
+
+class LogSection(Section):
+    """How the log is written."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level"
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="auto is text on a terminal and JSON elsewhere"
+    )
+
+
+class MomSection(Section):
+    """The federation that this member belongs to."""
+
+    address: str = Field(
+        default="", description="URI of the MoM; empty until the member has joined"
+    )
+
+
+class TablesSection(Section):
+    """Where tables may lie."""
+
+    roots: tuple[Path, ...] = Field(
+        default=(),
+        description="directories that external tables may lie in, beside the state directory",
+    )
+
+
+class ServerSettings(BaseSettings):
+    """What the MoM and a member have in common."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_nested_delimiter="__")
+
+    cluster: ClusterSection
+    server: ServerSection = Field(default_factory=ServerSection)
+    state: StateSection = Field(default_factory=StateSection)
+    heartbeat: HeartbeatSection = Field(default_factory=HeartbeatSection)
+    auth: AuthSection = Field(default_factory=AuthSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
+    audit: AuditSection = Field(default_factory=AuditSection)
+    log: LogSection = Field(default_factory=LogSection)
+
+
+class MemberSettings(ServerSettings):
+    """The settings of a member cluster."""
+
+    model_config = SettingsConfigDict(env_prefix="FLIGHT_MEMBER_")
+
+    role: Literal["member"] = Field(default="member", description="what this cluster is")
+    mom: MomSection = Field(default_factory=MomSection)
+    tables: TablesSection = Field(default_factory=TablesSection)
+
+
+S = TypeVar("S", bound=ServerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSetting:
+    """One line of `check-config`."""
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class LoadedSettings(Generic[S]):
+    """Settings that are valid, and where each value came from."""
+
+    settings: S
+    sources: Mapping[str, str]
+
+    def effective(self) -> list[EffectiveSetting]:
+        """Return every setting with its value and source, in the order of the model."""
+        return [
+            EffectiveSetting(name, str(value), self.sources.get(name, "default"))
+            for name, value, _ in walk_settings(type(self.settings), self.settings)
+        ]
+
+
+def load_settings(
+    kind: type[S], file: Path | None, flags: Mapping[str, object] | None = None
+) -> LoadedSettings[S]:
+    """Read the settings of one server.
+
+    Args:
+        kind: The model.
+        file: A TOML file, or None for none.
+        flags: Dotted names and values given on the command line; None values are left out.
+
+    Raises:
+        ConfigurationError: When the file cannot be read, or any value is unknown or unusable;
+            each fault names its setting and where it came from.
+    """
+    faults: list[str] = []
+    merged: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    layers = [
+        (f"file {file.name}" if file else "file", _read_toml(file, faults) if file else {}),
+        ("environment", _read_environment(kind, faults)),
+        ("flag", _nest(flags or {})),
+    ]
+    for source, values in layers:
+        _merge(merged, values, source, sources)
+    try:
+        settings = kind.model_validate(merged)
+    except ValidationError as error:
+        for fault in error.errors():
+            name = ".".join(str(part) for part in fault["loc"])
+            message = str(fault["msg"]).removeprefix("Value error, ")
+            faults.append(f"{name}: {message} ({sources.get(name, 'not set')})")
+    else:
+        if not faults:
+            return LoadedSettings(settings, sources)
+    raise ConfigurationError(faults)
+
+
+def walk_settings(
+    kind: type[BaseModel], values: BaseModel | None = None, prefix: str = ""
+) -> Iterator[tuple[str, object, str]]:
+    """Yield (dotted name, value or default, description) of every setting of a model."""
+    for name, field in kind.model_fields.items():
+        section = field.annotation
+        value = getattr(values, name) if values is not None else field.get_default()
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            yield from walk_settings(section, value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value, field.description or ""
+
+
+def allowed_values(kind: type[BaseModel], dotted: str) -> tuple[str, ...]:
+    """Return the values that a setting may take when they are a closed list, else nothing."""
+    model, *rest = kind, *dotted.split(".")
+    for part in rest:
+        annotation = model.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+        else:
+            return tuple(str(value) for value in get_args(annotation) if isinstance(value, str))
+    return ()
+
+
+def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        faults.append(f"{file}: {error.strerror or 'cannot be read'}")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{file}: not TOML: {error}")
+    return {}
+
+
+def _read_environment(kind: type[S], faults: list[str]) -> dict[str, Any]:
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    known = {prefix + name.replace(".", "__").upper() for name, _, _ in walk_settings(kind)}
+    for variable in os.environ:
+        # A single underscore names something else, such as FLIGHT_MOM_PROFILE.
+        is_ours = variable.upper().startswith(prefix) and "__" in variable
+        if is_ours and variable.upper() not in known:
+            faults.append(f"{variable}: no such setting (environment)")
+    return {
+        name: value
+        for name, value in EnvSettingsSource(kind)().items()
+        if isinstance(value, dict) or name in kind.model_fields
+    }
+
+
+def _nest(flags: Mapping[str, object]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for dotted, value in flags.items():
+        if value is None:
+            continue
+        *path, leaf = dotted.split(".")
+        level = nested
+        for part in path:
+            level = level.setdefault(part, {})
+        level[leaf] = value
+    return nested
+
+
+def _merge(
+    into: dict[str, Any],
+    values: Mapping[str, Any],
+    source: str,
+    sources: dict[str, str],
+    at: str = "",
+) -> None:
+    for name, value in values.items():
+        dotted = f"{at}{name}"
+        if isinstance(value, dict):
+            level = into.setdefault(name, {})
+            if isinstance(level, dict):
+                _merge(level, value, source, sources, f"{dotted}.")
+                continue
+        into[name] = value
+        sources[dotted] = source

@@ -1,0 +1,82 @@
+"""The database that holds a server's durable state, and the one way to change it.
+
+SQLite by default, PostgreSQL when configured. A change and its audit row are written by one
+`Database.change()`: both are durable when it returns, or neither is. SQLite runs with
+write-ahead logging and full synchronisation, so that `kill -9` or a power cut loses nothing that
+was acknowledged.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, create_engine, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_BUSY_TIMEOUT_MS = 10_000
+
+
+class Database:
+    """One database, opened for the life of the process. Safe to use from many threads."""
+
+    def __init__(self, url: str, *schemas: MetaData) -> None:
+        """Open the database and make the tables that are missing.
+
+        Args:
+            url: A SQLAlchemy URL.
+            schemas: The tables of every store that will be used.
+        """
+        self._engine = _open(url)
+        for schema in schemas:
+            schema.create_all(self._engine)
+
+    @contextmanager
+    def change(self) -> Iterator[Connection]:
+        """Open a transaction that may write; it commits when the block ends without an error."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                # Taking the write lock first means waiting for it instead of failing half way.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.commit()
+            else:
+                with connection.begin():
+                    yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that only reads; it sees one state from start to end."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+            connection.rollback()
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._engine.dispose()
+
+
+def _open(url: str) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    raw: Any = connection
+    # The driver must not open transactions of its own: `Database` says BEGIN.
+    raw.isolation_level = None
+    cursor = raw.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    cursor.close()
