@@ -1,0 +1,191 @@
+"""The members of the federation as they are kept: who may join, who has, with which keys.
+
+Every function takes the caller's connection, so that a change and its audit row share one
+transaction. Times are seconds since the epoch, UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+metadata = MetaData()
+
+_members = Table(
+    "members",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("hosts", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("is_suspended", Boolean, nullable=False, default=False),
+    Column("uri", String, nullable=False, default=""),
+    Column("added_at", Float, nullable=False),
+    Column("joined_at", Float),
+    Column("report", LargeBinary),
+)
+_keys = Table(
+    "member_keys",
+    metadata,
+    Column("member", String, primary_key=True),
+    Column("kid", String, primary_key=True),
+    Column("public_key", String, nullable=False),
+    Column("added_at", Float, nullable=False),
+)
+_join_tokens = Table(
+    "join_tokens",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("member", String, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("used_at", Float),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMember:
+    """One member as it is kept; `report` is the last report it sent, if any."""
+
+    name: str
+    hosts: tuple[str, ...]
+    route: str
+    is_suspended: bool
+    uri: str
+    joined_at: datetime | None
+    report: bytes | None
+    public_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJoinToken:
+    """A join token by its digest; the token itself is kept nowhere."""
+
+    member: str
+    expires_at: datetime
+    used_at: datetime | None
+
+
+class MemberStore:
+    """Reads and changes the membership inside the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[StoredMember]:
+        """Return every member by name, those that have not joined yet too; it may be empty."""
+        keys: dict[str, list[str]] = {}
+        for row in self._connection.execute(select(_keys).order_by(_keys.c.added_at)):
+            keys.setdefault(row.member, []).append(row.public_key)
+        return [
+            StoredMember(
+                name=row.name,
+                hosts=tuple(row.hosts.split()),
+                route=row.route,
+                is_suspended=row.is_suspended,
+                uri=row.uri,
+                joined_at=None if row.joined_at is None else _moment(row.joined_at),
+                report=row.report,
+                public_keys=tuple(keys.get(row.name, ())),
+            )
+            for row in self._connection.execute(select(_members).order_by(_members.c.name))
+        ]
+
+    def add(self, name: str, hosts: tuple[str, ...], route: str, now: datetime) -> None:
+        """Name a member that may join."""
+        self._connection.execute(
+            insert(_members).values(
+                name=name, hosts=" ".join(hosts), route=route, added_at=now.timestamp(), uri=""
+            )
+        )
+
+    def set_hosts(self, name: str, hosts: tuple[str, ...]) -> None:
+        """Replace the hosts that a member's certificate and locations may name."""
+        self._set(name, hosts=" ".join(hosts))
+
+    def set_route(self, name: str, route: str) -> None:
+        """Say how results of a member travel: `relay` or `direct`."""
+        self._set(name, route=route)
+
+    def set_suspended(self, name: str, *, suspended: bool) -> None:
+        """Suspend a member or let it work again."""
+        self._set(name, is_suspended=suspended)
+
+    def set_joined(self, name: str, uri: str, kid: str, public_key: str, now: datetime) -> None:
+        """Record that a member has joined, with the key that it will sign with."""
+        self._set(name, uri=uri, joined_at=now.timestamp())
+        self._connection.execute(delete(_keys).where(_keys.c.member == name))
+        self._connection.execute(
+            insert(_keys).values(
+                member=name, kid=kid, public_key=public_key, added_at=now.timestamp()
+            )
+        )
+
+    def set_uri(self, name: str, uri: str) -> None:
+        """Record where a member answers now."""
+        self._set(name, uri=uri)
+
+    def set_report(self, name: str, report: bytes) -> None:
+        """Keep a member's last report."""
+        self._set(name, report=report)
+
+    def remove(self, name: str) -> None:
+        """Forget a member, its keys and its unused join tokens."""
+        for table, column in (
+            (_members, _members.c.name),
+            (_keys, _keys.c.member),
+            (_join_tokens, _join_tokens.c.member),
+        ):
+            self._connection.execute(delete(table).where(column == name))
+
+    def add_join_token(self, digest: str, member: str, expires_at: datetime) -> None:
+        """Keep the digest of a new join token; older unused ones of the member are void."""
+        self._connection.execute(
+            delete(_join_tokens).where(
+                _join_tokens.c.member == member, _join_tokens.c.used_at.is_(None)
+            )
+        )
+        self._connection.execute(
+            insert(_join_tokens).values(
+                digest=digest, member=member, expires_at=expires_at.timestamp()
+            )
+        )
+
+    def find_join_token(self, digest: str) -> StoredJoinToken | None:
+        """Return the join token with this digest, used or not."""
+        row = self._connection.execute(
+            select(_join_tokens).where(_join_tokens.c.digest == digest)
+        ).one_or_none()
+        if row is None:
+            return None
+        return StoredJoinToken(
+            member=row.member,
+            expires_at=_moment(row.expires_at),
+            used_at=None if row.used_at is None else _moment(row.used_at),
+        )
+
+    def use_join_token(self, digest: str, now: datetime) -> None:
+        """Mark a join token as used, for good."""
+        self._connection.execute(
+            update(_join_tokens)
+            .where(_join_tokens.c.digest == digest)
+            .values(used_at=now.timestamp())
+        )
+
+    def _set(self, name: str, **values: object) -> None:
+        self._connection.execute(update(_members).where(_members.c.name == name).values(**values))
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
