@@ -1,1 +1,104 @@
-"""placeholder"""
+"""Who is calling and what they may read: keys, tokens, tickets, privileges, grants, audit.
+
+Everything exported here is free of I/O and reads no clock, but for the key files that are saved
+and loaded by path, the sign-in limiter's memory and the audit writer's thread. The stores are
+entered by their modules (`from auth.grantstore import GrantStore`), so that importing this package
+loads no SQLAlchemy.
+"""
+
+from auth.audit import AuditRecord
+from auth.auditwriter import AuditWriter
+from auth.certificates import CertificateAuthority, TlsKey, fingerprint, make_request
+from auth.errors import (
+    AlreadyExistsError,
+    AuditUnavailableError,
+    AuthError,
+    ExpiredTicketError,
+    ExpiredTokenError,
+    InvalidTicketError,
+    InvalidTokenError,
+    KeyFileError,
+    LockedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RevokedTicketError,
+    RevokedTokenError,
+    UnsupportedGrantError,
+    UnusablePasswordError,
+)
+from auth.grants import Allowed, Decision, Denied, Grant, GrantSet, check_cross_cluster
+from auth.joining import JoinToken
+from auth.keys import KeyRing, PublicKey, SigningKey
+from auth.passwords import hash_password, verify_password
+from auth.principals import Identity, Principal, fold_principal
+from auth.privileges import Effect, Privilege, check_level
+from auth.sealing import TokenKind, kind_of, open_sealed, seal
+from auth.signin import SignInLimiter
+from auth.tickets import Ticket, TicketTable, open_ticket, seal_ticket
+from auth.tokens import (
+    FEDERATION,
+    SessionToken,
+    open_identity_token,
+    open_session_token,
+    seal_identity_token,
+    seal_session_token,
+    session_ttl_s,
+)
+
+__all__ = [
+    "FEDERATION",
+    "Allowed",
+    "AlreadyExistsError",
+    "AuditRecord",
+    "AuditUnavailableError",
+    "AuditWriter",
+    "AuthError",
+    "CertificateAuthority",
+    "Decision",
+    "Denied",
+    "Effect",
+    "ExpiredTicketError",
+    "ExpiredTokenError",
+    "Grant",
+    "GrantSet",
+    "Identity",
+    "InvalidTicketError",
+    "InvalidTokenError",
+    "JoinToken",
+    "KeyFileError",
+    "KeyRing",
+    "LockedError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Principal",
+    "Privilege",
+    "PublicKey",
+    "RevokedTicketError",
+    "RevokedTokenError",
+    "SessionToken",
+    "SignInLimiter",
+    "SigningKey",
+    "Ticket",
+    "TicketTable",
+    "TlsKey",
+    "TokenKind",
+    "UnsupportedGrantError",
+    "UnusablePasswordError",
+    "check_cross_cluster",
+    "check_level",
+    "fingerprint",
+    "fold_principal",
+    "hash_password",
+    "kind_of",
+    "make_request",
+    "open_identity_token",
+    "open_sealed",
+    "open_session_token",
+    "open_ticket",
+    "seal",
+    "seal_identity_token",
+    "seal_session_token",
+    "seal_ticket",
+    "session_ttl_s",
+    "verify_password",
+]

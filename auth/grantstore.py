@@ -1,0 +1,185 @@
+"""Grants as they are kept, with the policy epoch that every change bumps.
+
+Every function uses the caller's connection and commits nothing: a change and its audit row share
+one transaction. Times are microseconds since the epoch, UTC.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    UniqueConstraint,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from auth.grants import Grant
+from auth.principals import Principal
+from auth.privileges import Effect, Privilege, check_level
+from auth.times import from_micros, to_micros
+from storage.names import ObjectName
+
+metadata = MetaData()
+
+_grants = Table(
+    "grants",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("principal", String(200), nullable=False),
+    Column("effect", String(8), nullable=False),
+    Column("privilege", String(32), nullable=False),
+    Column("securable", String(300), nullable=False),
+    Column("granted_by", String(200), nullable=False),
+    Column("granted_at", BigInteger, nullable=False),
+    Column("until", BigInteger),
+    UniqueConstraint("principal", "securable", "privilege", "effect"),
+    # Ids appear in the audit log: a new grant never gets an old one's.
+    sqlite_autoincrement=True,
+)
+_policy = Table(
+    "policy",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+_ONLY_ROW = 1
+
+
+class GrantStore:
+    """The grants of one kind, cross-cluster or home, in the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(
+        self,
+        principal: Principal,
+        effect: Effect,
+        privilege: Privilege,
+        securable: ObjectName,
+        *,
+        granted_by: str,
+        granted_at: datetime,
+        until: datetime | None = None,
+    ) -> Grant:
+        """Keep a grant and bump the epoch.
+
+        The same principal, privilege, securable and effect are the same grant: it gets the new
+        `until`, giver and time, and keeps its id. An ALLOW and a DENY stand side by side.
+
+        Raises:
+            UnsupportedGrantError: When the privilege does not fit the securable.
+        """
+        check_level(privilege, securable)
+        changed = {
+            "granted_by": granted_by,
+            "granted_at": to_micros(granted_at),
+            "until": to_micros(until) if until else None,
+        }
+        named = {
+            "principal": str(principal),
+            "effect": effect.value,
+            "privilege": privilege.value,
+            "securable": str(securable),
+        }
+        # Bumping first takes the write lock, so that two such changes wait for each other.
+        self.bump()
+        is_named = [_grants.c[name] == value for name, value in named.items()]
+        found = self._connection.execute(select(_grants.c.id).where(*is_named)).scalar()
+        if found is None:
+            inserted = insert(_grants).values(**named, **changed).returning(_grants.c.id)
+            found = self._connection.execute(inserted).scalar_one()
+        else:
+            self._connection.execute(update(_grants).where(_grants.c.id == found).values(**changed))
+        return Grant(found, principal, effect, privilege, securable, granted_by, granted_at, until)
+
+    def remove(
+        self,
+        principal: Principal,
+        privilege: Privilege,
+        securable: ObjectName,
+        effect: Effect | None = None,
+    ) -> int:
+        """Take grants away, ALLOW and DENY alike unless `effect` says which.
+
+        Returns:
+            How many there were; the epoch is bumped unless there were none.
+        """
+        condition = [
+            _grants.c.principal == str(principal),
+            _grants.c.privilege == privilege.value,
+            _grants.c.securable == str(securable),
+        ]
+        if effect is not None:
+            condition.append(_grants.c.effect == effect.value)
+        return self._delete(*condition)
+
+    def remove_allows_on(self, securable: ObjectName) -> int:
+        """Take away the ALLOWs on a dropped object and all below it; DENYs stay by name.
+
+        Returns:
+            How many there were; the epoch is bumped unless there were none.
+        """
+        doomed = [
+            grant.id
+            for grant in self.all()
+            if grant.effect is Effect.ALLOW and securable.covers(grant.securable)
+        ]
+        return self._delete(_grants.c.id.in_(doomed)) if doomed else 0
+
+    def remove_allows_to(self, principal: Principal) -> int:
+        """Take away the ALLOWs of a removed user or group; DENYs stay by name.
+
+        Returns:
+            How many there were; the epoch is bumped unless there were none.
+        """
+        return self._delete(
+            _grants.c.principal == str(principal), _grants.c.effect == Effect.ALLOW.value
+        )
+
+    def all(self) -> list[Grant]:
+        """Return all grants in the order of their ids."""
+        rows = self._connection.execute(select(_grants).order_by(_grants.c.id))
+        return [_grant(row) for row in rows]
+
+    def epoch(self) -> int:
+        """Return the policy epoch; 0 before the first change."""
+        return self._connection.execute(select(_policy.c.epoch)).scalar() or 0
+
+    def bump(self) -> int:
+        """Raise the policy epoch by one, as every change of policy does, and return it."""
+        bumped = self._connection.execute(
+            update(_policy).where(_policy.c.id == _ONLY_ROW).values(epoch=_policy.c.epoch + 1)
+        )
+        if bumped.rowcount == 0:
+            self._connection.execute(insert(_policy).values(id=_ONLY_ROW, epoch=1))
+        return self.epoch()
+
+    def _delete(self, *condition: ColumnElement[bool]) -> int:
+        removed = self._connection.execute(delete(_grants).where(*condition)).rowcount
+        if removed:
+            self.bump()
+        return removed
+
+
+def _grant(row: Row[tuple[object, ...]]) -> Grant:
+    return Grant(
+        id=row.id,
+        principal=Principal.parse(row.principal),
+        effect=Effect(row.effect),
+        privilege=Privilege(row.privilege),
+        securable=ObjectName.parse(row.securable),
+        granted_by=row.granted_by,
+        granted_at=from_micros(row.granted_at),
+        until=None if row.until is None else from_micros(row.until),
+    )

@@ -1,0 +1,196 @@
+"""Query tickets: what one member may stream to one caller, decided and signed by the MoM.
+
+A ticket holds everything its execution needs, so that the member verifies it offline and any
+replica of the MoM, or a restarted one, honours it. It names each table with the schema version and
+snapshot that were decided on; nothing else may be touched.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from auth.errors import InvalidTicketError, NotFoundError
+from auth.keys import KeyRing, SigningKey
+from auth.principals import Identity
+from auth.sealing import DEFAULT_SKEW_S, TokenKind, expires_at, issued_at, open_sealed, seal
+from storage.names import InvalidNameError, Level, ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class TicketTable:
+    """A table that the statement may read, as it was when the ticket was made."""
+
+    name: ObjectName
+    id: str
+    schema_version: int
+    snapshot: str
+    """The state of its files: a digest of them, or a version of a Delta table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Who may stream which statement over which tables from which member, until when."""
+
+    id: str
+    member: str
+    user: str
+    cluster: str
+    """The caller's home cluster."""
+    groups: frozenset[str]
+    """The caller's groups at home that counted in the decision."""
+    sql: str
+    catalog: str | None
+    schema: str | None
+    tables: tuple[TicketTable, ...]
+    epoch: int
+    """The policy epoch of the decision."""
+    issued_at: datetime
+    expires_at: datetime
+    query_id: str
+    shard: tuple[int, int] | None = None
+    """Which part of how many, counted from 0, when several nodes answer."""
+    issuer: str = field(default="", compare=False)
+    """The cluster that signed it; known when it is opened."""
+
+    @property
+    def caller(self) -> str:
+        """`user1@shanghai`: who alone may redeem it where callers are known."""
+        return f"{self.user}@{self.cluster}"
+
+    @property
+    def identity(self) -> Identity:
+        """The caller as the ticket knows them: never an administrator."""
+        return Identity(
+            user=self.user,
+            cluster=self.cluster,
+            groups=self.groups,
+            is_admin=False,
+            token_id=self.id,
+            expires_at=self.expires_at,
+            issued_at=self.issued_at,
+        )
+
+
+def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
+    """Sign a ticket; its `issued_at`, `expires_at` and `id` are the sealed value's.
+
+    Raises:
+        InvalidTicketError: When it would be longer than is accepted: a statement of the greatest
+            length leaves room for some thousand tables.
+        ValueError: When it expires before it is issued.
+    """
+    claims = {
+        "sub": ticket.user,
+        "cluster": ticket.cluster,
+        "groups": sorted(ticket.groups),
+        "sql": ticket.sql,
+        "catalog": ticket.catalog,
+        "schema": ticket.schema,
+        "tables": [
+            [str(table.name), table.id, table.schema_version, table.snapshot]
+            for table in ticket.tables
+        ],
+        "epoch": ticket.epoch,
+        "query": ticket.query_id,
+        "shard": list(ticket.shard) if ticket.shard else None,
+    }
+    text = seal(
+        TokenKind.TICKET,
+        claims,
+        key,
+        issuer=issuer,
+        audience=ticket.member,
+        now=ticket.issued_at,
+        ttl_s=(ticket.expires_at - ticket.issued_at).total_seconds(),
+        token_id=ticket.id,
+    )
+    return text.encode("ascii")
+
+
+def open_ticket(
+    data: bytes,
+    keyring: KeyRing,
+    *,
+    member: str | None,
+    now: datetime,
+    issuer: str | None = None,
+    skew_s: float = DEFAULT_SKEW_S,
+) -> Ticket:
+    """Return a genuine ticket; `issuer` of the result says who signed it.
+
+    Args:
+        data: The ticket as it travelled.
+        keyring: Whose signatures count.
+        member: The member that is asked to stream; None for an issuer that opens its own.
+        now: The time.
+        issuer: The only cluster whose tickets count; None: all of the ring.
+        skew_s: Seconds by which `iat` may lie in the future.
+
+    Raises:
+        InvalidTicketError: When it is no genuine ticket for this member.
+        ExpiredTicketError: When its time is over.
+    """
+    claims = open_sealed(
+        TokenKind.TICKET, data, keyring, audience=member, now=now, issuer=issuer, skew_s=skew_s
+    )
+    try:
+        return Ticket(
+            id=claims["jti"],
+            member=claims["aud"],
+            user=_text(claims["sub"]),
+            cluster=_text(claims["cluster"]),
+            groups=frozenset(_text(group) for group in _items(claims["groups"])),
+            sql=_text(claims["sql"]),
+            catalog=_optional_text(claims["catalog"]),
+            schema=_optional_text(claims["schema"]),
+            tables=tuple(_table(table) for table in _items(claims["tables"])),
+            epoch=_count(claims["epoch"]),
+            issued_at=issued_at(claims),
+            expires_at=expires_at(claims),
+            query_id=_text(claims["query"]),
+            shard=_shard(claims["shard"]),
+            issuer=claims["iss"],
+        )
+    except (KeyError, TypeError, InvalidNameError, NotFoundError):
+        pass
+    raise InvalidTicketError("this ticket does not say what to stream; ask the query again")
+
+
+def _table(value: Any) -> TicketTable:
+    written, table_id, schema_version, snapshot = _items(value, 4)
+    name = ObjectName.parse(_text(written))
+    if name.level is not Level.TABLE:
+        raise TypeError
+    return TicketTable(name, _text(table_id), _count(schema_version), _text(snapshot))
+
+
+def _shard(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    part, total = (_count(number) for number in _items(value, 2))
+    if part >= total:
+        raise TypeError
+    return part, total
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _count(value: Any) -> int:
+    # An exact type: JSON's true is an int to Python.
+    if type(value) is not int or value < 0:
+        raise TypeError
+    return value
+
+
+def _items(value: Any, count: int | None = None) -> list[Any]:
+    if not isinstance(value, list) or count not in (None, len(value)):
+        raise TypeError
+    return value
