@@ -1,1 +1,66 @@
-"""placeholder"""
+"""The wire: Flight SQL messages, metadata, errors as statuses, the calling identity, a client.
+
+Servers implement `Backend` and `Authenticator` and hand them to `FlightSqlServer`; whoever asks
+another server uses `Client`. This package alone knows pyarrow.flight and protobuf.
+"""
+
+from flight_sql.backend import (
+    REUSE_CONNECTION,
+    Authenticator,
+    Backend,
+    Call,
+    Endpoint,
+    Prepared,
+    ResultStream,
+    StatementInfo,
+    TableEntry,
+)
+from flight_sql.client import Client
+from flight_sql.errors import (
+    CodedError,
+    FlightSqlError,
+    InvalidRequestError,
+    InvalidTicketError,
+    InvalidTokenError,
+    ParametersNotSupportedError,
+    RemoteError,
+    RequestNotSupportedError,
+    RowTooLargeError,
+    ServerStoppingError,
+)
+from flight_sql.messages import read_statement_ticket, statement_ticket
+from flight_sql.rows import Rows
+from flight_sql.server import FlightSqlServer, TlsFiles
+from flight_sql.wire import batch_rows_for, cast_batch, recut, wire_schema
+
+__all__ = [
+    "REUSE_CONNECTION",
+    "Authenticator",
+    "Backend",
+    "Call",
+    "Client",
+    "CodedError",
+    "Endpoint",
+    "FlightSqlError",
+    "FlightSqlServer",
+    "InvalidRequestError",
+    "InvalidTicketError",
+    "InvalidTokenError",
+    "ParametersNotSupportedError",
+    "Prepared",
+    "RemoteError",
+    "RequestNotSupportedError",
+    "ResultStream",
+    "RowTooLargeError",
+    "Rows",
+    "ServerStoppingError",
+    "StatementInfo",
+    "TableEntry",
+    "TlsFiles",
+    "batch_rows_for",
+    "cast_batch",
+    "read_statement_ticket",
+    "recut",
+    "statement_ticket",
+    "wire_schema",
+]

@@ -1,0 +1,132 @@
+"""The actions of Flight SQL and core Flight that every server answers.
+
+SQL actions travel in an `Any`, core actions bare. A backend's own actions, and those of the core
+that it wants to answer itself, come from `Backend.actions` and win over these.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flight_sql.backend import Backend, Call
+from flight_sql.errors import InvalidRequestError, RequestNotSupportedError
+from flight_sql.messages import (
+    CancelStatus,
+    SessionStatus,
+    flight_message,
+    message_name,
+    pack,
+    sql_message,
+    unpack,
+)
+from flight_sql.wire import wire_schema
+
+_Handler = Callable[[Backend, Call, bytes], bytes | None]
+
+
+def _create_prepared_statement(backend: Backend, call: Call, body: bytes) -> bytes:
+    request = _read(body, "ActionCreatePreparedStatementRequest")
+    prepared = backend.prepare(call, request.query)
+    # JDBC decides by these: a query has a dataset schema, an update has none.
+    dataset = prepared.arrow_schema
+    return pack(
+        sql_message(
+            "ActionCreatePreparedStatementResult",
+            prepared_statement_handle=prepared.handle,
+            dataset_schema=_schema_bytes(dataset) if not prepared.is_update else b"",
+            is_update=prepared.is_update,
+        )
+    )
+
+
+def _close_prepared_statement(_backend: Backend, _call: Call, body: bytes) -> None:
+    # Handles are self-contained: there is nothing to forget, however often it is closed.
+    _read(body, "ActionClosePreparedStatementRequest")
+
+
+def _cancel_query(_backend: Backend, _call: Call, body: bytes) -> bytes:
+    _read(body, "ActionCancelQueryRequest")
+    return pack(sql_message("ActionCancelQueryResult", result=CancelStatus.NOT_CANCELLABLE))
+
+
+def _cancel_flight_info(_backend: Backend, _call: Call, _body: bytes) -> bytes:
+    status = CancelStatus.NOT_CANCELLABLE
+    data: bytes = flight_message("CancelFlightInfoResult", status=status).SerializeToString()
+    return data
+
+
+def _close_session(_backend: Backend, _call: Call, _body: bytes) -> bytes:
+    data: bytes = flight_message(
+        "CloseSessionResult", status=SessionStatus.CLOSED
+    ).SerializeToString()
+    return data
+
+
+def _get_session_options(_backend: Backend, _call: Call, _body: bytes) -> bytes:
+    data: bytes = flight_message("GetSessionOptionsResult").SerializeToString()
+    return data
+
+
+def _no_transactions(_backend: Backend, _call: Call, _body: bytes) -> bytes:
+    raise RequestNotSupportedError(
+        "there are no transactions here (SqlInfo 8 says so): every statement is one by itself"
+    )
+
+
+def _no_substrait(_backend: Backend, _call: Call, _body: bytes) -> bytes:
+    raise RequestNotSupportedError("Substrait plans are not read here; send SQL")
+
+
+_SUPPORTED: Mapping[str, tuple[_Handler, str]] = {
+    "CreatePreparedStatement": (_create_prepared_statement, "prepare a statement"),
+    "ClosePreparedStatement": (_close_prepared_statement, "forget a prepared statement"),
+    "CancelFlightInfo": (_cancel_flight_info, "cancel a statement"),
+    "CancelQuery": (_cancel_query, "cancel a statement (deprecated)"),
+    "GetSessionOptions": (_get_session_options, "list the session's options"),
+    "CloseSession": (_close_session, "end the session"),
+}
+_REFUSED: Mapping[str, _Handler] = {
+    "BeginTransaction": _no_transactions,
+    "EndTransaction": _no_transactions,
+    "BeginSavepoint": _no_transactions,
+    "EndSavepoint": _no_transactions,
+    "CreatePreparedSubstraitPlan": _no_substrait,
+}
+
+
+def run_action(backend: Backend, call: Call, kind: str, body: bytes) -> list[bytes]:
+    """Run one action and return its results.
+
+    Raises:
+        RequestNotSupportedError: When nobody answers this type of action.
+        InvalidRequestError: When the body is not the message that the action takes.
+    """
+    own = backend.actions().get(kind)
+    if own is not None:
+        return [own(call, body)]
+    if kind in _SUPPORTED:
+        result = _SUPPORTED[kind][0](backend, call, body)
+    elif kind in _REFUSED:
+        result = _REFUSED[kind](backend, call, body)
+    else:
+        raise RequestNotSupportedError(f"there is no action {kind[:100]!r} here")
+    return [] if result is None else [result]
+
+
+def action_types(backend: Backend) -> list[tuple[str, str]]:
+    """Return the supported action types with a word on each, ordered by type."""
+    types = {kind: text for kind, (_, text) in _SUPPORTED.items()}
+    return sorted({**dict.fromkeys(backend.actions(), ""), **types}.items())
+
+
+def _read(body: bytes, name: str) -> Any:
+    request = unpack(body)
+    if message_name(request) != name:
+        raise InvalidRequestError(f"the action takes {name}, not {message_name(request)}")
+    return request
+
+
+def _schema_bytes(arrow_schema: Any) -> bytes:
+    if arrow_schema is None:
+        return b""
+    data: bytes = wire_schema(arrow_schema).serialize().to_pybytes()
+    return data

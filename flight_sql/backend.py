@@ -1,0 +1,159 @@
+"""What a server plugs into Flight SQL: the protocol `Backend` and the values that it answers with.
+
+`flight_sql` knows the wire, the backend knows statements and tables. A backend refuses by raising
+a coded error (`errors.CodedError`); anything else that it raises reaches a client as `internal`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+# A location that says: on the connection over which you asked.
+REUSE_CONNECTION = "arrow-flight-reuse-connection://?"
+
+
+@dataclass(slots=True)
+class Call:
+    """One RPC as a backend sees it.
+
+    Attributes:
+        identity: What the authenticator made of the bearer; None for an anonymous DoGet or open
+            action.
+        credentials_error: Why there is no identity, when credentials are missing or refused.
+        bearer: The token as it was presented; for calls on the caller's behalf.
+        peer: The caller's address as gRPC writes it, e.g. "ipv4:127.0.0.1:40000".
+        query_id: The caller's `x-query-id` or `x-request-id`, else a new one; in every log line.
+        headers: The request's text headers, names in lower case, the first value of each.
+        is_cancelled: Whether the caller left or the server is out of time; to be polled by
+            whoever waits. Safe to call at any time, also after the call ended (True then).
+    """
+
+    identity: Any = None
+    credentials_error: Exception | None = None
+    bearer: str | None = None
+    peer: str = ""
+    query_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_cancelled: Callable[[], bool] = bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared statement: an opaque handle, and the result's schema unless it is an update."""
+
+    handle: bytes
+    arrow_schema: pa.Schema | None = None
+    is_update: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a part of a result can be fetched, with which statement handle.
+
+    No locations mean: on the connection over which the statement was asked.
+    """
+
+    handle: bytes
+    locations: Sequence[str] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementInfo:
+    """A statement that was accepted: its schema and endpoints; none of them when it is done."""
+
+    arrow_schema: pa.Schema
+    endpoints: Sequence[Endpoint] = ()
+    total_records: int = -1
+    app_metadata: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultStream:
+    """The rows of a handle. The iterator's `close`, if it has one, is called in every case."""
+
+    arrow_schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """One table as metadata shows it. `arrow_schema` counts only where it was asked for."""
+
+    catalog: str
+    schema: str
+    table: str
+    table_type: str = "TABLE"
+    arrow_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+
+
+class Backend(Protocol):
+    """What a server of the federation knows. Methods are called from many threads at once."""
+
+    server_name: str
+    server_version: str
+    # The action types that need no identity: the action judges for itself.
+    open_actions: frozenset[str]
+
+    def prepare(self, call: Call, sql: str) -> Prepared:
+        """Return a handle that any replica understands, and what the statement will answer."""
+        ...
+
+    def prepared_sql(self, call: Call, handle: bytes) -> str:
+        """Return the statement's text that a handle stands for."""
+        ...
+
+    def execute(self, call: Call, sql: str) -> StatementInfo:
+        """Accept a statement. What writes is done here, exactly once, and has no endpoints."""
+        ...
+
+    def describe(self, call: Call, sql: str) -> pa.Schema:
+        """Return the result's schema without running the statement."""
+        ...
+
+    def update(self, call: Call, sql: str) -> int:
+        """Run a writing statement exactly once and return its row count; -1 when unknown."""
+        ...
+
+    def open(self, call: Call, handle: bytes) -> ResultStream:
+        """Open the rows of a statement handle. The call may be anonymous."""
+        ...
+
+    def catalogs(self, call: Call) -> Iterable[str]:
+        """Return the catalogs that the caller may see."""
+        ...
+
+    def schemas(self, call: Call) -> Iterable[tuple[str, str]]:
+        """Return the (catalog, schema) pairs that the caller may see."""
+        ...
+
+    def list_tables(self, call: Call, *, include_schema: bool) -> Iterable[TableEntry]:
+        """Return the tables that the caller may see."""
+        ...
+
+    def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
+        """Return the further actions by type: body in, body out."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Who says who is calling. Called for every RPC: what is costly is to be cached.
+
+    gRPC's address of the caller is not known yet when these are called (`peer` is empty);
+    `Call.peer` has it, so that a bound session is checked by the backend.
+    """
+
+    def sign_in(self, user: str, password: str, peer: str) -> str:
+        """Return the bearer token for a name and password given in a Handshake."""
+        ...
+
+    def authenticate(self, token: str, peer: str) -> Any:
+        """Return the identity that a bearer token proves."""
+        ...
+
+    def renew(self, token: str, identity: Any) -> str | None:
+        """Return a fresh token for the response's header, or None while this one will do."""
+        ...

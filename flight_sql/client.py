@@ -1,0 +1,295 @@
+"""A small Flight SQL client: for the command line, and for the servers among themselves.
+
+One connection is shared by all threads; token and headers can differ from call to call. Endpoints
+are followed as ADBC follows them: other locations first, the connection itself last. Every
+failure is a `RemoteError` with the other side's code, status and text. A token never goes from an
+encrypted connection to a plaintext location.
+"""
+
+import contextlib
+import socket
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_sql.backend import REUSE_CONNECTION, Endpoint, StatementInfo
+from flight_sql.errors import InvalidTicketError, RemoteError
+from flight_sql.messages import (
+    pack,
+    read_sql_message,
+    read_statement_ticket,
+    sql_message,
+    statement_ticket,
+)
+from flight_sql.remote import remote_errors
+from flight_sql.rows import Rows
+
+_T = TypeVar("_T")
+Headers = Sequence[tuple[str, str]]
+_ENCRYPTED = ("grpc+tls", "grpcs")
+
+
+class Client:
+    """A connection to one Flight SQL server.
+
+    Args:
+        uri: `grpc://host:port` or `grpc+tls://host:port`.
+        token: The bearer token of every call that brings none of its own.
+        tls_root_certs: PEM of the certificates to trust; None trusts the system's.
+        headers: Text headers of every call.
+        connect_timeout_s: How long a server may take to accept a connection.
+        call_timeout_s: How long any call but a stream of rows may take.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        token: str | None = None,
+        tls_root_certs: bytes | None = None,
+        headers: Headers = (),
+        connect_timeout_s: float = 5.0,
+        call_timeout_s: float = 600.0,
+    ) -> None:
+        self.uri = uri
+        self.token = token
+        self._tls_root_certs = tls_root_certs
+        self._headers = tuple(headers)
+        self._connect_timeout_s = connect_timeout_s
+        self._call_timeout_s = call_timeout_s
+        self._is_reachable = False
+        self._elsewhere: dict[str, Client] = {}
+        with remote_errors(uri):
+            self._client = flight.FlightClient(uri, tls_root_certs=tls_root_certs)
+
+    def sign_in(self, user: str, password: str) -> str:
+        """Prove a user with a password, keep the token for further calls and return it."""
+        _, answer = self._call(
+            lambda options: self._client.authenticate_basic_token(user, password, options),
+            None,
+            (),
+            authorize=False,
+        )
+        self.token = answer.decode().removeprefix("Bearer ")
+        return self.token
+
+    def get_info(
+        self, sql: str, *, token: str | None = None, headers: Headers = ()
+    ) -> StatementInfo:
+        """Ask for a statement and return its schema and endpoints, nothing fetched yet."""
+        command = sql_message("CommandStatementQuery", query=sql)
+        return self._info(command, token, headers)
+
+    def query(self, sql: str, *, token: str | None = None, headers: Headers = ()) -> Rows:
+        """Ask for a statement and return its rows, of all endpoints in their order."""
+        info = self.get_info(sql, token=token, headers=headers)
+        readers = (self._endpoint_reader(endpoint, token, headers) for endpoint in info.endpoints)
+        return Rows(readers, info.arrow_schema)
+
+    def update(self, sql: str, *, token: str | None = None, headers: Headers = ()) -> int:
+        """Run a writing statement and return its row count; -1 when the server does not know."""
+        command = pack(sql_message("CommandStatementUpdate", query=sql))
+        descriptor = flight.FlightDescriptor.for_command(command)
+
+        def put(options: Any) -> bytes:
+            writer, reader = self._client.do_put(descriptor, pa.schema([]), options)
+            with writer:
+                writer.done_writing()
+                answer = reader.read()
+            return answer.to_pybytes() if answer is not None else b""
+
+        answered = read_sql_message("DoPutUpdateResult", self._call(put, token, headers))
+        return int(answered.record_count)
+
+    def action(
+        self,
+        kind: str,
+        body: bytes = b"",
+        *,
+        token: str | None = None,
+        headers: Headers = (),
+        timeout_s: float | None = None,
+    ) -> bytes:
+        """Run an action and return the body of its only result; empty when it has none."""
+
+        def act(options: Any) -> bytes:
+            results = list(self._client.do_action(flight.Action(kind, body), options))
+            return results[0].body.to_pybytes() if results else b""
+
+        return self._call(act, token, headers, timeout_s=timeout_s)
+
+    def open_ticket(
+        self, ticket: bytes, *, token: str | None = None, headers: Headers = ()
+    ) -> Rows:
+        """Return the rows of a ticket, or of a statement handle, as this server has them."""
+        return Rows(iter([self._reader(_ticket(ticket), token, headers)]))
+
+    def catalogs(self, *, token: str | None = None, headers: Headers = ()) -> list[str]:
+        """Return the catalogs that the caller may see."""
+        command = sql_message("CommandGetCatalogs")
+        names: list[str] = self._metadata(command, token, headers)["catalog_name"].to_pylist()
+        return names
+
+    def tables(
+        self, *, include_schema: bool = False, token: str | None = None, headers: Headers = ()
+    ) -> pa.Table:
+        """Return the tables that the caller may see, as CommandGetTables answers them."""
+        command = sql_message("CommandGetTables", include_schema=include_schema)
+        return self._metadata(command, token, headers)
+
+    def close(self) -> None:
+        """Close the connection, and those to other locations."""
+        for client in self._elsewhere.values():
+            client.close()
+        self._elsewhere.clear()
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # How calls are made
+
+    def _metadata(self, command: Any, token: str | None, headers: Headers) -> pa.Table:
+        return Rows(iter([self._reader(pack(command), token, headers)])).read_all()
+
+    def _info(self, command: Any, token: str | None, headers: Headers) -> StatementInfo:
+        descriptor = flight.FlightDescriptor.for_command(pack(command))
+        info = self._call(
+            lambda options: self._client.get_flight_info(descriptor, options), token, headers
+        )
+        endpoints = tuple(_endpoint(endpoint) for endpoint in info.endpoints)
+        schema = info.schema if info.schema is not None else pa.schema([])
+        return StatementInfo(schema, endpoints, info.total_records, info.app_metadata)
+
+    def _reader(self, ticket: bytes, token: str | None, headers: Headers) -> tuple[Any, str]:
+        """Open a ticket at this server."""
+        self._probe()
+        options = self._options(self._bearer(token), headers, None)
+        with remote_errors(self.uri):
+            return self._client.do_get(flight.Ticket(ticket), options), self.uri
+
+    def _endpoint_reader(
+        self, endpoint: Endpoint, token: str | None, headers: Headers
+    ) -> tuple[Any, str]:
+        """Open one endpoint at the first of its locations that answers."""
+        ticket = _ticket(endpoint.handle)
+        failure: RemoteError | None = None
+        elsewhere = [uri for uri in endpoint.locations if uri != REUSE_CONNECTION]
+        for uri in elsewhere:
+            try:
+                reader, where = self._at(uri)._reader(ticket, token or self.token, headers)  # noqa: SLF001  # another Client
+                with remote_errors(where):
+                    # What a location refuses shows with the schema, not before.
+                    _ = reader.schema
+            except RemoteError as error:
+                failure = error
+            else:
+                return reader, where
+        if failure is not None and REUSE_CONNECTION not in endpoint.locations:
+            raise failure
+        return self._reader(ticket, token, headers)
+
+    def _at(self, uri: str) -> "Client":
+        """Return the client of another location; it is kept."""
+        if self.uri.startswith(_ENCRYPTED) and not uri.startswith(_ENCRYPTED):
+            raise RemoteError(
+                "invalid-request",
+                "INVALID_ARGUMENT",
+                "a location is in plaintext and this connection is not: no token is sent there",
+            )
+        if uri not in self._elsewhere:
+            self._elsewhere[uri] = Client(
+                uri,
+                tls_root_certs=self._tls_root_certs,
+                headers=self._headers,
+                connect_timeout_s=self._connect_timeout_s,
+                call_timeout_s=self._call_timeout_s,
+            )
+        return self._elsewhere[uri]
+
+    def _call(
+        self,
+        function: Callable[[Any], _T],
+        token: str | None,
+        headers: Headers,
+        *,
+        timeout_s: float | None = None,
+        authorize: bool = True,
+    ) -> _T:
+        self._probe()
+        bearer = self._bearer(token) if authorize else None
+        options = self._options(bearer, headers, timeout_s or self._call_timeout_s)
+        with remote_errors(self.uri):
+            return function(options)
+
+    def _bearer(self, token: str | None) -> str | None:
+        token = token or self.token
+        return f"Bearer {token}" if token else None
+
+    def _options(self, authorization: str | None, headers: Headers, timeout_s: float | None) -> Any:
+        pairs = [*self._headers, *headers]
+        if authorization:
+            pairs.append(("authorization", authorization))
+        encoded = [(name.lower().encode(), value.encode()) for name, value in pairs]
+        return flight.FlightCallOptions(timeout=timeout_s, headers=encoded)
+
+    def _probe(self) -> None:
+        """Connect once by hand: gRPC gives a silent address twenty seconds.
+
+        Raises:
+            RemoteError: UNAVAILABLE, when nothing accepts in time.
+        """
+        if self._is_reachable:
+            return
+        parts = urlsplit(self.uri)
+        address = (parts.hostname or "", parts.port or 0)
+        failure = False
+        try:
+            socket.create_connection(address, timeout=self._connect_timeout_s).close()
+        except OSError:
+            failure = True
+        if failure:
+            raise RemoteError(
+                "cluster-unavailable",
+                "UNAVAILABLE",
+                f"nothing answers at {self.uri}",
+                retryable=True,
+            )
+        self._is_reachable = True
+
+
+def _endpoint(endpoint: Any) -> Endpoint:
+    """Return a Flight endpoint as ours: a statement ticket's handle, or a foreign ticket."""
+    handle = endpoint.ticket.ticket
+    with contextlib.suppress(InvalidTicketError):
+        handle = read_statement_ticket(handle)
+    expires_at = endpoint.expiration_time
+    if expires_at is not None:
+        expires_at = expires_at.cast(pa.timestamp("us", "UTC"), safe=False).as_py()
+    return Endpoint(handle, tuple(_uri(location) for location in endpoint.locations), expires_at)
+
+
+def _uri(location: Any) -> str:
+    uri: bytes = location.uri
+    return uri.decode()
+
+
+def _ticket(ticket_or_handle: bytes) -> bytes:
+    """Return a statement ticket as it is, anything else as the handle of one."""
+    try:
+        read_statement_ticket(ticket_or_handle)
+    except InvalidTicketError:
+        return statement_ticket(ticket_or_handle)
+    return ticket_or_handle

@@ -1,0 +1,53 @@
+"""Stopping a server within a deadline, whatever its clients do.
+
+pyarrow's `shutdown` waits for running streams for ever, and a client that does not read keeps its
+stream running: what blocks then is gRPC's write, which no Python code can interrupt. So, when the
+deadline has passed, the server's own ends of its connections are shut down; the write fails, the
+stream ends, its generator is closed.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_log = logging.getLogger("flight_sql")
+
+_DESCRIPTORS = Path("/proc/self/fd") if Path("/proc/self/fd").exists() else Path("/dev/fd")
+# What a broken connection and a generator's `finally` need to be noticed.
+_LAST_WORDS_S = 5.0
+
+
+def shut_down_within(shutdown: Callable[[], None], port: int, deadline_s: float) -> bool:
+    """Run `shutdown` and cut the connections of `port` when it has not ended in time.
+
+    Returns:
+        Whether it ended; if not, a handler hangs and only the process's end will end it.
+    """
+    stopping = threading.Thread(target=shutdown, name="flight-shutdown", daemon=True)
+    stopping.start()
+    stopping.join(max(0.0, deadline_s))
+    if stopping.is_alive():
+        cut = sum(_cut(connection) for connection in _connections(port))
+        _log.warning("connections_cut", extra={"port": port, "connection_count": cut})
+        stopping.join(_LAST_WORDS_S)
+    return not stopping.is_alive()
+
+
+def _connections(port: int) -> Iterator[socket.socket]:
+    """Yield duplicates of this process's sockets whose own side is a connection of the port."""
+    for entry in os.listdir(_DESCRIPTORS):  # noqa: PTH208  # names are numbers, not paths
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(entry))) as found:
+            if found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockname()[1] == port:
+                found.getpeername()  # raises for the listening socket
+                yield found
+
+
+def _cut(connection: socket.socket) -> int:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+        return 1
+    return 0

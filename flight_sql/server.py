@@ -1,0 +1,308 @@
+"""The Flight SQL server that the MoM and the members are: a backend behind Flight's RPCs.
+
+Every handler is translated (`errors.translated`), so that a client gets a code, a status and a
+safe text, never a traceback. Commands are looked up by message name; nothing is kept between calls.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_sql.actions import action_types, run_action
+from flight_sql.backend import Authenticator, Backend, Call, StatementInfo
+from flight_sql.calling import MIDDLEWARE, CallMiddlewareFactory, SilentAuthHandler
+from flight_sql.draining import shut_down_within
+from flight_sql.errors import (
+    InvalidRequestError,
+    ParametersNotSupportedError,
+    RequestNotSupportedError,
+    ServerStoppingError,
+    translated,
+)
+from flight_sql.messages import (
+    message_name,
+    read_statement_ticket,
+    sql_message,
+    statement_ticket,
+    unpack,
+)
+from flight_sql.metadata import metadata_schema, metadata_table
+from flight_sql.streams import flight_stream
+from flight_sql.wire import wire_schema
+
+_LOOPBACK_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # to name, not to bind
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the server's certificate chain and private key are, both PEM. Read once, at start."""
+
+    certificate: Path
+    private_key: Path
+
+
+class _State(Enum):
+    STARTING = "the server is starting; try again in a moment"
+    SERVING = "serving"
+    DRAINING = "the server is stopping; try again, or ask another replica"
+
+
+class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ships no types
+    """Serves one backend over Flight SQL.
+
+    Args:
+        backend: What knows statements and tables.
+        authenticator: What knows tokens and passwords.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one (`port` tells which).
+        tls: Certificate and key; None serves in plaintext.
+        sql_info: SqlInfo values that differ from the defaults, by id.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        authenticator: Authenticator,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: TlsFiles | None = None,
+        sql_info: Mapping[int, Any] | None = None,
+    ) -> None:
+        self._backend = backend
+        self._sql_info = dict(sql_info or {})
+        self._state = _State.STARTING
+        self._stop_at: float | None = None
+        self._stopped = threading.Event()
+        self._host = host
+        self._scheme = "grpc+tls" if tls else "grpc"
+        certificates = None
+        if tls:
+            certificates = [(tls.certificate.read_bytes(), tls.private_key.read_bytes())]
+        super().__init__(
+            f"{self._scheme}://{_bracketed(host)}:{port}",
+            auth_handler=SilentAuthHandler(),
+            tls_certificates=certificates,
+            middleware={MIDDLEWARE: CallMiddlewareFactory(authenticator, self._check_open)},
+        )
+
+    @property
+    def uri(self) -> str:
+        """Where a client of this machine finds the server."""
+        host = _LOOPBACK_ANY.get(self._host, self._host)
+        return f"{self._scheme}://{_bracketed(host)}:{self.port}"
+
+    def start(self) -> None:
+        """Begin to answer; until then every call is UNAVAILABLE. Returns at once."""
+        self._state = _State.SERVING
+
+    def wait_until_stopped(self, timeout_s: float | None = None) -> bool:
+        """Wait for `drain_and_stop` to end and return whether it did."""
+        return self._stopped.wait(timeout_s)
+
+    def drain_and_stop(self, deadline_s: float = 30.0) -> bool:
+        """Refuse new calls, let streams run until the deadline, then stop.
+
+        Returns:
+            Whether everything ended. False means that a handler hangs in native code and only
+            the process's end will end it.
+        """
+        self._stop_at = time.monotonic() + deadline_s
+        self._state = _State.DRAINING
+        has_ended = shut_down_within(self.shutdown, self.port, deadline_s)
+        self._stopped.set()
+        return has_ended
+
+    # What the handlers share
+
+    def _check_open(self) -> None:
+        if self._state is not _State.SERVING:
+            raise ServerStoppingError(self._state.value)
+
+    def _is_out_of_time(self) -> bool:
+        return self._stop_at is not None and time.monotonic() >= self._stop_at
+
+    def _check_time(self) -> None:
+        if self._is_out_of_time():
+            raise ServerStoppingError(_State.DRAINING.value)
+
+    @contextmanager
+    def _called(self, context: Any, *, flight_errors: bool = True) -> Iterator[Call]:
+        """Give a handler its call, and clients nothing but coded errors."""
+        call: Call = context.get_middleware(MIDDLEWARE).bind(context, self._is_out_of_time)
+        with translated(call.query_id, flight_errors=flight_errors):
+            yield call
+
+    # Flight's RPCs, in the order of the protocol
+
+    def list_flights(self, context: Any, criteria: bytes) -> Iterator[Any]:  # noqa: ARG002
+        """Return nothing: tables are found by Flight SQL's metadata commands."""
+        with self._called(context):
+            return iter(())
+
+    def get_flight_info(self, context: Any, descriptor: Any) -> Any:
+        """Accept a statement, or announce a metadata result."""
+        with self._called(context) as call:
+            command = _command(descriptor)
+            schema = metadata_schema(command)
+            if schema is not None:
+                endpoints = [flight.FlightEndpoint(descriptor.command, [])]
+                return flight.FlightInfo(schema, descriptor, endpoints, -1, -1)
+            info = self._backend.execute(call, self._statement(call, command))
+            return _flight_info(descriptor, info)
+
+    def get_schema(self, context: Any, descriptor: Any) -> Any:
+        """Return a result's schema without running anything."""
+        with self._called(context, flight_errors=False) as call:
+            command = _command(descriptor)
+            schema = metadata_schema(command)
+            if schema is None:
+                schema = self._backend.describe(call, self._statement(call, command))
+            return flight.SchemaResult(wire_schema(schema))
+
+    def do_get(self, context: Any, ticket: Any) -> Any:
+        """Stream the rows of a metadata command or of a statement's ticket."""
+        with self._called(context) as call:
+            command = _metadata_command(ticket.ticket)
+            if command is not None:
+                _require_identity(call)
+                table = metadata_table(command, call, self._backend, self._sql_info)
+                return flight.RecordBatchStream(table)
+            result = self._backend.open(call, read_statement_ticket(ticket.ticket))
+            return flight_stream(result, call, self._check_time)
+
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Run an update, or bind (no) parameters to a prepared statement."""
+        with self._called(context) as call:
+            command = _command(descriptor)
+            name = message_name(command)
+            if name == "CommandStatementUpdate":
+                # There may be no schema to read: the reader is left alone.
+                row_count = self._backend.update(call, _no_transaction(command).query)
+            elif name == "CommandPreparedStatementUpdate":
+                sql = self._backend.prepared_sql(call, command.prepared_statement_handle)
+                _refuse_parameters(reader)
+                row_count = self._backend.update(call, sql)
+            elif name == "CommandPreparedStatementQuery":
+                handle = command.prepared_statement_handle
+                self._backend.prepared_sql(call, handle)
+                _refuse_parameters(reader)
+                _write(writer, "DoPutPreparedStatementResult", prepared_statement_handle=handle)
+                return
+            else:
+                raise RequestNotSupportedError(f"{name} cannot be put here")
+            _write(writer, "DoPutUpdateResult", record_count=row_count)
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:  # noqa: ARG002
+        """Refuse: Flight SQL has no use for it."""
+        with self._called(context):
+            raise RequestNotSupportedError("Flight SQL exchanges nothing; use DoGet and DoPut")
+
+    def do_action(self, context: Any, action: Any) -> Any:
+        """Run an action. Its results are made before the first is sent, so that it can refuse."""
+        with self._called(context) as call:
+            if action.type not in self._backend.open_actions:
+                _require_identity(call)
+            body = action.body.to_pybytes() if action.body is not None else b""
+            return iter(
+                [
+                    flight.Result(pa.py_buffer(data))
+                    for data in run_action(self._backend, call, action.type, body)
+                ]
+            )
+
+    def list_actions(self, context: Any) -> Sequence[Any]:
+        """Return the supported action types."""
+        with self._called(context):
+            return [flight.ActionType(*kind) for kind in action_types(self._backend)]
+
+    def _statement(self, call: Call, command: Any) -> str:
+        """Return the SQL text of a command that asks for a query.
+
+        Raises:
+            RequestNotSupportedError: When it is another command.
+        """
+        name = message_name(command)
+        if name == "CommandStatementQuery":
+            return str(_no_transaction(command).query)
+        if name == "CommandPreparedStatementQuery":
+            return self._backend.prepared_sql(call, command.prepared_statement_handle)
+        raise RequestNotSupportedError(f"{name} is not answered here; send SQL")
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _command(descriptor: Any) -> Any:
+    """Return the Flight SQL command of a descriptor.
+
+    Raises:
+        RequestNotSupportedError: When it is a path, or not a message of Flight SQL.
+        InvalidRequestError: When its bytes cannot be read.
+    """
+    if descriptor.descriptor_type != flight.DescriptorType.CMD:
+        raise RequestNotSupportedError("there are no flights by path here; send a command")
+    return unpack(descriptor.command)
+
+
+def _metadata_command(ticket: bytes) -> Any:
+    """Return the metadata command that a ticket is; None for any other ticket."""
+    try:
+        command = unpack(ticket)
+    except (InvalidRequestError, RequestNotSupportedError):
+        return None
+    return command if metadata_schema(command) is not None else None
+
+
+def _require_identity(call: Call) -> None:
+    if call.credentials_error is not None:
+        raise call.credentials_error
+
+
+def _no_transaction(command: Any) -> Any:
+    if command.transaction_id:
+        raise RequestNotSupportedError("there are no transactions here: send no transaction id")
+    return command
+
+
+def _flight_info(descriptor: Any, info: StatementInfo) -> Any:
+    endpoints = [
+        flight.FlightEndpoint(
+            statement_ticket(endpoint.handle), list(endpoint.locations), endpoint.expires_at
+        )
+        for endpoint in info.endpoints
+    ]
+    return flight.FlightInfo(
+        wire_schema(info.arrow_schema),
+        descriptor,
+        endpoints,
+        info.total_records,
+        -1,
+        app_metadata=info.app_metadata,
+    )
+
+
+def _refuse_parameters(reader: Any) -> None:
+    """Read what was put; values are refused, an empty table is what some clients send for none.
+
+    Raises:
+        ParametersNotSupportedError: When there are any values.
+    """
+    for chunk in reader:
+        if chunk.data is not None and chunk.data.num_columns and chunk.data.num_rows:
+            raise ParametersNotSupportedError(
+                "parameters are not bound here yet; write the values into the statement"
+            )
+
+
+def _write(writer: Any, name: str, **fields: Any) -> None:
+    writer.write(pa.py_buffer(sql_message(name, **fields).SerializeToString()))

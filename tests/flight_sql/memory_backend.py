@@ -1,0 +1,218 @@
+"""A backend over Arrow tables in memory, with statements of its own that do one thing each.
+
+`SELECT <table>` answers a table; `FAIL <status>` raises; `UPDATE <n>` counts; `SLOW` never ends;
+`LATE <status>` raises after the first batch.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from flight_sql import (
+    Call,
+    Endpoint,
+    InvalidTicketError,
+    Prepared,
+    ResultStream,
+    StatementInfo,
+    TableEntry,
+)
+
+STATUSES = (
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "UNIMPLEMENTED",
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "CANCELLED",
+    "INTERNAL",
+)
+
+
+class RefusedError(Exception):
+    """A coded error of a made-up package: only code and status make it one."""
+
+    retryable = True
+
+    def __init__(self, status: str) -> None:
+        self.code = f"refused-{status.lower().replace('_', '-')}"
+        self.status = status
+        super().__init__(f"{self.code}: ask for {status} no more")
+
+
+class SecretError(Exception):
+    """Something that must never reach a client."""
+
+
+def raise_status(status: str) -> None:
+    if status == "SECRET":
+        try:
+            raise SecretError("/etc/secret/path of the inner error")
+        except SecretError as inner:
+            raise ValueError("/var/lib/secret of the outer error") from inner
+    raise RefusedError(status)
+
+
+class TickingBatches:
+    """An endless iterator that knows whether it was closed."""
+
+    def __init__(self, call: Call, batch: pa.RecordBatch, pause_s: float) -> None:
+        self._call, self._batch, self._pause_s = call, batch, pause_s
+        self.closed_at: float | None = None
+        self.count = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        until = time.monotonic() + self._pause_s
+        while time.monotonic() < until:
+            if self._call.is_cancelled():
+                raise StopIteration
+            time.sleep(0.01)
+        self.count += 1
+        return self._batch
+
+    def close(self) -> None:
+        self.closed_at = time.monotonic()
+
+
+class MemoryBackend:
+    server_name = "memory"
+    server_version = "1.2.3"
+    open_actions = frozenset({"Join"})
+
+    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+        self.tables = dict(tables)
+        self.updates: list[str] = []
+        self.streams: list[TickingBatches] = []
+        self.calls: list[Call] = []
+        self.locations: tuple[str, ...] = ()
+        self.batch_rows: int | None = None
+        self.pause_s = 0.01
+
+    def prepare(self, call: Call, sql: str) -> Prepared:
+        self.calls.append(call)
+        if sql.startswith("UPDATE"):
+            return Prepared(b"prepared:" + sql.encode(), None, is_update=True)
+        return Prepared(b"prepared:" + sql.encode(), self.describe(call, sql))
+
+    def prepared_sql(self, _call: Call, handle: bytes) -> str:
+        if not handle.startswith(b"prepared:"):
+            raise InvalidTicketError("not a prepared statement of this server")
+        return handle.removeprefix(b"prepared:").decode()
+
+    def describe(self, _call: Call, sql: str) -> pa.Schema:
+        verb, _, rest = sql.partition(" ")
+        if verb == "FAIL":
+            raise_status(rest)
+        if verb in {"SLOW", "LATE"}:
+            return self.tables["quote"].schema
+        if rest not in self.tables:
+            raise RefusedError("NOT_FOUND")
+        return self.tables[rest].schema
+
+    def execute(self, call: Call, sql: str) -> StatementInfo:
+        self.calls.append(call)
+        if sql.startswith("UPDATE"):
+            return StatementInfo(pa.schema([]), (), self.update(call, sql))
+        schema = self.describe(call, sql)
+        return StatementInfo(schema, [Endpoint(_signed(sql), self.locations)])
+
+    def update(self, _call: Call, sql: str) -> int:
+        verb, _, rest = sql.partition(" ")
+        if verb == "FAIL":
+            raise_status(rest)
+        self.updates.append(sql)
+        return int(rest)
+
+    def open(self, call: Call, handle: bytes) -> ResultStream:
+        self.calls.append(call)
+        verb, _, rest = _verified(handle).partition(" ")
+        if verb == "OPENFAIL":
+            raise_status(rest)
+        if verb == "LATE":
+            return ResultStream(self.tables["quote"].schema, self._late(rest))
+        if verb == "SLOW":
+            table = self.tables[rest or "quote"]
+            batch = table.to_batches()[0]
+            stream = TickingBatches(call, batch, self.pause_s)
+            self.streams.append(stream)
+            return ResultStream(table.schema, stream)
+        table = self.tables[rest]
+        return ResultStream(table.schema, iter(table.to_batches(max_chunksize=self.batch_rows)))
+
+    def _late(self, status: str) -> Iterator[pa.RecordBatch]:
+        yield from self.tables["quote"].to_batches()
+        raise_status(status)
+
+    def catalogs(self, _call: Call) -> Iterable[str]:
+        return ["trading@hangzhou", "monitor", "trading@hangzhou"]
+
+    def schemas(self, _call: Call) -> Iterable[tuple[str, str]]:
+        return [("trading@hangzhou", "stock"), ("monitor", "heartbeat")]
+
+    def list_tables(self, _call: Call, *, include_schema: bool) -> Iterable[TableEntry]:
+        nothing = pa.schema([])
+        quote = self.tables["quote"].schema if include_schema else nothing
+        yield TableEntry("trading@hangzhou", "stock", "quote", "TABLE", quote)
+        yield TableEntry("trading@hangzhou", "stock", "my_view", "VIEW", quote)
+        yield TableEntry("monitor", "heartbeat", "cluster_perf", "TABLE", quote)
+
+    def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
+        return {"Join": self._echo, "Heartbeat": self._echo, "Fail": self._fail}
+
+    def _echo(self, call: Call, body: bytes) -> bytes:
+        return body + str(call.identity).encode()
+
+    def _fail(self, _call: Call, body: bytes) -> bytes:
+        raise_status(body.decode())
+        return b""
+
+
+class MemoryAuthenticator:
+    """Knows alice/wonderland; tokens are `token-of-<user>-<generation>`."""
+
+    def __init__(self) -> None:
+        self.renewed: str | None = None
+        self.failure: str | None = None
+
+    def sign_in(self, user: str, password: str, _peer: str) -> str:
+        if (user, password) != ("alice", "wonder:land"):
+            raise RefusedError("UNAUTHENTICATED")
+        return f"token-of-{user}-1"
+
+    def authenticate(self, token: str, _peer: str) -> str:
+        if self.failure is not None:
+            raise_status(self.failure)
+        if not token.startswith("token-of-"):
+            raise RefusedError("UNAUTHENTICATED")
+        return token.split("-")[2]
+
+    def renew(self, _token: str, _identity: Any) -> str | None:
+        return self.renewed
+
+
+_KEY = b"a key for tests"
+
+
+def _signed(sql: str) -> bytes:
+    return hmac.digest(_KEY, sql.encode(), hashlib.sha256) + sql.encode()
+
+
+def signed(sql: str) -> bytes:
+    """The handle that this backend opens for a statement it would refuse to accept."""
+    return _signed(sql)
+
+
+def _verified(handle: bytes) -> str:
+    mac, sql = handle[:32], handle[32:]
+    if not hmac.compare_digest(mac, hmac.digest(_KEY, sql, hashlib.sha256)):
+        raise InvalidTicketError("the signature does not fit")
+    return sql.decode()
