@@ -1,0 +1,216 @@
+"""Administrative statements, by a small parser of our own over the tokens.
+
+GRANT | DENY privilege ON securable, … TO principal, … [UNTIL 'time']
+REVOKE privilege ON securable, … FROM principal, …
+grant("principal", privilege, "securable" [, 'time'])      -- also deny(…), revoke(…)
+SHOW CLUSTERS | CATALOGS [FROM cluster] | SCHEMAS [FROM catalog] | TABLES [FROM catalog[.schema]]
+SHOW GRANTS [FOR principal | ON securable]
+DESCRIBE table
+EXPLAIN ACCESS OF principal TO table
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal, TypeVar
+
+from sqlglot.tokenizer_core import Token
+
+from planner.cursor import Cursor
+from planner.errors import SqlSyntaxError, StatementNotSupportedError
+from planner.statement import (
+    Defaults,
+    Describe,
+    ExplainAccess,
+    GrantStatement,
+    ShowCatalogs,
+    ShowClusters,
+    ShowGrants,
+    ShowSchemas,
+    ShowTables,
+    Statement,
+)
+from storage.names import Level, ObjectName
+
+_ACTIONS: dict[str, Literal["ALLOW", "DENY", "REVOKE"]] = {
+    "GRANT": "ALLOW",
+    "DENY": "DENY",
+    "REVOKE": "REVOKE",
+}
+_LEVELS: dict[str, tuple[Level, ...]] = {
+    "TABLE_READ": (Level.TABLE,),
+    "SCHEMA_READ": (Level.SCHEMA,),
+    "CATALOG_READ": (Level.CATALOG, Level.CLUSTER),
+}
+_EXAMPLES = {
+    "TABLE_READ": "trading.stock.quote@hangzhou",
+    "SCHEMA_READ": "trading.stock@hangzhou",
+    "CATALOG_READ": "trading@hangzhou or *@hangzhou",
+}
+_IN = ("FROM", "IN")
+
+Read = TypeVar("Read")
+
+
+def parse_administration(sql: str, tokens: list[Token], defaults: Defaults) -> Statement | None:
+    """Read an administrative statement; None when the text is not one.
+
+    Raises:
+        SqlSyntaxError: When it cannot be read, or a privilege and its securable do not fit.
+        StatementNotSupportedError: When it is none that is answered.
+    """
+    cursor = Cursor(sql, tokens, defaults)
+    head = cursor.peek_word()
+    if head in _ACTIONS:
+        cursor.next()
+        if cursor.take("("):
+            return _call(cursor, head)
+        return _grant(cursor, head)
+    if head == "SHOW":
+        cursor.next()
+        return _show(cursor)
+    if head in {"DESCRIBE", "DESC"}:
+        cursor.next()
+        cursor.take("TABLE")
+        return _end(cursor, Describe(cursor.table_name()))
+    if head == "EXPLAIN":
+        cursor.next()
+        cursor.expect("ACCESS")
+        cursor.expect("OF")
+        principal = cursor.principal()
+        cursor.expect("TO")
+        return _end(cursor, ExplainAccess(principal, cursor.table_name()))
+    return None
+
+
+def _end(cursor: Cursor, statement: Statement) -> Statement:
+    cursor.expect_end()
+    return statement
+
+
+def _grant(cursor: Cursor, head: str) -> Statement:
+    """Read what follows GRANT, DENY or REVOKE."""
+    privilege = _privilege(cursor)
+    cursor.expect("ON")
+    securables = _several(cursor, lambda: _securable(cursor, privilege))
+    cursor.expect("FROM" if head == "REVOKE" else "TO")
+    principals = _several(cursor, cursor.principal)
+    until = None
+    if head != "REVOKE" and cursor.take("UNTIL"):
+        until = _time(cursor)
+    return _end(cursor, GrantStatement(_ACTIONS[head], privilege, securables, principals, until))
+
+
+def _call(cursor: Cursor, head: str) -> Statement:
+    """Read the function form, after its opening parenthesis."""
+    principal = cursor.principal()
+    cursor.expect(",")
+    privilege = _privilege(cursor)
+    cursor.expect(",")
+    securable = _securable(cursor, privilege)
+    until = None
+    if head != "REVOKE" and cursor.take(","):
+        until = _time(cursor)
+    cursor.expect(")")
+    return _end(
+        cursor, GrantStatement(_ACTIONS[head], privilege, (securable,), (principal,), until)
+    )
+
+
+def _several(cursor: Cursor, read: Callable[[], Read]) -> tuple[Read, ...]:
+    found = [read()]
+    while cursor.take(","):
+        found.append(read())
+    return tuple(dict.fromkeys(found))
+
+
+def _privilege(cursor: Cursor) -> str:
+    place = cursor.place()
+    word = cursor.word_or_text("a privilege").upper()
+    if word not in _LEVELS:
+        raise StatementNotSupportedError(
+            f"{place}: {word[:63]!r} cannot be granted; the privileges are {', '.join(_LEVELS)}"
+        )
+    return word
+
+
+def _securable(cursor: Cursor, privilege: str) -> ObjectName:
+    place = cursor.place()
+    name = cursor.object_name()
+    if name.level not in _LEVELS[privilege]:
+        raise SqlSyntaxError(
+            f"{place}: {privilege} is granted on a {_LEVELS[privilege][0].value}, and {name} is a "
+            f"{name.level.value}; write it as {_EXAMPLES[privilege]}"
+        )
+    return name
+
+
+def _time(cursor: Cursor) -> datetime:
+    """Read a time: ISO 8601 with its offset, as UTC."""
+    place = cursor.place()
+    text = cursor.text("a time, as in '2027-01-01T00:00:00Z'")
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise SqlSyntaxError(
+            f"{place}: {text[:40]!r} is not a time with its offset; write it as "
+            "'2027-01-01T00:00:00Z'"
+        )
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise SqlSyntaxError(f"{place}: {text[:40]!r} is beyond the calendar; write a nearer time")
+
+
+def _show(cursor: Cursor) -> Statement:
+    place = cursor.place()
+    what = cursor.word_or_text("what to show").upper()
+    if what not in _SHOWN:
+        raise StatementNotSupportedError(
+            f"{place}: SHOW {what[:63]} is not answered; write SHOW {', '.join(_SHOWN)}"
+        )
+    return _end(cursor, _SHOWN[what](cursor))
+
+
+def _show_grants(cursor: Cursor) -> Statement:
+    if cursor.take("FOR"):
+        return ShowGrants(principal=cursor.principal())
+    if cursor.take("ON"):
+        return ShowGrants(securable=cursor.object_name())
+    return ShowGrants()
+
+
+def _show_catalogs(cursor: Cursor) -> Statement:
+    return ShowCatalogs(cursor.cluster_name() if cursor.take(*_IN) else None)
+
+
+def _show_schemas(cursor: Cursor) -> Statement:
+    return ShowSchemas(_parent(cursor, Level.CATALOG))
+
+
+def _show_tables(cursor: Cursor) -> Statement:
+    return ShowTables(_parent(cursor, Level.CATALOG, Level.SCHEMA))
+
+
+def _parent(cursor: Cursor, *levels: Level) -> ObjectName | None:
+    if not cursor.take(*_IN):
+        return None
+    place = cursor.place()
+    name = cursor.object_name()
+    if name.level not in levels:
+        raise SqlSyntaxError(
+            f"{place}: {name} is a {name.level.value}; name a "
+            f"{' or a '.join(level.value for level in levels)}, as in trading@hangzhou"
+        )
+    return name
+
+
+_SHOWN: dict[str, Callable[[Cursor], Statement]] = {
+    "CLUSTERS": lambda _: ShowClusters(),
+    "CATALOGS": _show_catalogs,
+    "SCHEMAS": _show_schemas,
+    "TABLES": _show_tables,
+    "GRANTS": _show_grants,
+}

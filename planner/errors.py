@@ -1,0 +1,104 @@
+"""The refusals of this package.
+
+    PlannerError
+    ├── SqlSyntaxError            sql-syntax               INVALID_ARGUMENT
+    ├── OneStatementOnlyError     one-statement-only       INVALID_ARGUMENT
+    ├── StatementTooLargeError    statement-too-large      INVALID_ARGUMENT
+    ├── MultiClusterQueryError    multi-cluster-query      INVALID_ARGUMENT
+    ├── JoinNotSupportedError     join-not-supported       INVALID_ARGUMENT
+    ├── UnknownColumnError        unknown-column           INVALID_ARGUMENT
+    ├── TypeMismatchError         type-mismatch            INVALID_ARGUMENT
+    ├── CrossClusterReadOnlyError cross-cluster-read-only  UNIMPLEMENTED
+    ├── StatementNotSupportedError statement-not-supported UNIMPLEMENTED
+    └── NotFoundError             not-found                NOT_FOUND
+
+Texts are safe for clients: they hold names and positions of the statement itself, limits, and what
+to do instead; never a library's text.
+"""
+
+from typing import ClassVar
+
+
+class PlannerError(Exception):
+    """A statement is refused."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+
+class SqlSyntaxError(PlannerError):
+    """The text does not parse, or says something that SQL does not allow."""
+
+    code = "sql-syntax"
+    status = "INVALID_ARGUMENT"
+
+
+class OneStatementOnlyError(PlannerError):
+    """The text holds more than one statement."""
+
+    code = "one-statement-only"
+    status = "INVALID_ARGUMENT"
+
+
+class StatementTooLargeError(PlannerError):
+    """The text is too long, or too deeply nested."""
+
+    code = "statement-too-large"
+    status = "INVALID_ARGUMENT"
+
+
+class MultiClusterQueryError(PlannerError):
+    """One statement names tables of two or more clusters."""
+
+    code = "multi-cluster-query"
+    status = "INVALID_ARGUMENT"
+
+
+class JoinNotSupportedError(PlannerError):
+    """The statement is written with a join, or its plan holds one."""
+
+    code = "join-not-supported"
+    status = "INVALID_ARGUMENT"
+
+
+class UnknownColumnError(PlannerError):
+    """A column is not there, or more than one could be meant."""
+
+    code = "unknown-column"
+    status = "INVALID_ARGUMENT"
+
+
+class TypeMismatchError(PlannerError):
+    """Types or arguments do not fit."""
+
+    code = "type-mismatch"
+    status = "INVALID_ARGUMENT"
+
+
+class CrossClusterReadOnlyError(PlannerError):
+    """A statement would write to another cluster."""
+
+    code = "cross-cluster-read-only"
+    status = "UNIMPLEMENTED"
+
+
+class StatementNotSupportedError(PlannerError):
+    """The statement is none of those that are answered."""
+
+    code = "statement-not-supported"
+    status = "UNIMPLEMENTED"
+
+
+class NotFoundError(PlannerError):
+    """A name leads to no table: its catalog or schema is missing and has no default."""
+
+    code = "not-found"
+    status = "NOT_FOUND"

@@ -1,0 +1,196 @@
+"""SQL text to one statement over one cluster, or to a refusal that says what to do instead.
+
+The steps, each of which may refuse: size and height (`limits`), one statement only, administrative
+statements by a parser of our own (`administration`), names with clusters (`names`), sqlglot's
+reading of a query (here), the rules (`rules`) and the names again (`bind`).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlglot import exp
+from sqlglot.errors import ParseError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from planner import administration, limits, names, rules, writes
+from planner.bind import bind_query
+from planner.dialect import dialect, place_at, read_tokens, shown, source_of
+from planner.errors import (
+    OneStatementOnlyError,
+    SqlSyntaxError,
+    StatementNotSupportedError,
+)
+from planner.limits import Limits
+from planner.reading import Reading
+from planner.references import find_references
+from planner.statement import Defaults, Query, Statement
+
+_QUERY_HEADS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "("})
+_CACHED_TEXTS = 1024
+_CACHED_LENGTH = 16_384  # longer texts are read anew, so that the cache stays below some 50 MB
+
+
+def parse_statement(
+    sql: str,
+    defaults: Defaults,
+    *,
+    home: str | None = None,
+    limits: Limits = Limits(),  # noqa: B008  a frozen value
+) -> Statement:
+    """Read one statement.
+
+    The same text under the same defaults is read once; the answer is an immutable value.
+
+    Args:
+        sql: What was typed.
+        defaults: What completes names that are not written out.
+        home: The cluster whose own tables may be asked with joins; None where there is none, as at
+            the MoM and for visitors.
+        limits: How large the statement may be.
+
+    Returns:
+        The query, or the administrative statement.
+
+    Raises:
+        PlannerError: One of its subclasses, by what is wrong.
+    """
+    if len(sql) <= _CACHED_LENGTH:
+        return _read_cached(sql, defaults, home, limits)
+    return _read(sql, defaults, home, limits)
+
+
+def _read(sql: str, defaults: Defaults, home: str | None, bounds: Limits) -> Statement:
+    limits.check_text(sql, bounds)
+    tokens = _one_statement(sql, read_tokens(sql))
+    limits.check_tokens(sql, tokens, bounds)
+    explained = _strip_explain(sql, tokens)
+    if explained is None:
+        statement = administration.parse_administration(sql, tokens, defaults)
+        if statement is not None:
+            return statement
+        explained = _Explained(tokens, explain=False, analyze=False)
+    head = explained.tokens[0]
+    if source_of(sql, head).upper() not in _QUERY_HEADS:
+        raise writes.refuse_other(sql, explained.tokens, defaults, home)
+    return _read_query(sql, explained, defaults, home)
+
+
+_read_cached = lru_cache(maxsize=_CACHED_TEXTS)(_read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """A statement after EXPLAIN [ANALYZE]."""
+
+    tokens: list[Token]
+    explain: bool
+    analyze: bool
+
+
+def _one_statement(sql: str, tokens: list[Token]) -> list[Token]:
+    """Return the tokens without the semicolons around them."""
+    count = len(tokens)
+    while count and tokens[count - 1].token_type is TokenType.SEMICOLON:
+        count -= 1
+    statement = tokens[:count]
+    for position, token in enumerate(statement):
+        if token.token_type is TokenType.SEMICOLON:
+            following = statement[position + 1]
+            raise OneStatementOnlyError(
+                f"{place_at(sql, following.start)}: a second statement starts at "
+                f"{shown(source_of(sql, following))!r}; send one statement at a time"
+            )
+    if not statement:
+        raise SqlSyntaxError("the statement is empty; write one, as in SELECT 1")
+    return statement
+
+
+def _strip_explain(sql: str, tokens: list[Token]) -> _Explained | None:
+    """Return what follows EXPLAIN, or None when the statement is not the explanation of a query."""
+    words = [token.text.upper() for token in tokens[:3]]
+    if words[0] not in {"EXPLAIN", "DESCRIBE", "DESC"} or words[1:] == []:
+        return None
+    if words[0] == "EXPLAIN" and words[1] == "ACCESS":
+        return None
+    analyze = words[1] == "ANALYZE"
+    rest = tokens[2:] if analyze else tokens[1:]
+    if words[0] != "EXPLAIN":
+        if rest and rest[0].text.upper() in {"SELECT", "WITH", "VALUES"}:
+            raise StatementNotSupportedError(
+                f"{place_at(sql, tokens[0].start)}: {words[0]} takes a table; write EXPLAIN "
+                "before a query"
+            )
+        return None
+    if not rest:
+        raise SqlSyntaxError("EXPLAIN needs a query after it, as in EXPLAIN SELECT 1")
+    option = rest[0].text.upper()
+    if option in {"VERBOSE", "FORMAT", "EXPLAIN"} or (
+        option == "(" and len(rest) > 1 and rest[1].text.upper() in _EXPLAIN_OPTIONS
+    ):
+        raise StatementNotSupportedError(
+            f"{place_at(sql, rest[0].start)}: EXPLAIN has no options but ANALYZE; write "
+            "EXPLAIN [ANALYZE] and the query"
+        )
+    return _Explained(rest, explain=True, analyze=analyze)
+
+
+_EXPLAIN_OPTIONS = frozenset({"ANALYZE", "VERBOSE", "FORMAT", "COSTS", "BUFFERS", "TIMING"})
+
+
+def _read_query(sql: str, explained: _Explained, defaults: Defaults, home: str | None) -> Query:
+    named = names.join_names(sql, explained.tokens)
+    tree = read_tree(sql, named.tokens)
+    rules.check_construct(sql, tree)
+    reading = Reading(
+        sql=sql,
+        tokens=named.tokens,
+        joined=named.joined,
+        tree=tree,
+        references=find_references(sql, tree),
+        defaults=defaults,
+        home=home,
+    )
+    for rule in rules.RULES:
+        rule(reading)
+    return bind_query(reading, explain=explained.explain, analyze=explained.analyze)
+
+
+def read_tree(sql: str, tokens: tuple[Token, ...]) -> exp.Expr:
+    """Return sqlglot's reading of one statement.
+
+    Raises:
+        SqlSyntaxError: When it cannot be read, with the place and the token.
+        StatementTooLargeError: When it is nested more deeply than can be read.
+    """
+    place: tuple[int, int] | None = None
+    try:
+        trees = dialect().parser().parse(list(tokens), sql)
+    except RecursionError:
+        fault: Exception = limits.nesting_fault()
+    except ParseError as error:
+        detail = error.errors[0] if error.errors else {}
+        place = (int(detail.get("line") or 0), int(detail.get("col") or 0))
+        fault = _unreadable(sql, tokens, place)
+    except Exception:  # noqa: BLE001  whatever a parser trips over, the statement is at fault
+        fault = _unreadable(sql, tokens, None)
+    else:
+        if len(trees) == 1 and isinstance(trees[0], exp.Expr):
+            return trees[0]
+        fault = _unreadable(sql, tokens, None)
+    raise fault
+
+
+def _unreadable(
+    sql: str, tokens: tuple[Token, ...], place: tuple[int, int] | None
+) -> SqlSyntaxError:
+    token = next((token for token in tokens if (token.line, token.col) == place), tokens[-1])
+    word = shown(source_of(sql, token))
+    if token is tokens[-1]:
+        return SqlSyntaxError(
+            f"{place_at(sql, token.start)}: the statement cannot be read to its end at {word!r}; "
+            "something is missing or not closed there"
+        )
+    return SqlSyntaxError(
+        f"{place_at(sql, token.start)}: unexpected {word!r}; check the words around it, and quote "
+        'names that are SQL words, as in "order"'
+    )

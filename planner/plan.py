@@ -1,0 +1,182 @@
+"""Planning on empty tables: the columns of a result, and the second net for joins.
+
+The engine's own planner reads the text, with nothing registered but empty tables of the schemas
+that are handed in. What it says about a fault lists columns and internals, so none of its words
+are passed on: `faults` tells what is wrong in ours.
+"""
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import pyarrow as pa
+from datafusion import SessionConfig, SessionContext, SQLOptions
+from datafusion.catalog import Catalog, Schema
+
+from planner.columns import resolve_columns
+from planner.errors import JoinNotSupportedError, NotFoundError
+from planner.faults import explain_fault
+from planner.rules.joins import INSTEAD
+from planner.statement import Query
+from storage.names import ObjectName
+
+logger = logging.getLogger(__name__)
+
+_NOWHERE = "_unset"  # no catalog or schema can be called so
+_KEPT_PLANS = 512
+
+# The node at the head of a line of a plan: `Inner Join: …`, `LeftSemi Join: …`, `Cross Join: `.
+_JOIN = re.compile(r"\s*(?:\w+ )?(?:Cross)?Join(?::|\s*$)")
+_OUTER = re.compile(r"\bouter_ref\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a query will run.
+
+    Attributes:
+        text: What the engine runs: the query's text with the case of its columns resolved.
+        arrow_schema: The columns of its result, as the engine will produce them.
+    """
+
+    text: str
+    arrow_schema: pa.Schema
+
+
+class _Plans:
+    """Plans made before, each with the very schemas that it was made for."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._plans: OrderedDict[Query, tuple[tuple[pa.Schema, ...], Plan]] = OrderedDict()
+
+    def get(self, query: Query, schemas: tuple[pa.Schema, ...]) -> Plan | None:
+        with self._lock:
+            known = self._plans.get(query)
+            if known is None:
+                return None
+            self._plans.move_to_end(query)
+        same = all(
+            mine is theirs or mine.equals(theirs, check_metadata=True)
+            for mine, theirs in zip(known[0], schemas, strict=True)
+        )
+        return known[1] if same else None
+
+    def put(self, query: Query, schemas: tuple[pa.Schema, ...], plan: Plan) -> None:
+        with self._lock:
+            self._plans[query] = (schemas, plan)
+            self._plans.move_to_end(query)
+            if len(self._plans) > self._most:
+                self._plans.popitem(last=False)
+
+
+_plans = _Plans(_KEPT_PLANS)
+
+
+def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
+    """Plan a query on empty tables.
+
+    Args:
+        query: What was asked.
+        schemas: The schema of each of its tables; others are not looked at.
+
+    Returns:
+        The text to run and the schema of its result.
+
+    Raises:
+        NotFoundError: When the schema of one of its tables is not among them.
+        JoinNotSupportedError: When the plan holds a join and the tables are not the reader's own.
+        UnknownColumnError: When a column is not there, or several could be meant.
+        TypeMismatchError: When types or arguments do not fit.
+        SqlSyntaxError: When the engine cannot read the text.
+        StatementTooLargeError: When it is nested too deeply for the engine.
+        StatementNotSupportedError: When the engine does not support it.
+    """
+    missing = [str(table) for table in query.tables if table not in schemas]
+    if missing:
+        raise NotFoundError(
+            f"there is no table {missing[0]}, or you may not read it; SHOW TABLES "
+            "lists those that you can"
+        )
+    read = tuple(schemas[table] for table in query.tables)
+    plan = _plans.get(query, read)
+    if plan is None:
+        plan = _plan(query, schemas)
+        _plans.put(query, read, plan)
+    return plan
+
+
+def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
+    text = resolve_columns(query, schemas)
+    context = _context(query, schemas)
+    options = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+    try:
+        frame = context.sql_with_options(text, options)
+        plans = (frame.logical_plan(), frame.optimized_logical_plan())
+        schema = frame.schema()
+    except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
+        message = str(error)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        message = "panic"
+    else:
+        if not query.is_home:
+            _check_joins(query, [plan.display_indent() for plan in plans])
+        return Plan(text, schema)
+    logger.debug("plan refused", extra={"engine_text": message})
+    raise explain_fault(message, query, text, schemas)
+
+
+def _context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> SessionContext:
+    """Return a session that knows nothing but empty tables of the query."""
+    config = (
+        SessionConfig({"datafusion.catalog.information_schema": "false"})
+        .with_create_default_catalog_and_schema(False)
+        .with_default_catalog_and_schema(query.catalog or _NOWHERE, query.schema or _NOWHERE)
+        .with_target_partitions(1)
+    )
+    context = SessionContext(config)
+    # Without it, no function of constants is computed while planning, however much it would make.
+    context.remove_optimizer_rule("simplify_expressions")
+    catalogs: dict[str, Catalog] = {}
+    made: set[tuple[str, str]] = set()
+    for table in query.tables:
+        name: dict[str, Any] = {"catalog": table.catalog, "schema": table.schema}
+        catalog = catalogs.get(name["catalog"])
+        if catalog is None:
+            catalog = catalogs[name["catalog"]] = Catalog.memory_catalog()
+            context.register_catalog_provider(name["catalog"], catalog)
+        if (name["catalog"], name["schema"]) not in made:
+            made.add((name["catalog"], name["schema"]))
+            catalog.register_schema(name["schema"], Schema.memory_schema())
+        empty = pa.RecordBatch.from_pylist([], schema=schemas[table])
+        context.register_record_batches(table.local, [[empty]])
+    return context
+
+
+def _check_joins(query: Query, plans: list[str]) -> None:
+    """Refuse a plan that holds a join, or reads a column of the query around a subquery.
+
+    Raises:
+        JoinNotSupportedError: When it does.
+    """
+    lines = [line for plan in plans for line in plan.splitlines()]
+    if not any(_JOIN.match(line) for line in lines) and not _has_outer(query, lines):
+        return
+    tables = ", ".join(str(table) for table in query.tables[:4])
+    raise JoinNotSupportedError(
+        f"the statement is a join of {tables or 'its parts'} when it is planned; leave out "
+        f"subqueries that use columns of the query around them, or {INSTEAD}"
+    )
+
+
+def _has_outer(query: Query, lines: list[str]) -> bool:
+    if query.text.upper().count("SELECT") < 2:  # noqa: PLR2004  no subquery, no outer query
+        return False
+    return any(_OUTER.search(line) for line in lines)

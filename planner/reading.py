@@ -1,0 +1,48 @@
+"""What is known of a query while the rules look at it."""
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.tokenizer_core import Token
+
+from planner.dialect import place_at
+from planner.references import Reference, start_of
+from planner.statement import Defaults
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One query as it was read.
+
+    Attributes:
+        sql: The text as it was typed.
+        tokens: Its tokens, without EXPLAIN and semicolons, `name@cluster` joined.
+        joined: Where the joined ones start.
+        tree: sqlglot's reading.
+        references: The tables that it names, in the order of the text.
+        defaults: What completes names.
+        home: The cluster whose own tables may be joined, if any.
+    """
+
+    sql: str
+    tokens: tuple[Token, ...]
+    joined: frozenset[int]
+    tree: exp.Expr
+    references: tuple[Reference, ...]
+    defaults: Defaults
+    home: str | None
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The clusters of the tables, in the order of the text, each once."""
+        named = (reference.cluster or self.defaults.cluster for reference in self.references)
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def is_home(self) -> bool:
+        """Whether everything that is read lies in the home cluster."""
+        return self.home is not None and (self.clusters or (self.defaults.cluster,)) == (self.home,)
+
+    def place(self, node: exp.Expr) -> str:
+        """Say where a piece of the query stands."""
+        return place_at(self.sql, start_of(node))

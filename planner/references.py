@@ -1,0 +1,153 @@
+"""Which of the names in a query are tables, and which are common table expressions or aliases."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from planner.dialect import place_at
+from planner.errors import SqlSyntaxError
+from planner.names import fold_part
+from storage.names import split_cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A table as the query names it.
+
+    Attributes:
+        parts: One to three parts in lower case, without their cluster.
+        cluster: The cluster that is written, None when none is.
+        identifiers: The written parts.
+        start: Where the first of them stands.
+        alias: The name that the query goes on with, as the engine keeps it.
+    """
+
+    parts: tuple[str, ...]
+    cluster: str | None
+    identifiers: tuple[exp.Identifier, ...]
+    start: int
+    alias: str | None
+
+    def __str__(self) -> str:
+        return ".".join(self.parts) + (f"@{self.cluster}" if self.cluster else "")
+
+
+def find_references(sql: str, tree: exp.Expr) -> tuple[Reference, ...]:
+    """Return every table that a query names, in the order of the text.
+
+    Raises:
+        SqlSyntaxError: When a part is not a name, or one table names two clusters.
+    """
+    found = [
+        read_reference(sql, table)
+        for table in tree.find_all(exp.Table)
+        if is_named(table) and not is_cte(table)
+    ]
+    return tuple(sorted(found, key=lambda reference: reference.start))
+
+
+def is_named(table: exp.Table) -> bool:
+    """Whether this is a name, not a function that answers rows."""
+    return isinstance(table.this, exp.Identifier)
+
+
+def is_cte(table: exp.Table) -> bool:
+    """Whether the name is that of a common table expression in scope."""
+    if table.args.get("db") is not None or not isinstance(table.this, exp.Identifier):
+        return False
+    name = engine_name(table.this)
+    return name in visible_ctes(table)
+
+
+def visible_ctes(node: exp.Expr) -> set[str]:
+    """Return the common table expressions that can be named at a place of a query.
+
+    Each sees those before it, and a recursive one itself.
+    """
+    names: set[str] = set()
+    child: exp.Expr = node
+    parent = node.parent
+    while parent is not None:
+        if isinstance(parent, exp.With):
+            names.update(_names_before(parent, child))
+        else:
+            clause = parent.args.get("with_")
+            if clause is not None and clause is not child:
+                names.update(cte_name(cte) for cte in clause.expressions)
+        child, parent = parent, parent.parent
+    return names
+
+
+def _names_before(clause: exp.With, child: exp.Expr) -> Iterator[str]:
+    for cte in clause.expressions:
+        is_last = cte is child
+        if not is_last or clause.args.get("recursive"):
+            yield cte_name(cte)
+        if is_last:
+            return
+
+
+def cte_name(cte: exp.CTE) -> str:
+    """Return the name of a common table expression as the engine keeps it."""
+    alias = cte.args["alias"].this
+    return engine_name(alias) if isinstance(alias, exp.Identifier) else ""
+
+
+def engine_name(identifier: exp.Identifier) -> str:
+    """Return a name as the engine keeps it: quoted as it is, bare in lower case."""
+    text = str(identifier.this)
+    return text if identifier.args.get("quoted") else text.lower()
+
+
+def start_of(node: exp.Expr) -> int:
+    """Return where a node stands in the text: its first piece that knows its place, else 0."""
+    starts = [
+        part.meta["start"]
+        for part in node.walk()
+        if part._meta and "start" in part.meta  # noqa: SLF001  asking `meta` alone would make one for each node
+    ]
+    return min(starts, default=0)
+
+
+def read_reference(sql: str, table: exp.Table) -> Reference:
+    """Return what a table node names.
+
+    Raises:
+        SqlSyntaxError: When a part is not a name, or two clusters are named.
+    """
+    identifiers = tuple(part for part in table.parts if isinstance(part, exp.Identifier))
+    parts, cluster = read_parts(sql, identifiers)
+    alias = table.args.get("alias")
+    named = alias.this if alias is not None and isinstance(alias.this, exp.Identifier) else None
+    return Reference(
+        parts=parts,
+        cluster=cluster,
+        identifiers=identifiers,
+        start=identifiers[0].meta["start"],
+        alias=engine_name(named) if named is not None else None,
+    )
+
+
+def read_parts(
+    sql: str, identifiers: tuple[exp.Identifier, ...]
+) -> tuple[tuple[str, ...], str | None]:
+    """Return the parts of a written name in lower case, and the one cluster that it names.
+
+    Raises:
+        SqlSyntaxError: When a part is not a name, or two clusters are named.
+    """
+    parts: list[str] = []
+    clusters: dict[str, int] = {}
+    for identifier in identifiers:
+        start = identifier.meta["start"]
+        name, written = split_cluster(str(identifier.this))
+        parts.append(fold_part(sql, start, name))
+        if written is not None:
+            clusters.setdefault(fold_part(sql, start, written), start)
+    if len(clusters) > 1:
+        raise SqlSyntaxError(
+            f"{place_at(sql, max(clusters.values()))}: one name holds two clusters, "
+            f"{' and '.join(sorted(clusters))}; write catalog.schema.table@cluster"
+        )
+    return tuple(parts), next(iter(clusters), None)

@@ -1,0 +1,31 @@
+"""What a query may not hold, one module per rule.
+
+Each rule looks at a reading and returns, or raises one refusal. They run in this order, so that
+the refusal a reader gets is the most telling one.
+"""
+
+from collections.abc import Callable
+
+from planner.reading import Reading
+from planner.rules.constructs import check_construct
+from planner.rules.expansion import check_expansion
+from planner.rules.functions import check_functions
+from planner.rules.information_schema import check_information_schema
+from planner.rules.joins import check_joins
+from planner.rules.one_cluster import check_one_cluster
+from planner.rules.parameters import check_parameters
+from planner.rules.subqueries import check_subqueries
+from planner.rules.table_functions import check_table_functions
+
+RULES: tuple[Callable[[Reading], None], ...] = (
+    check_parameters,
+    check_functions,
+    check_table_functions,
+    check_information_schema,
+    check_one_cluster,
+    check_joins,
+    check_subqueries,
+    check_expansion,
+)
+
+__all__ = ["RULES", "check_construct"]

@@ -1,0 +1,56 @@
+"""A query only reads, and holds nothing that an engine would pass over in silence."""
+
+from sqlglot import exp
+
+from planner.dialect import place_at
+from planner.errors import StatementNotSupportedError
+from planner.references import start_of
+
+_WRITES = (
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.Copy,
+    exp.Command,
+    exp.Into,
+)
+_UNREAD: dict[type[exp.Expr], str] = {
+    exp.Lock: "FOR UPDATE or SHARE locks nothing here; leave it out",
+    exp.TableSample: "TABLESAMPLE is not supported; filter with random() < 0.1 instead",
+    exp.Version: "tables are read as they are now; leave the version out",
+    exp.MatchRecognize: "MATCH_RECOGNIZE is not supported; use window functions",
+}
+
+
+def check_construct(sql: str, tree: exp.Expr) -> None:
+    """Refuse a statement that is no query, writes inside one, or holds what would be ignored.
+
+    Raises:
+        StatementNotSupportedError: When it does.
+    """
+    for node in tree.walk():
+        fault = None
+        if isinstance(node, _WRITES):
+            fault = "a query reads only; leave out what writes (INSERT, UPDATE, INTO …)"
+        elif type(node) in _UNREAD:
+            fault = _UNREAD[type(node)]
+        elif isinstance(node, exp.Table) and (node.args.get("only") or node.args.get("rows_from")):
+            fault = "ONLY and ROWS FROM are not supported; name the table alone"
+        elif isinstance(node, exp.Table) and _is_file(sql, node):
+            fault = "a string in FROM would name a file; ask for tables by name (see SHOW TABLES)"
+        if fault is not None:
+            raise StatementNotSupportedError(f"{place_at(sql, start_of(node))}: {fault}")
+    if not isinstance(tree, (exp.Query, exp.Values)):
+        raise StatementNotSupportedError(
+            f"{place_at(sql, start_of(tree))}: this statement is not answered; write a SELECT"
+        )
+
+
+def _is_file(sql: str, table: exp.Table) -> bool:
+    """Whether a table is written as a string."""
+    start = table.this.meta.get("start", -1) if isinstance(table.this, exp.Identifier) else -1
+    return start >= 0 and sql[start] in "'$"

@@ -1,0 +1,39 @@
+"""No function of a query reaches a file or a host."""
+
+import re
+
+from sqlglot import exp
+
+from planner.dialect import shown
+from planner.errors import SqlSyntaxError, StatementNotSupportedError
+from planner.reading import Reading
+
+# Unknown to the engine as well; named here so that the refusal tells what to do.
+_REACHING = re.compile(
+    r"(read|scan|sniff|load|copy|pg_read|pg_ls|pg_stat_file|lo|dblink|http|https|url|query_to_xml"
+    r"|parquet|csv|json_scan|iceberg|delta|postgres|mysql|sqlite|s3|hdfs)(_\w+)*"
+    r"|glob|\w+_scan|\w+_metadata|pg_sleep|pg_terminate_backend|set_config|current_setting"
+)
+_HARMLESS = re.compile(r"url_(de|en)code|parse_url|json_\w+|loop|log\w*|lower|load_factor")
+
+
+def check_functions(reading: Reading) -> None:
+    """Refuse functions that reach files or hosts, and functions with a cluster.
+
+    Raises:
+        StatementNotSupportedError: When one would reach a file or a host.
+        SqlSyntaxError: When a function is written with `@cluster`.
+    """
+    for node in reading.tree.find_all(exp.Func):
+        name = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+        if "@" in name:
+            raise SqlSyntaxError(
+                f"{reading.place(node)}: {shown(name)!r} is called like a function; functions "
+                "belong to no cluster: leave out what follows the @"
+            )
+        lowered = name.lower()
+        if _REACHING.fullmatch(lowered) and not _HARMLESS.fullmatch(lowered):
+            raise StatementNotSupportedError(
+                f"{reading.place(node)}: {shown(lowered)}() would reach files, hosts or settings, "
+                "which queries may not; ask for tables by name (SHOW TABLES lists them)"
+            )

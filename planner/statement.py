@@ -1,0 +1,131 @@
+"""What a text can be: one query, or one administrative statement. Values only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from storage.names import ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What completes a name that is not written out.
+
+    Attributes:
+        cluster: The cluster of names without `@cluster`.
+        catalog: The catalog of names without one; None when such names are refused.
+        schema: The schema of names without one; None when such names are refused.
+    """
+
+    cluster: str
+    catalog: str | None = None
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement that answers rows, over the tables of one cluster.
+
+    Attributes:
+        sql: The text as it was typed.
+        text: The same without clusters in its names, without EXPLAIN and without a closing
+            semicolon: what an engine of that cluster can read.
+        cluster: The one cluster that it reads; the default one when it reads no table.
+        catalog: The engine session's default catalog.
+        schema: The engine session's default schema.
+        tables: The tables that it names, sorted, each once; empty for `SELECT 1`.
+        explain: Whether the plan is asked for instead of the rows.
+        analyze: Whether the plan is to be run and measured.
+        is_home: Whether the cluster is the reader's own, where joins are allowed.
+    """
+
+    sql: str
+    text: str
+    cluster: str
+    catalog: str | None
+    schema: str | None
+    tables: tuple[ObjectName, ...]
+    explain: bool = False
+    analyze: bool = False
+    is_home: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GrantStatement:
+    """A change of grants: each privilege on each securable for each principal.
+
+    Attributes:
+        action: What to do with the grants.
+        privilege: `TABLE_READ`, `SCHEMA_READ` or `CATALOG_READ`.
+        securables: What it applies to; their levels fit the privilege.
+        principals: `user1@shanghai`, `GROUP analysts@shanghai` or `GROUP traders`.
+        until: When the grant ends by itself (aware UTC).
+    """
+
+    action: Literal["ALLOW", "DENY", "REVOKE"]
+    privilege: str
+    securables: tuple[ObjectName, ...]
+    principals: tuple[str, ...]
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowGrants:
+    """Which grants there are, for one principal or on one securable or all."""
+
+    principal: str | None = None
+    securable: ObjectName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainAccess:
+    """What is decided for a principal and a table, and by which rule."""
+
+    principal: str
+    table: ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class ShowClusters:
+    """Which clusters there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCatalogs:
+    """Which catalogs there are, of one cluster or of all."""
+
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSchemas:
+    """Which schemas there are, of one catalog or of all."""
+
+    catalog: ObjectName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTables:
+    """Which tables there are, of one catalog or schema or of all."""
+
+    parent: ObjectName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Which columns a table has."""
+
+    table: ObjectName
+
+
+Statement: TypeAlias = (
+    Query
+    | GrantStatement
+    | ShowGrants
+    | ExplainAccess
+    | ShowClusters
+    | ShowCatalogs
+    | ShowSchemas
+    | ShowTables
+    | Describe
+)
