@@ -1,0 +1,217 @@
+from dataclasses import replace
+
+import pytest
+
+from auth import (
+    ExpiredTicketError,
+    InvalidTicketError,
+    InvalidTokenError,
+    TokenKind,
+    open_identity_token,
+    open_session_token,
+    open_ticket,
+    seal,
+    seal_identity_token,
+    seal_session_token,
+    seal_ticket,
+    session_ttl_s,
+)
+from tests.auth.factories import (
+    HANGZHOU,
+    HANGZHOU_KEY,
+    MOM,
+    MOM_KEY,
+    NOW,
+    RING,
+    SHANGHAI,
+    SHANGHAI_KEY,
+    later,
+    make_identity,
+    make_ticket,
+)
+
+
+def test_an_identity_token_says_who_its_user_is() -> None:
+    token = seal_identity_token(
+        "User1", {"b", "a"}, SHANGHAI_KEY, issuer=SHANGHAI, now=NOW, ttl_s=3600, is_admin=True
+    )
+    identity = open_identity_token(token, RING, now=later(1))
+    assert identity == make_identity(
+        "user1@shanghai", ["a", "b"], is_admin=True, token_id=identity.token_id
+    )
+    assert identity.expires_at == later(3600)
+    assert identity.issued_at == NOW
+
+
+def test_a_session_token_is_the_moms_word_about_a_user_of_any_cluster() -> None:
+    identity = make_identity("user1@shanghai", ["analysts"], is_admin=True)
+    token = seal_session_token(
+        identity, MOM_KEY, issuer=MOM, now=later(60), ttl_s=3600, proved_at=NOW, address="10.0.0.7"
+    )
+    session = open_session_token(token, RING, audience=MOM, now=later(61))
+    assert session.identity == replace(
+        identity,
+        token_id=session.identity.token_id,
+        issued_at=later(60),
+        expires_at=later(3660),
+    )
+    assert (session.issued_at, session.proved_at) == (later(60), NOW)
+    assert session.is_bound_elsewhere("10.0.0.8")
+    assert not session.is_bound_elsewhere("10.0.0.7")
+
+
+def test_a_session_without_an_address_counts_from_everywhere() -> None:
+    token = seal_session_token(
+        make_identity(), MOM_KEY, issuer=MOM, now=NOW, ttl_s=60, proved_at=NOW
+    )
+    session = open_session_token(token, RING, audience=MOM, now=NOW)
+    assert not session.is_bound_elsewhere("10.0.0.8")
+
+
+def test_a_member_makes_no_sessions_for_the_mom() -> None:
+    token = seal_session_token(
+        make_identity("root@mom", is_admin=True),
+        HANGZHOU_KEY,
+        issuer=HANGZHOU,
+        audience=MOM,
+        now=NOW,
+        ttl_s=60,
+        proved_at=NOW,
+    )
+    with pytest.raises(InvalidTokenError, match="issuer"):
+        open_session_token(token, RING, audience=MOM, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cluster": None},
+        {"cluster": "not a cluster"},
+        {"proved": None},
+        {"proved": True},
+        {"proved": -1},
+        {"proved": 10**300},
+        {"proved": NOW.timestamp() + 3600},
+        {"address": 5},
+        {"sub": None},
+    ],
+)
+def test_a_session_token_that_does_not_say_who_and_since_when_is_refused(
+    changes: dict[str, object],
+) -> None:
+    claims: dict[str, object] = {
+        "sub": "user1", "cluster": SHANGHAI, "groups": [], "admin": False,
+        "proved": NOW.timestamp(), "address": None,
+    }  # fmt: skip
+
+    def make(claims: dict[str, object]) -> str:
+        return seal(TokenKind.SESSION, claims, MOM_KEY, issuer=MOM, audience=MOM, now=NOW, ttl_s=60)
+
+    assert open_session_token(make(claims), RING, audience=MOM, now=NOW)
+    with pytest.raises(InvalidTokenError):
+        open_session_token(make(claims | changes), RING, audience=MOM, now=NOW)
+
+
+def test_a_session_is_renewed_at_half_its_time_and_ends_some_hours_after_the_proof() -> None:
+    token = seal_session_token(
+        make_identity(), MOM_KEY, issuer=MOM, now=NOW, ttl_s=100, proved_at=NOW
+    )
+    session = open_session_token(token, RING, audience=MOM, now=NOW)
+    assert not session.needs_renewal(later(49.9))
+    assert session.needs_renewal(later(50))
+    assert session_ttl_s(NOW, later(50), ttl_s=100, max_s=1000) == 100
+    assert session_ttl_s(NOW, later(950), ttl_s=100, max_s=1000) == 50
+    assert session_ttl_s(NOW, later(1001), ttl_s=100, max_s=1000) < 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"groups": frozenset()},
+        {"tables": ()},
+        {"catalog": None, "schema": None},
+        {"sql": "select 'größe', '☃', '\x00'"},
+        {"sql": "x" * 262_144},
+        {"shard": (2, 3)},
+        {"epoch": 2**53},
+    ],
+)
+def test_a_ticket_comes_back_as_it_was_sealed(changes: dict[str, object]) -> None:
+    ticket = make_ticket(**changes)
+    data = seal_ticket(ticket, MOM_KEY, issuer=MOM)
+    opened = open_ticket(data, RING, issuer=MOM, member=HANGZHOU, now=NOW)
+    assert opened == ticket
+    assert (opened.issuer, opened.caller) == (MOM, "user1@shanghai")
+    assert open_ticket(data, RING, issuer=MOM, member=None, now=NOW) == ticket
+
+
+def test_a_tickets_caller_is_never_an_administrator() -> None:
+    identity = make_ticket().identity
+    assert identity.name == "user1@shanghai"
+    assert identity.groups == {"analysts"}
+    assert not identity.is_admin
+
+
+def test_a_ticket_is_for_one_member_from_one_issuer_and_for_its_time() -> None:
+    data = seal_ticket(make_ticket(), MOM_KEY, issuer=MOM)
+    with pytest.raises(InvalidTicketError, match="another server"):
+        open_ticket(data, RING, issuer=MOM, member=SHANGHAI, now=NOW)
+    with pytest.raises(InvalidTicketError, match="issuer"):
+        open_ticket(data, RING, issuer=SHANGHAI, member=HANGZHOU, now=NOW)
+    with pytest.raises(InvalidTicketError, match="not valid yet"):
+        open_ticket(data, RING, issuer=MOM, member=HANGZHOU, now=later(-31))
+    with pytest.raises(ExpiredTicketError):
+        open_ticket(data, RING, issuer=MOM, member=HANGZHOU, now=later(300))
+
+
+def test_a_ticket_that_ends_before_it_starts_is_not_made() -> None:
+    with pytest.raises(ValueError, match="ttl_s"):
+        seal_ticket(make_ticket(expires_at=NOW), MOM_KEY, issuer=MOM)
+
+
+GOOD_CLAIMS: dict[str, object] = {
+    "sub": "user1", "cluster": SHANGHAI, "groups": [], "sql": "select 1", "catalog": None,
+    "schema": None, "tables": [["a.b.c@hangzhou", "id", 1, "snap"]], "epoch": 1, "query": "q",
+    "shard": None,
+}  # fmt: skip
+
+
+def seal_claims(claims: dict[str, object]) -> bytes:
+    text = seal(TokenKind.TICKET, claims, MOM_KEY, issuer=MOM, audience=HANGZHOU, now=NOW, ttl_s=60)
+    return text.encode()
+
+
+@pytest.mark.parametrize("claim", sorted(GOOD_CLAIMS))
+@pytest.mark.parametrize("value", [..., True, -1, 1.5, {}, [[]], [5]], ids=repr)
+def test_a_genuine_ticket_with_a_claim_of_another_shape_is_refused(
+    claim: str, value: object
+) -> None:
+    assert open_ticket(seal_claims(GOOD_CLAIMS), RING, member=HANGZHOU, now=NOW)
+    claims = {**GOOD_CLAIMS, claim: value}
+    if value is ...:
+        del claims[claim]
+    with pytest.raises(InvalidTicketError):
+        open_ticket(seal_claims(claims), RING, member=HANGZHOU, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ["a.b@hangzhou", "id", 1, "snap"],
+        ["a.b.c", "id", 1, "snap"],
+        ["a.b.c@hangzhou", "id", True, "snap"],
+        ["a.b.c@hangzhou", "id", 1],
+        ["a.b.c@hangzhou", "id", 1, "snap", "more"],
+        ["../etc@hangzhou", "id", 1, "snap"],
+    ],
+)
+def test_a_ticket_names_whole_tables(table: list[object]) -> None:
+    with pytest.raises(InvalidTicketError):
+        open_ticket(seal_claims({**GOOD_CLAIMS, "tables": [table]}), RING, member=HANGZHOU, now=NOW)
+
+
+@pytest.mark.parametrize("shard", [[3, 3], [0], [0, 0], [-1, 2], [0, 1, 2], ["0", "1"]])
+def test_a_shard_is_one_of_so_many(shard: list[object]) -> None:
+    with pytest.raises(InvalidTicketError):
+        open_ticket(seal_claims({**GOOD_CLAIMS, "shard": shard}), RING, member=HANGZHOU, now=NOW)
