@@ -19,6 +19,7 @@ from typing import Any
 from pyarrow import flight
 
 from flight_sql.backend import Authenticator, Call
+from flight_sql.draining import RunningCalls
 from flight_sql.errors import CodedError, InvalidTokenError, translated
 
 MIDDLEWARE = "call"
@@ -44,9 +45,11 @@ class SilentAuthHandler(flight.ServerAuthHandler):  # type: ignore[misc]  # pyar
 class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow ships no types
     """Carries one RPC's `Call` to its handler, and a token back in the response's headers."""
 
-    def __init__(self, call: Call, answer: str | None) -> None:
+    def __init__(self, call: Call, answer: str | None, running: RunningCalls) -> None:
         self.call = call
         self._answer = answer
+        self._running = running
+        running.enter()
         self._context: Any = None
         self._lock = threading.Lock()
 
@@ -73,14 +76,18 @@ class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow 
         """Let go of the context."""
         with self._lock:
             self._context = None
+        self._running.leave()
 
 
 class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[misc]  # untyped
     """Authenticates every RPC."""
 
-    def __init__(self, authenticator: Authenticator, check_open: Callable[[], None]) -> None:
+    def __init__(
+        self, authenticator: Authenticator, check_open: Callable[[], None], running: RunningCalls
+    ) -> None:
         self._authenticator = authenticator
         self._check_open = check_open
+        self._running = running
 
     def start_call(self, info: Any, headers: Mapping[str, Sequence[Any]]) -> CallMiddleware:
         """Return the call's middleware, or refuse the call."""
@@ -93,8 +100,10 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
             ]
             call = Call(query_id=query_id, headers=texts)
             if info.method == flight.FlightMethod.HANDSHAKE:
-                return CallMiddleware(call, self._shake_hands(call, credentials))
-            return CallMiddleware(call, self._identify(call, credentials, info.method))
+                answer: str | None = self._shake_hands(call, credentials)
+            else:
+                answer = self._identify(call, credentials, info.method)
+            return CallMiddleware(call, answer, self._running)
 
     def _shake_hands(self, call: Call, credentials: Sequence[str]) -> str:
         """Return the token for a Handshake with Basic or Bearer credentials."""

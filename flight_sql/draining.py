@@ -21,6 +21,35 @@ _DESCRIPTORS = Path("/proc/self/fd") if Path("/proc/self/fd").exists() else Path
 _LAST_WORDS_S = 5.0
 
 
+class RunningCalls:
+    """Counts the calls that are being answered."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    @property
+    def count(self) -> int:
+        """How many calls are being answered right now."""
+        return self._count
+
+    def enter(self) -> None:
+        """Count a call."""
+        with self._changed:
+            self._count += 1
+
+    def leave(self) -> None:
+        """Count a call no longer."""
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait_for_none(self, timeout_s: float) -> bool:
+        """Wait until no call is being answered and return whether that came about."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._count <= 0, timeout_s)
+
+
 def shut_down_within(shutdown: Callable[[], None], port: int, deadline_s: float) -> bool:
     """Run `shutdown` and cut the connections of `port` when it has not ended in time.
 

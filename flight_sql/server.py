@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pyarrow import flight
 from flight_sql.actions import action_types, run_action
 from flight_sql.backend import Authenticator, Backend, Call, StatementInfo
 from flight_sql.calling import MIDDLEWARE, CallMiddlewareFactory, SilentAuthHandler
-from flight_sql.draining import shut_down_within
+from flight_sql.draining import RunningCalls, shut_down_within
 from flight_sql.errors import (
     InvalidRequestError,
     ParametersNotSupportedError,
@@ -82,6 +83,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         self._state = _State.STARTING
         self._stop_at: float | None = None
         self._stopped = threading.Event()
+        self._running = RunningCalls()
         self._host = host
         self._scheme = "grpc+tls" if tls else "grpc"
         certificates = None
@@ -91,7 +93,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             f"{self._scheme}://{_bracketed(host)}:{port}",
             auth_handler=SilentAuthHandler(),
             tls_certificates=certificates,
-            middleware={MIDDLEWARE: CallMiddlewareFactory(authenticator, self._check_open)},
+            middleware={
+                MIDDLEWARE: CallMiddlewareFactory(authenticator, self._check_open, self._running)
+            },
         )
 
     @property
@@ -117,7 +121,10 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         """
         self._stop_at = time.monotonic() + deadline_s
         self._state = _State.DRAINING
-        has_ended = shut_down_within(self.shutdown, self.port, deadline_s)
+        # From its shutdown on, gRPC cancels new calls instead of letting us refuse them.
+        self._running.wait_for_none(deadline_s)
+        remaining_s = max(0.0, self._stop_at - time.monotonic())
+        has_ended = shut_down_within(self.shutdown, self.port, remaining_s)
         self._stopped.set()
         return has_ended
 
@@ -277,7 +284,9 @@ def _no_transaction(command: Any) -> Any:
 def _flight_info(descriptor: Any, info: StatementInfo) -> Any:
     endpoints = [
         flight.FlightEndpoint(
-            statement_ticket(endpoint.handle), list(endpoint.locations), endpoint.expires_at
+            statement_ticket(endpoint.handle),
+            list(endpoint.locations),
+            _timestamp(endpoint.expires_at),
         )
         for endpoint in info.endpoints
     ]
@@ -289,6 +298,10 @@ def _flight_info(descriptor: Any, info: StatementInfo) -> Any:
         -1,
         app_metadata=info.app_metadata,
     )
+
+
+def _timestamp(at: datetime | None) -> pa.TimestampScalar | None:
+    return None if at is None else pa.scalar(at, pa.timestamp("us", "UTC"))
 
 
 def _refuse_parameters(reader: Any) -> None:

@@ -52,10 +52,8 @@ class SecretError(Exception):
 
 def raise_status(status: str) -> None:
     if status == "SECRET":
-        try:
-            raise SecretError("/etc/secret/path of the inner error")
-        except SecretError as inner:
-            raise ValueError("/var/lib/secret of the outer error") from inner
+        inner = SecretError("/etc/secret/path of the inner error")
+        raise ValueError("/var/lib/secret of the outer error") from inner
     raise RefusedError(status)
 
 
