@@ -32,6 +32,7 @@ from auth.keys import KeyRing, PublicKey, SigningKey
 from auth.passwords import hash_password, verify_password
 from auth.principals import Identity, Principal, fold_principal
 from auth.privileges import Effect, Privilege, check_level
+from auth.revocations import Revocation, RevocationSet
 from auth.sealing import TokenKind, kind_of, open_sealed, seal
 from auth.signin import SignInLimiter
 from auth.tickets import Ticket, TicketTable, open_ticket, seal_ticket
@@ -73,6 +74,8 @@ __all__ = [
     "Principal",
     "Privilege",
     "PublicKey",
+    "Revocation",
+    "RevocationSet",
     "RevokedTicketError",
     "RevokedTokenError",
     "SessionToken",

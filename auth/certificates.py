@@ -111,7 +111,7 @@ class CertificateAuthority:
         subject = _subject(f"{name} federation CA")
         public = key.private.public_key()
         certificate = (
-            _builder(subject, subject, public, now=now, days=days)
+            _builder(subject, subject, public, now=now, ends_at=now + _valid(days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(is_ca=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -190,8 +190,13 @@ class CertificateAuthority:
                 "`member add --host`"
             )
         certificate = (
-            _builder(_subject(common_name), self._certificate.subject, public, now=now, days=days)
-            .not_valid_after(min(now + _valid(days), self._certificate.not_valid_after_utc))
+            _builder(
+                _subject(common_name),
+                self._certificate.subject,
+                public,
+                now=now,
+                ends_at=min(now + _valid(days), self._certificate.not_valid_after_utc),
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(is_ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -239,7 +244,7 @@ def _builder(
     public: ec.EllipticCurvePublicKey,
     *,
     now: datetime,
-    days: int,
+    ends_at: datetime,
 ) -> x509.CertificateBuilder:
     return x509.CertificateBuilder(
         issuer_name=issuer,
@@ -248,7 +253,7 @@ def _builder(
         serial_number=x509.random_serial_number(),
         # Clocks of the federation may differ a little when a certificate is new.
         not_valid_before=now - _BACKDATED,
-        not_valid_after=now + _valid(days),
+        not_valid_after=ends_at,
     )
 
 
