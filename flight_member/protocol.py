@@ -18,6 +18,7 @@ JOIN = "federation.join"
 HEARTBEAT = "federation.heartbeat"
 REPORT = "federation.report"
 MEMBERS = "federation.members"
+AUTHORITY = "federation.authority"
 # Answered by a member.
 SIGN_IN = "member.sign_in"
 

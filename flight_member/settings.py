@@ -103,9 +103,6 @@ class AuthSection(Section):
         default=12, gt=0, description="hours until a session must prove anew"
     )
     ticket_ttl_s: int = Field(default=300, ge=5, description="life of a query ticket in seconds")
-    bind_address: bool = Field(
-        default=False, description="a session token counts only from the address it was given to"
-    )
 
 
 class LimitsSection(Section):
@@ -152,7 +149,7 @@ class MomSection(Section):
     """The federation that this member belongs to."""
 
     address: str = Field(
-        default="", description="URI of the MoM; empty until the member has joined"
+        default="", description="URI of the MoM, where it differs from the one of joining"
     )
 
 
@@ -260,11 +257,13 @@ def walk_settings(
     """Yield (dotted name, value or default, description) of every setting of a model."""
     for name, field in kind.model_fields.items():
         section = field.annotation
-        value = getattr(values, name) if values is not None else field.get_default()
+        value = getattr(values, name) if values is not None else None
         if isinstance(section, type) and issubclass(section, BaseModel):
             yield from walk_settings(section, value, f"{prefix}{name}.")
-        else:
+        elif values is not None or field.is_required():
             yield f"{prefix}{name}", value, field.description or ""
+        else:
+            yield f"{prefix}{name}", field.get_default(), field.description or ""
 
 
 def allowed_values(kind: type[BaseModel], dotted: str) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ class Client:
         uri: `grpc://host:port` or `grpc+tls://host:port`.
         token: The bearer token of every call that brings none of its own.
         tls_root_certs: PEM of the certificates to trust; None trusts the system's.
+        verify_server: False accepts any certificate, to fetch what is public and checked otherwise;
+            no token may go over such a connection.
         headers: Text headers of every call.
         connect_timeout_s: How long a server may take to accept a connection.
         call_timeout_s: How long any call but a stream of rows may take.
@@ -51,6 +53,7 @@ class Client:
         *,
         token: str | None = None,
         tls_root_certs: bytes | None = None,
+        verify_server: bool = True,
         headers: Headers = (),
         connect_timeout_s: float = 5.0,
         call_timeout_s: float = 600.0,
@@ -63,8 +66,14 @@ class Client:
         self._call_timeout_s = call_timeout_s
         self._is_reachable = False
         self._elsewhere: dict[str, Client] = {}
+        if token and not verify_server:
+            raise ValueError("a token needs a server that has proved itself")
         with remote_errors(uri):
-            self._client = flight.FlightClient(uri, tls_root_certs=tls_root_certs)
+            self._client = flight.FlightClient(
+                uri,
+                tls_root_certs=tls_root_certs,
+                disable_server_verification=not verify_server,
+            )
 
     def sign_in(self, user: str, password: str) -> str:
         """Prove a user with a password, keep the token for further calls and return it."""

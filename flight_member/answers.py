@@ -1,0 +1,183 @@
+"""The tables that statements without a data stream answer with: SHOW, DESCRIBE, EXPLAIN, GRANT.
+
+Each function returns one Arrow table; its schema is fixed and stands beside it, so that a prepared
+statement can promise it before anything has run.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from auth import Grant
+from planner import (
+    Describe,
+    ExplainAccess,
+    GrantStatement,
+    Query,
+    ShowCatalogs,
+    ShowClusters,
+    ShowGrants,
+    ShowSchemas,
+    ShowTables,
+    Statement,
+)
+from storage.metastore import Table
+from storage.names import ObjectName
+
+_UTF8, _INT64, _BOOL = pa.utf8(), pa.int64(), pa.bool_()
+_MOMENT = pa.timestamp("us", tz="UTC")
+
+
+def _shape(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in columns])
+
+
+_SCHEMAS: dict[type, pa.Schema] = {
+    ShowClusters: _shape(
+        ("cluster_name", _UTF8),
+        ("state", _UTF8),
+        ("route", _UTF8),
+        ("table_count", _INT64),
+        ("last_heartbeat_at", _MOMENT),
+    ),
+    ShowCatalogs: _shape(("catalog_name", _UTF8)),
+    ShowSchemas: _shape(("catalog_name", _UTF8), ("schema_name", _UTF8)),
+    ShowTables: _shape(
+        ("catalog_name", _UTF8),
+        ("schema_name", _UTF8),
+        ("table_name", _UTF8),
+        ("row_count", _INT64),
+        ("byte_count", _INT64),
+        ("file_count", _INT64),
+    ),
+    Describe: _shape(
+        ("column_name", _UTF8),
+        ("data_type", _UTF8),
+        ("is_nullable", _BOOL),
+        ("is_partition_column", _BOOL),
+    ),
+    ShowGrants: _shape(
+        ("principal", _UTF8),
+        ("effect", _UTF8),
+        ("privilege", _UTF8),
+        ("securable", _UTF8),
+        ("granted_by", _UTF8),
+        ("granted_at", _MOMENT),
+        ("until", _MOMENT),
+    ),
+    ExplainAccess: _shape(
+        ("principal", _UTF8), ("securable", _UTF8), ("is_allowed", _BOOL), ("rule", _UTF8)
+    ),
+    GrantStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
+    Query: _shape(("item", _UTF8), ("value", _UTF8)),
+}
+
+
+def answer_schema(statement: Statement) -> pa.Schema:
+    """Return the schema of what a statement answers; for a query, that of its EXPLAIN."""
+    return _SCHEMAS[type(statement)]
+
+
+def answer(kind: type, rows: Iterable[Sequence[object]]) -> pa.Table:
+    """Make the answer to one kind of statement from its rows, in their order; it may be empty."""
+    schema = _SCHEMAS[kind]
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)],
+        schema=schema,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTable:
+    """A table as one caller sees it: `catalog` is bare at home, else `catalog@cluster`."""
+
+    catalog: str
+    table: Table
+
+    @property
+    def schema(self) -> str:
+        """The schema's name."""
+        return str(self.table.name.schema)
+
+    @property
+    def name(self) -> str:
+        """The table's own name."""
+        return str(self.table.name.table)
+
+
+def show_catalogs(listed: Iterable[ListedTable], cluster: str | None) -> pa.Table:
+    """Answer SHOW CATALOGS: ordered, each once."""
+    names = {one.catalog for one in listed if cluster in {None, one.table.name.cluster}}
+    return answer(ShowCatalogs, [(name,) for name in sorted(names)])
+
+
+def show_schemas(listed: Iterable[ListedTable], catalog: ObjectName | None) -> pa.Table:
+    """Answer SHOW SCHEMAS: ordered by catalog and schema, each once."""
+    names = {
+        (one.catalog, one.schema)
+        for one in listed
+        if catalog is None or catalog.covers(one.table.name)
+    }
+    return answer(ShowSchemas, sorted(names))
+
+
+def show_tables(listed: Iterable[ListedTable], parent: ObjectName | None) -> pa.Table:
+    """Answer SHOW TABLES: ordered by catalog, schema and name."""
+    rows = sorted(
+        (
+            one.catalog,
+            one.schema,
+            one.name,
+            one.table.row_count,
+            one.table.byte_count,
+            one.table.file_count,
+        )
+        for one in listed
+        if parent is None or parent.covers(one.table.name)
+    )
+    return answer(ShowTables, rows)
+
+
+def describe_table(table: Table) -> pa.Table:
+    """Answer DESCRIBE: the columns in the table's order."""
+    return answer(
+        Describe,
+        [
+            (field.name, str(field.type), field.nullable, field.name in table.partition_columns)
+            for field in table.arrow_schema
+        ],
+    )
+
+
+def show_grants(grants: Iterable[Grant]) -> pa.Table:
+    """Answer SHOW GRANTS: ordered by securable, principal and effect."""
+    rows: list[tuple[str, str, str, str, str, datetime, datetime | None]] = [
+        (
+            str(grant.principal),
+            str(grant.effect),
+            str(grant.privilege),
+            str(grant.securable),
+            grant.granted_by,
+            grant.granted_at,
+            grant.until,
+        )
+        for grant in grants
+    ]
+    return answer(ShowGrants, sorted(rows, key=lambda row: (row[3], row[0], row[1])))
+
+
+def explain_query(
+    query: Query, tables: Sequence[Table], node: str, rules: Sequence[str]
+) -> pa.Table:
+    """Answer EXPLAIN: where a statement runs, what it reads at most, and who allowed it."""
+    rows: list[tuple[str, str]] = [("cluster", query.cluster), ("node", node)]
+    for table, rule in zip(tables, rules, strict=True):
+        size = (
+            f"{table.file_count} files, {table.row_count} rows, {table.byte_count} bytes, "
+            f"partitioned by {', '.join(table.partition_columns) or 'nothing'}"
+        )
+        rows += [("table", f"{table.name}: {size}"), ("allowed by", rule)]
+    return answer(Query, rows)

@@ -1,0 +1,235 @@
+"""The command `flight-member`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from flight_member.joining import join_federation
+from flight_member.logs import configure_logging
+from flight_member.memberhome import SETTINGS_FILE, MemberHome
+from flight_member.process import run_until_stopped
+from flight_member.querycommand import connect, find_profile, read_sql, run_query
+from flight_member.server import MemberServer
+from flight_member.settings import LoadedSettings, MemberSettings, load_settings
+from flight_member.tables import TableDesk
+from flight_member.terminal import console, print_rows, read_secret, reported_errors
+from flight_member.users import UserDesk
+
+app = typer.Typer(
+    name="flight-member",
+    help="A member cluster: its tables, its users, its place in a federation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+user_app = typer.Typer(help="The member's own users.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+
+Directory = Annotated[Path, typer.Option("--dir", help="The member's state directory.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; else the one in --dir.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+_HERE = Path(".flight-member")
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+def _load(
+    directory: Path, config: Path | None, flags: Mapping[str, object] | None = None
+) -> LoadedSettings[MemberSettings]:
+    file = config or directory / SETTINGS_FILE
+    given = {"state.directory": str(directory), **(flags or {})}
+    return load_settings(MemberSettings, file if config or file.exists() else None, given)
+
+
+def _home(directory: Path) -> MemberHome:
+    home = MemberHome(_load(directory, None).settings)
+    home.load_key()
+    return home
+
+
+@app.command(epilog="Example: flight-member init --dir hangzhou --name hangzhou --port 32011")
+def init(
+    name: Annotated[str, typer.Option(help="The cluster's name in the federation.")],
+    directory: Directory = _HERE,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 32011,
+) -> None:
+    """Make a member: its directory, its signing key, its database."""
+    with reported_errors():
+        flags = {"cluster.name": name, "server.host": host, "server.port": port}
+        home = MemberHome.create(_load(directory, None, flags).settings)
+        console.print(f"{home.settings.cluster.name} is ready in {directory}", highlight=False)
+        console.print(f"next: flight-member serve --dir {directory}", highlight=False)
+
+
+@app.command(epilog="Example: flight-member join --dir hangzhou --token-file hangzhou.join")
+def join(
+    directory: Directory = _HERE,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the join token; else standard input.")
+    ] = None,
+) -> None:
+    """Join a federation with the one-time token that its administrator made."""
+    with reported_errors():
+        token = read_secret(token_file, "join token")
+        membership = join_federation(_home(directory), token)
+        console.print(
+            f"joined the federation of {membership.mom} at {membership.uri}", highlight=False
+        )
+
+
+@app.command(epilog="Example: flight-member serve --dir hangzhou")
+def serve(
+    directory: Directory = _HERE,
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    with reported_errors():
+        flags = {"server.host": host, "server.port": port}
+        settings = _load(directory, config, flags).settings
+        configure_logging(settings.log, cluster=settings.cluster.name)
+        run_until_stopped(MemberServer(settings), with_parent=with_parent)
+
+
+@user_app.command(
+    "add",
+    epilog="Example: flight-member user add user1 --dir shanghai --read trading.stock",
+)
+def user_add(
+    name: Annotated[str, typer.Argument(help="The user's name, without the cluster.")],
+    directory: Directory = _HERE,
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with the password; else it is asked for.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option(help="A group; repeat for more.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="An administrator here.")] = False,
+    read: Annotated[
+        list[str] | None,
+        typer.Option(help="What they may read here: a table, schema, catalog, or '*' for all."),
+    ] = None,
+) -> None:
+    """Add a user; without --read they can sign in and read nothing here."""
+    with reported_errors():
+        desk = UserDesk(_home(directory))
+        password = read_secret(password_file, "password")
+        user = desk.add(
+            name, password, groups=tuple(group or ()), is_admin=admin, readable=tuple(read or ())
+        )
+        console.print(f"added {user}", highlight=False)
+
+
+@app.command(
+    epilog="Example: flight-member load trading.stock.quote quotes.csv --dir shanghai "
+    "--partition-by trading_day"
+)
+def load(
+    table: Annotated[str, typer.Argument(help="catalog.schema.table to make.")],
+    sources: Annotated[list[str], typer.Argument(help="CSV or Parquet files, or globs.")],
+    directory: Directory = _HERE,
+    partition_by: Annotated[
+        list[str] | None, typer.Option(help="A partition column; repeat for more.")
+    ] = None,
+) -> None:
+    """Copy files into a new table of partitioned Parquet."""
+    with reported_errors():
+        desk = TableDesk.open(_home(directory))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(f"loading {table} (rows)", total=None)
+            loaded = desk.load(
+                table,
+                sources,
+                partition_by=tuple(partition_by or ()),
+                progress=lambda rows: progress.update(task, completed=rows),
+            )
+        console.print(
+            f"loaded {loaded.name}: {loaded.row_count:,} rows in {loaded.file_count} files",
+            highlight=False,
+        )
+
+
+@app.command(
+    epilog="Example: flight-member attach aviation.nyc.flights /data/flights --dir hangzhou"
+)
+def attach(
+    table: Annotated[str, typer.Argument(help="catalog.schema.table to make.")],
+    location: Annotated[Path, typer.Argument(help="Directory of Hive-partitioned Parquet.")],
+    directory: Directory = _HERE,
+) -> None:
+    """Make a table of Parquet files that stay where they are; see the setting tables.roots."""
+    with reported_errors():
+        attached = TableDesk.open(_home(directory)).attach(table, location)
+        console.print(
+            f"attached {attached.name}: {attached.row_count:,} rows in "
+            f"{attached.file_count} files, partitioned by "
+            f"{', '.join(attached.partition_columns) or 'nothing'}",
+            highlight=False,
+        )
+
+
+@app.command(epilog="Example: flight-member tables --dir hangzhou --json")
+def tables(directory: Directory = _HERE, as_json: AsJson = False) -> None:
+    """List the member's own tables."""
+    with reported_errors():
+        rows = [
+            {
+                "table": table.name.local,
+                "rows": table.row_count,
+                "bytes": table.byte_count,
+                "files": table.file_count,
+                "partitioned_by": ", ".join(table.partition_columns),
+            }
+            for table in TableDesk.open(_home(directory)).all()
+        ]
+        print_rows(rows, ["table", "rows", "bytes", "files", "partitioned_by"], as_json=as_json)
+
+
+@app.command(
+    epilog="Example: flight-member query --profile user1.json "
+    "'select count(*) from trading.stock.quote'"
+)
+def query(
+    statement: Annotated[str | None, typer.Argument(help="The statement.")] = None,
+    file: Annotated[Path | None, typer.Option(help="File with the statement; - is stdin.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="Who is asking, and where.")] = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="table, csv, json, parquet or arrow.")
+    ] = "table",
+    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the home cluster of a profile."""
+    with reported_errors():
+        sql = read_sql(statement, file)
+        with connect(find_profile(profile), at_home=True) as client:
+            run_query(client, sql, "json" if as_json else kind, output)
+
+
+@app.command("check-config", epilog="Example: flight-member check-config --dir hangzhou")
+def check_config(
+    directory: Directory = _HERE, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Print every effective setting and where it comes from; list every fault."""
+    with reported_errors():
+        rows = [
+            {"setting": one.name, "value": one.value, "source": one.source}
+            for one in _load(directory, config).effective()
+        ]
+        print_rows(rows, ["setting", "value", "source"], as_json=as_json)

@@ -1,0 +1,272 @@
+"""What the MoM and a member have in common as Flight SQL servers.
+
+A front door reads statements and hands out three kinds of signed values, so that any replica can
+answer for any other and nothing is kept in memory for a client:
+
+- a *prepared handle* carries the statement's text and no authority: running it decides anew;
+- a *query ticket* (made by the subclass) carries a decision: which tables, at which snapshots;
+- an *answer ticket* stands for a small table that this server answers itself. Statements that only
+  read are answered when it is fetched; of those that change something the answer is inside it,
+  because they run exactly once, when they are executed.
+"""
+
+import base64
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import pyarrow as pa
+
+from auth import Identity, KeyRing, SigningKey, TokenKind, kind_of, open_sealed, seal
+from flight_member.answers import (
+    ListedTable,
+    answer_schema,
+    show_catalogs,
+    show_schemas,
+    show_tables,
+)
+from flight_member.errors import NotFoundError, RevokedTokenError, WrongCallerError
+from flight_sql import Call, Endpoint, Prepared, ResultStream, StatementInfo, TableEntry
+from planner import (
+    Defaults,
+    GrantStatement,
+    Limits,
+    Query,
+    ShowCatalogs,
+    ShowSchemas,
+    ShowTables,
+    Statement,
+    parse_statement,
+)
+from storage.names import InvalidNameError, fold_name
+
+_PREPARED_TTL_S = 24 * 3600
+_ANSWER_TTL_S = 300
+_TABLE_TYPE = "TABLE"
+
+Moment = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class FrontDoor(ABC):
+    """The part of a Flight SQL backend that does not depend on who decides and who executes."""
+
+    server_name: str
+    server_version = version("flight-mom")
+    open_actions: frozenset[str] = frozenset()
+
+    def __init__(
+        self, cluster: str, key: SigningKey, limits: Limits, *, home: str | None, now: Moment
+    ) -> None:
+        """Keep what every statement needs.
+
+        Args:
+            cluster: The server's own cluster.
+            key: Signs what this server hands out for itself.
+            limits: What a statement's text may measure.
+            home: The cluster whose tables may be joined here, or None.
+            now: The clock.
+        """
+        self.cluster = cluster
+        self._key = key
+        self._own_keys = KeyRing().with_key(cluster, key.public_key)
+        self._limits = limits
+        self._home = home
+        self._now = now
+
+    # What a subclass decides.
+
+    @abstractmethod
+    def execute_query(self, call: Call, query: Query) -> StatementInfo:
+        """Decide, plan and route a query."""
+
+    @abstractmethod
+    def describe_query(self, call: Call, query: Query) -> pa.Schema:
+        """Return the schema that a query's result will have."""
+
+    @abstractmethod
+    def answer(self, call: Call, statement: Statement) -> pa.Table:
+        """Answer a statement that has no data stream; a change is made exactly once."""
+
+    @abstractmethod
+    def is_answered_here(self, statement: Statement) -> bool:
+        """Whether `answer` answers a statement; if not, `forward` executes it."""
+
+    @abstractmethod
+    def forward(self, call: Call, statement: Statement, sql: str) -> StatementInfo:
+        """Have a statement executed by the server that answers it."""
+
+    @abstractmethod
+    def open_query(self, call: Call, handle: bytes) -> ResultStream:
+        """Open the rows that a query ticket stands for."""
+
+    @abstractmethod
+    def listed_tables(self, call: Call) -> Iterable[ListedTable]:
+        """Return what the caller may read, in any order."""
+
+    @abstractmethod
+    def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
+        """Return the federation's own actions that this server answers."""
+
+    # Statements.
+
+    def parse(self, call: Call, sql: str) -> Statement:
+        """Read one statement for its caller, whose session fills in missing parts of names."""
+        return parse_statement(sql, self.defaults(call), home=self._home, limits=self._limits)
+
+    def defaults(self, call: Call) -> Defaults:
+        """Return what fills in missing parts of names: headers, else the caller's home cluster."""
+        caller = self.caller(call)
+        try:
+            named = {part: _folded(call.headers.get(f"x-{part}")) for part in _NAME_HEADERS}
+        except InvalidNameError:
+            raise NotFoundError(
+                "the headers x-cluster, x-catalog and x-schema must hold names"
+            ) from None
+        return Defaults(named["cluster"] or caller.cluster, named["catalog"], named["schema"])
+
+    def caller(self, call: Call) -> Identity:
+        """Return who is asking.
+
+        Raises:
+            RevokedTokenError: When the credential is no user's.
+        """
+        if call.credentials_error is not None:
+            raise call.credentials_error
+        if not isinstance(call.identity, Identity):
+            raise RevokedTokenError("sign in as a user: this token is not a user's")
+        return call.identity
+
+    def prepare(self, call: Call, sql: str) -> Prepared:
+        """Promise a schema for a statement; nothing runs."""
+        statement = self.parse(call, sql)
+        handle = seal(
+            TokenKind.PREPARED,
+            {"sql": sql},
+            self._key,
+            issuer=self.cluster,
+            audience=self.cluster,
+            now=self._now(),
+            ttl_s=_PREPARED_TTL_S,
+        )
+        return Prepared(handle.encode(), self._schema_of(call, statement), is_update=False)
+
+    def prepared_sql(self, _call: Call, handle: bytes) -> str:
+        """Return the statement inside a prepared handle."""
+        return str(self._open(TokenKind.PREPARED, handle)["sql"])
+
+    def describe(self, call: Call, sql: str) -> pa.Schema:
+        """Return the schema of a statement's result; nothing runs."""
+        return self._schema_of(call, self.parse(call, sql))
+
+    def execute(self, call: Call, sql: str) -> StatementInfo:
+        """Execute a statement as far as its ticket; changes are made here, exactly once."""
+        statement = self.parse(call, sql)
+        if isinstance(statement, Query) and not statement.explain:
+            return self.execute_query(call, statement)
+        if not self.is_answered_here(statement):
+            return self.forward(call, statement, sql)
+        claims: dict[str, Any] = {"sql": sql, "sub": self.caller(call).name}
+        total = -1
+        if isinstance(statement, GrantStatement):
+            table = self.answer(call, statement)
+            claims["rows"] = base64.b64encode(_to_ipc(table)).decode()
+            total = table.num_rows
+        handle = seal(
+            TokenKind.ANSWER,
+            claims,
+            self._key,
+            issuer=self.cluster,
+            audience=self.cluster,
+            now=self._now(),
+            ttl_s=_ANSWER_TTL_S,
+        )
+        return StatementInfo(
+            answer_schema(statement), [Endpoint(handle.encode(), (), None)], total_records=total
+        )
+
+    def update(self, call: Call, sql: str) -> int:
+        """Run a statement whose rows nobody asks for; returns how many changes were made."""
+        statement = self.parse(call, sql)
+        if isinstance(statement, GrantStatement) and self.is_answered_here(statement):
+            return int(self.answer(call, statement).num_rows)
+        info = self.execute(call, sql)
+        return max(info.total_records, 0)
+
+    def open(self, call: Call, handle: bytes) -> ResultStream:
+        """Open the rows that a ticket of either kind stands for."""
+        if kind_of(handle) is TokenKind.ANSWER:
+            return self._open_answer(call, handle)
+        return self.open_query(call, handle)
+
+    def _open_answer(self, call: Call, handle: bytes) -> ResultStream:
+        claims = self._open(TokenKind.ANSWER, handle)
+        if claims["sub"] != self.caller(call).name:
+            raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
+        if "rows" in claims:
+            table = _from_ipc(base64.b64decode(claims["rows"]))
+        else:
+            table = self.answer(call, self.parse(call, claims["sql"]))
+        return ResultStream(table.schema, iter(table.to_batches()))
+
+    def _schema_of(self, call: Call, statement: Statement) -> pa.Schema:
+        if isinstance(statement, Query) and not statement.explain:
+            return self.describe_query(call, statement)
+        return answer_schema(statement)
+
+    def _open(self, kind: TokenKind, handle: bytes) -> dict[str, Any]:
+        return open_sealed(kind, handle, self._own_keys, audience=self.cluster, now=self._now())
+
+    # Metadata.
+
+    def list_tables(self, call: Call, *, include_schema: bool) -> Iterator[TableEntry]:
+        """Yield what the caller may read."""
+        del include_schema  # the schemas are at hand
+        for one in self.listed_tables(call):
+            yield TableEntry(one.catalog, one.schema, one.name, _TABLE_TYPE, one.table.arrow_schema)
+
+    def catalogs(self, call: Call) -> set[str]:
+        """Return the catalogs that hold something the caller may read."""
+        return {one.catalog for one in self.listed_tables(call)}
+
+    def schemas(self, call: Call) -> set[tuple[str, str]]:
+        """Return the (catalog, schema) pairs that hold something the caller may read."""
+        return {(one.catalog, one.schema) for one in self.listed_tables(call)}
+
+    def answer_listing(
+        self, call: Call, statement: ShowCatalogs | ShowSchemas | ShowTables
+    ) -> pa.Table:
+        """Answer the three statements that list what there is."""
+        listed = self.listed_tables(call)
+        match statement:
+            case ShowCatalogs():
+                return show_catalogs(listed, statement.cluster)
+            case ShowSchemas():
+                return show_schemas(listed, statement.catalog)
+            case ShowTables():
+                return show_tables(listed, statement.parent)
+
+
+_NAME_HEADERS = ("cluster", "catalog", "schema")
+
+
+def _folded(name: str | None) -> str | None:
+    return fold_name(name) if name else None
+
+
+def _to_ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _from_ipc(data: bytes) -> pa.Table:
+    with pa.ipc.open_stream(data) as reader:
+        return reader.read_all()

@@ -1,0 +1,98 @@
+"""A member's state directory: what lies where, and how it comes into being."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from auth import SigningKey
+from auth.auditstore import metadata as audit_tables
+from auth.grantstore import metadata as grant_tables
+from auth.userstore import metadata as user_tables
+from flight_member.errors import ConfigurationError
+from flight_member.profiles import write_private
+from flight_member.settings import MemberSettings
+from flight_member.statestore import Database
+from storage.tablestore import metadata as metastore_tables
+
+SETTINGS_FILE = "flight-member.toml"
+_SIGNING_KEY = "signing.key"
+_TLS_KEY, _TLS_CERTIFICATE = "tls.key", "tls.pem"
+
+
+class MemberHome:
+    """The files of one member, by their place under the state directory."""
+
+    def __init__(self, settings: MemberSettings) -> None:
+        self.settings = settings
+        self.directory = settings.state.directory
+
+    @classmethod
+    def create(cls, settings: MemberSettings) -> "MemberHome":
+        """Make the directory, the signing key and the database; what is there is kept."""
+        home = cls(settings)
+        home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.tables_directory.mkdir(mode=0o700, exist_ok=True)
+        if not home.signing_key_file.exists():
+            SigningKey.generate().save(home.signing_key_file)
+        home.open_database().close()
+        file = home.directory / SETTINGS_FILE
+        if not file.exists():
+            write_private(file, _settings_text(settings))
+        return home
+
+    @property
+    def signing_key_file(self) -> Path:
+        """The private key that signs this member's tokens; mode 0600."""
+        return self.directory / _SIGNING_KEY
+
+    @property
+    def tls_files(self) -> tuple[Path, Path]:
+        """The TLS certificate and its private key."""
+        return self.directory / _TLS_CERTIFICATE, self.directory / _TLS_KEY
+
+    @property
+    def tables_directory(self) -> Path:
+        """Where `load` puts what it writes."""
+        return self.directory / "tables"
+
+    @property
+    def spill_directory(self) -> Path:
+        """Where the engine puts what does not fit into memory."""
+        return self.directory / "spill"
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Where tables may lie."""
+        return (self.tables_directory, *self.settings.tables.roots)
+
+    def load_key(self) -> SigningKey:
+        """Read the signing key.
+
+        Raises:
+            ConfigurationError: When this is no member's directory yet.
+        """
+        if not self.signing_key_file.exists():
+            raise ConfigurationError(
+                [f"{self.directory}: not a member's directory; run flight-member init first"]
+            )
+        return SigningKey.load(self.signing_key_file)
+
+    def open_database(self) -> Database:
+        """Open the durable state; missing tables are made."""
+        return Database(
+            self.settings.state.database_url,
+            audit_tables,
+            grant_tables,
+            user_tables,
+            metastore_tables,
+        )
+
+
+def _settings_text(settings: MemberSettings) -> str:
+    made_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return (
+        f"# Made by flight-member init at {made_at}.\n"
+        "# `flight-member check-config` shows every setting with its value and source.\n"
+        'role = "member"\n\n'
+        f'[cluster]\nname = "{settings.cluster.name}"\n\n'
+        f'[server]\nhost = "{settings.server.host}"\nport = {settings.server.port}\n'
+    )

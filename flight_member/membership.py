@@ -1,0 +1,176 @@
+"""What joining a federation leaves behind at a member, and the loop that keeps it alive."""
+
+import json
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flight_member import protocol
+from flight_member.admission import Admission
+from flight_member.errors import ConfigurationError
+from flight_member.logs import get_logger
+from flight_member.memberstate import MemberState
+from flight_member.profiles import write_private
+
+_log = get_logger(__name__)
+_FILE = "membership.json"
+_WATCH_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+
+
+class Membership(BaseModel):
+    """The federation that a member belongs to: public facts, kept beside its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    federation: str
+    mom: str
+    uri: str
+    mom_keys: tuple[str, ...]
+    ca_certificate: str
+
+    @property
+    def tls_root_certs(self) -> bytes | None:
+        """What the MoM's certificate is checked with, or None for plaintext on loopback."""
+        return self.ca_certificate.encode() if self.uri.startswith("grpc+tls") else None
+
+    @classmethod
+    def load(cls, directory: Path) -> Self | None:
+        """Read the membership of a state directory; None before the member has joined.
+
+        Raises:
+            ConfigurationError: When the file is there but unusable.
+        """
+        file = directory / _FILE
+        try:
+            return cls.model_validate_json(file.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            raise ConfigurationError([f"{file}: not a membership; join again"]) from None
+
+    def save(self, directory: Path) -> None:
+        """Write the membership, replacing an older one at once."""
+        write_private(directory / _FILE, json.dumps(self.model_dump(), indent=2) + "\n")
+
+
+class Heart:
+    """Beats every interval, and at once when there is something new to report.
+
+    The MoM's being away changes nothing for the member's own users: the heart goes on trying,
+    with pauses that grow and scatter, so that a thousand members do not come back at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: str,
+        uri: str,
+        interval_s: float,
+        state: MemberState,
+        admission: Admission,
+        directory: Path,
+        send: Callable[[str, bytes], bytes],
+        is_joined: Callable[[], bool],
+        learned: Callable[[tuple[str, ...]], None],
+        rescan: Callable[[], bool],
+    ) -> None:
+        """Keep what a beat needs.
+
+        Args:
+            cluster: The member's name.
+            uri: Where this member answers.
+            interval_s: Seconds between beats.
+            state: What is reported.
+            admission: Counts running and queued statements.
+            directory: The file system whose space is reported.
+            send: Sends one action to the MoM.
+            is_joined: Whether there is a MoM to report to.
+            learned: Told the MoM's public keys when a reply names new ones.
+            rescan: Looks for changed files of external tables; returns whether there were any.
+        """
+        self._cluster = cluster
+        self._uri = uri
+        self._interval_s = interval_s
+        self._state = state
+        self._admission = admission
+        self._directory = directory
+        self._send = send
+        self._is_joined = is_joined
+        self._learned = learned
+        self._rescan = rescan
+        self._reported = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating; returns when the last beat is over."""
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def beat(self) -> None:
+        """Report once, and the whole state when the MoM has another."""
+        report = self._state.report
+        heartbeat = protocol.Heartbeat(
+            uri=self._uri,
+            nodes=(self._node_row(),),
+            report_version=report.version,
+            policy_epoch=self._state.snapshot.rules.epoch,
+        )
+        reply = protocol.HeartbeatReply.read(self._send(protocol.HEARTBEAT, heartbeat.write()))
+        self._learned(reply.mom_keys)
+        if reply.wants_report:
+            self._send(protocol.REPORT, report.write())
+            _log.info("reported", version=report.version)
+        self._reported = report.version
+
+    def _run(self) -> None:
+        due_s, since_beat_s, failures = 0.0, 0.0, 0
+        while not self._stopping.is_set():
+            try:
+                self._state.refresh()
+                is_new = self._state.report.version != self._reported
+                if since_beat_s >= due_s or (is_new and self._is_joined() and not failures):
+                    since_beat_s = 0.0
+                    if self._rescan():
+                        self._state.refresh()
+                    if self._is_joined():
+                        self.beat()
+                    due_s, failures = self._interval_s, 0
+            except Exception as error:  # noqa: BLE001  whatever it was, the heart goes on
+                failures += 1
+                pause_s = min(self._interval_s * 2 ** min(failures - 1, 6), _LONGEST_PAUSE_S)
+                due_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311  scatter, not secrecy
+                _log.warning(
+                    "heartbeat_failed",
+                    code=str(getattr(error, "code", type(error).__name__)),
+                    again_in_s=round(due_s, 1),
+                )
+            self._stopping.wait(_WATCH_S)
+            since_beat_s += _WATCH_S
+
+    def _node_row(self) -> protocol.NodeRow:
+        memory = psutil.virtual_memory()
+        disk = psutil.disk_usage(str(self._directory))
+        return protocol.NodeRow(
+            node=self._cluster,
+            uri=self._uri,
+            is_leader=True,
+            cpu_percent=psutil.cpu_percent(),
+            load_1m=psutil.getloadavg()[0],
+            memory_used_bytes=memory.total - memory.available,
+            memory_total_bytes=memory.total,
+            disk_free_bytes=disk.free,
+            disk_total_bytes=disk.total,
+            running_statements=self._admission.running,
+            queued_statements=self._admission.queued,
+        )

@@ -1,0 +1,110 @@
+"""What a member knows, as one immutable snapshot that handlers read without a lock.
+
+The durable state is the database, which command-line tools change while the server runs; a
+refresh notices that by the versions that every change bumps and replaces the snapshot by one
+assignment.
+"""
+
+import base64
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from auth import GrantSet, Identity
+from auth.grantstore import GrantStore
+from auth.userstore import User, UserStore
+from flight_member.protocol import Report, ReportedGrant, ReportedUser
+from flight_member.statestore import Database
+from storage.metastore import Metastore
+from storage.tablestore import TableStore
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSnapshot:
+    """One state of a member: its tables, its users, its home rules."""
+
+    metastore: Metastore
+    users: Mapping[str, User]
+    rules: GrantSet
+
+    def report(self) -> Report:
+        """Return what the MoM replicates; equal states give equal versions."""
+        report = Report(
+            version="",
+            metastore=base64.b64encode(self.metastore.to_wire()).decode(),
+            users=tuple(
+                ReportedUser(
+                    name=user.name,
+                    groups=tuple(sorted(user.groups)),
+                    is_admin=user.is_admin,
+                    is_locked=user.is_locked,
+                    changed_at=user.changed_at.timestamp(),
+                )
+                for user in self.users.values()
+            ),
+            grants=tuple(
+                ReportedGrant(
+                    principal=str(grant.principal),
+                    effect=str(grant.effect),
+                    privilege=str(grant.privilege),
+                    securable=str(grant.securable),
+                    until=None if grant.until is None else grant.until.timestamp(),
+                )
+                for grant in self.rules
+            ),
+        )
+        version = hashlib.sha256(report.write()).hexdigest()[:32]
+        return report.model_copy(update={"version": version})
+
+
+class MemberState:
+    """The current snapshot of one member, and how it is renewed."""
+
+    def __init__(self, cluster: str, database: Database) -> None:
+        self._cluster = cluster
+        self._database = database
+        self._refreshing = threading.Lock()
+        self._snapshot = self._read()
+        self._report = self._snapshot.report()
+
+    @property
+    def snapshot(self) -> MemberSnapshot:
+        """The newest state that was read."""
+        return self._snapshot
+
+    @property
+    def report(self) -> Report:
+        """The newest state as the MoM replicates it."""
+        return self._report
+
+    def metastore(self) -> Metastore:
+        """Return the newest metastore."""
+        return self._snapshot.metastore
+
+    def refresh(self) -> bool:
+        """Read the database again; returns whether anything had changed."""
+        with self._refreshing:
+            fresh = self._read()
+            report = fresh.report()
+            if report.version == self._report.version:
+                return False
+            self._snapshot, self._report = fresh, report
+            return True
+
+    def is_current(self, identity: Identity, issued_at: float) -> bool:
+        """Whether a token issued then still speaks for its user as they are now."""
+        user = self._snapshot.users.get(identity.user)
+        return user is not None and not user.is_locked and user.changed_at.timestamp() <= issued_at
+
+    def _read(self) -> MemberSnapshot:
+        with self._database.read() as connection:
+            tables = TableStore(connection)
+            metastore = Metastore(self._cluster, tables.version(), tables.all())
+            grants = GrantStore(connection)
+            return MemberSnapshot(
+                metastore=metastore,
+                users=MappingProxyType({u.name: u for u in UserStore(connection).all()}),
+                rules=GrantSet(grants.all(), grants.epoch()),
+            )

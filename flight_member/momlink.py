@@ -1,0 +1,174 @@
+"""A member's line to the MoM: asking it in a user's name, and reporting to it."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import pyarrow as pa
+
+from auth import KeyRing, PublicKey, SigningKey
+from flight_member.answers import ListedTable
+from flight_member.authority import service_token
+from flight_member.errors import ClusterUnavailableError, ForwardedError
+from flight_member.frontdoor import Moment
+from flight_member.logs import get_logger
+from flight_member.membership import Membership
+from flight_sql import REUSE_CONNECTION, Call, Client, Endpoint, RemoteError, StatementInfo
+from planner import Defaults
+from storage.metastore import Table
+from storage.names import ObjectName
+
+_log = get_logger(__name__)
+_UNKNOWN_COUNT = -1
+_ACTION_TIMEOUT_S = 10.0
+
+T = TypeVar("T")
+
+
+class MomLink:
+    """Calls the MoM; without a membership every call says that there is none."""
+
+    def __init__(
+        self,
+        cluster: str,
+        key: SigningKey,
+        membership: Callable[[], Membership | None],
+        now: Moment,
+    ) -> None:
+        """Keep what it takes; `membership` returns what joining left behind, or None."""
+        self._cluster = cluster
+        self._key = key
+        self._membership = membership
+        self._now = now
+        self._connection: Client | None = None
+        self._opening = threading.Lock()
+
+    def keys(self) -> KeyRing:
+        """Return whose signatures count here: this member's own and the MoM's."""
+        ring = KeyRing().with_key(self._cluster, self._key.public_key)
+        membership = self._membership()
+        if membership is not None:
+            for text in membership.mom_keys:
+                ring = ring.with_key(membership.mom, PublicKey.from_text(text))
+        return ring
+
+    # In a user's name.
+
+    def execute(self, call: Call, sql: str, defaults: Defaults) -> StatementInfo:
+        """Have the MoM execute a statement; its endpoints are returned for the user's client.
+
+        The user's own token goes along. "The same connection" means the MoM's, so it is replaced
+        by the MoM's address.
+        """
+        membership = self._joined()
+        info = self._ask(
+            membership,
+            lambda client: client.get_info(
+                sql, token=call.bearer, headers=_session_headers(call, defaults)
+            ),
+        )
+        endpoints = [
+            Endpoint(
+                endpoint.handle,
+                _away_from_home(endpoint.locations, membership.uri),
+                endpoint.expires_at,
+            )
+            for endpoint in info.endpoints
+        ]
+        return StatementInfo(info.arrow_schema, endpoints, info.total_records)
+
+    def listed_tables(self, call: Call) -> Iterator[ListedTable]:
+        """Yield what the caller may read on other clusters; nothing when the MoM is away."""
+        membership = self._membership()
+        if membership is None or call.bearer is None:
+            return
+        try:
+            entries = self._client(membership).tables(
+                include_schema=True,
+                token=call.bearer,
+                headers=_session_headers(call, None),
+            )
+        except RemoteError as error:
+            _log.warning("mom_listing_failed", code=error.code, query_id=call.query_id)
+            return
+        for entry in entries.to_pylist():
+            catalog, _, cluster = entry["catalog_name"].rpartition("@")
+            if cluster == self._cluster:
+                continue
+            name = ObjectName(cluster, catalog, entry["db_schema_name"], entry["table_name"])
+            arrow_schema = pa.ipc.read_schema(pa.py_buffer(entry["table_schema"]))
+            yield ListedTable(entry["catalog_name"], _remote_table(name, arrow_schema))
+
+    # In this member's name.
+
+    def action(self, kind: str, body: bytes) -> bytes:
+        """Send one of the federation's own messages, signed by this member."""
+        membership = self._joined()
+        token = service_token(
+            self._key, issuer=self._cluster, audience=membership.mom, now=self._now()
+        )
+        return self._client(membership).action(kind, body, token=token, timeout_s=_ACTION_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        with self._opening:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _ask(self, membership: Membership, ask: Callable[[Client], T]) -> T:
+        try:
+            return ask(self._client(membership))
+        except RemoteError as error:
+            refusal = error
+        if refusal.code == "unavailable":
+            raise ClusterUnavailableError("the MoM does not answer; home tables are served as ever")
+        raise ForwardedError(
+            refusal.code, refusal.status, refusal.text, retryable=refusal.retryable
+        )
+
+    def _client(self, membership: Membership) -> Client:
+        with self._opening:
+            if self._connection is None or self._connection.uri != membership.uri:
+                self._connection = Client(membership.uri, tls_root_certs=membership.tls_root_certs)
+            return self._connection
+
+    def _joined(self) -> Membership:
+        membership = self._membership()
+        if membership is None:
+            raise ClusterUnavailableError(
+                f"{self._cluster} has not joined a federation; run flight-member join"
+            )
+        return membership
+
+
+def _session_headers(call: Call, defaults: Defaults | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers that make the MoM read a statement as it was meant at home."""
+    named = {"x-query-id": call.query_id, "x-route": call.headers.get("x-route")}
+    if defaults is not None:
+        named |= {
+            "x-cluster": defaults.cluster,
+            "x-catalog": defaults.catalog,
+            "x-schema": defaults.schema,
+        }
+    return tuple((name, value) for name, value in named.items() if value)
+
+
+def _away_from_home(locations: Sequence[str], mom_uri: str) -> tuple[str, ...]:
+    named = tuple(uri for uri in locations if uri != REUSE_CONNECTION)
+    return (*named, mom_uri)
+
+
+def _remote_table(name: ObjectName, arrow_schema: pa.Schema) -> Table:
+    return Table(
+        id="",
+        name=name,
+        arrow_schema=arrow_schema,
+        partition_columns=(),
+        schema_version=0,
+        snapshot="",
+        row_count=_UNKNOWN_COUNT,
+        byte_count=_UNKNOWN_COUNT,
+        file_count=_UNKNOWN_COUNT,
+        location=None,
+    )

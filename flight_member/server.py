@@ -1,0 +1,118 @@
+"""A member's process: everything put together, started and stopped."""
+
+from auth import KeyRing
+from flight_member.admission import Admission
+from flight_member.audit import AuditTrail
+from flight_member.authority import MemberAuthority
+from flight_member.controller import MemberBackend
+from flight_member.frontdoor import utc_now
+from flight_member.memberhome import MemberHome
+from flight_member.membership import Heart, Membership
+from flight_member.memberstate import MemberState
+from flight_member.momlink import MomLink
+from flight_member.process import require_free_port
+from flight_member.runner import StatementRunner
+from flight_member.settings import MemberSettings
+from flight_member.tables import TableDesk
+from flight_sql import FlightSqlServer, TlsFiles
+from storage.engine import Engine
+
+_MIB = 1 << 20
+
+
+class MemberServer:
+    """One member cluster: controller and data node in one process."""
+
+    def __init__(self, settings: MemberSettings) -> None:
+        """Open the state of a member that `flight-member init` made.
+
+        Raises:
+            ConfigurationError: When the state directory is not a member's.
+            StartupError: When the port is taken.
+        """
+        require_free_port(settings.server.host, settings.server.port)
+        home = MemberHome(settings)
+        cluster = settings.cluster.name
+        key = home.load_key()
+        self._settings = settings
+        self._home = home
+        self._database = home.open_database()
+        self._membership: Membership | None = None
+        self._state = MemberState(cluster, self._database)
+        self._audit = AuditTrail(self._database, is_required=settings.audit.required)
+        self._mom = MomLink(cluster, key, self._joined, utc_now)
+        authority = MemberAuthority(
+            cluster, key, self._state, self._mom.keys, self._audit, settings.auth, utc_now
+        )
+        self._engine = Engine(
+            memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,
+            spill_directory=home.spill_directory,
+        )
+        self._admission = Admission(settings.limits)
+        runner = StatementRunner(
+            cluster, self._engine, self._state.metastore, self._admission, settings.limits
+        )
+        backend = MemberBackend(
+            settings, key, self._state, authority, runner, self._mom, self._audit, utc_now
+        )
+        self._desk = TableDesk(cluster, self._database, home)
+        certificate, tls_key = home.tls_files
+        self._flight = FlightSqlServer(
+            backend,
+            authority,
+            host=settings.server.host,
+            port=settings.server.port,
+            tls=TlsFiles(certificate, tls_key) if settings.server.uses_tls else None,
+        )
+        self._heart: Heart | None = None
+
+    @property
+    def keys(self) -> KeyRing:
+        """Whose signatures count here."""
+        return self._mom.keys()
+
+    def start(self) -> str:
+        """Serve, and begin to report if the member has joined a federation."""
+        self._flight.start()
+        scheme = "grpc+tls" if self._settings.server.uses_tls else "grpc"
+        uri = f"{scheme}://{self._settings.server.advertised_host}:{self._flight.port}"
+        self._heart = Heart(
+            cluster=self._settings.cluster.name,
+            uri=uri,
+            interval_s=self._settings.heartbeat.interval_s,
+            state=self._state,
+            admission=self._admission,
+            directory=self._home.directory,
+            send=self._mom.action,
+            is_joined=lambda: self._joined() is not None,
+            learned=self._learn_keys,
+            rescan=self._desk.rescan,
+        )
+        self._heart.start()
+        return uri
+
+    def stop(self, deadline_s: float) -> None:
+        """Stop reporting and serving; running streams get until the deadline."""
+        if self._heart is not None:
+            self._heart.stop()
+        self._flight.drain_and_stop(deadline_s)
+        self._mom.close()
+        self._audit.close()
+        self._engine.close()
+        self._database.close()
+
+    def _joined(self) -> Membership | None:
+        # Joining may happen while the member serves: until then, look again.
+        if self._membership is None:
+            found = Membership.load(self._home.directory)
+            address = self._settings.mom.address
+            self._membership = (
+                found.model_copy(update={"uri": address}) if found and address else found
+            )
+        return self._membership
+
+    def _learn_keys(self, mom_keys: tuple[str, ...]) -> None:
+        membership = self._membership
+        if membership is not None and membership.mom_keys != mom_keys:
+            self._membership = membership.model_copy(update={"mom_keys": mom_keys})
+            self._membership.save(self._home.directory)

@@ -1,0 +1,190 @@
+"""Changes of a member's own tables, each one transaction with its audit row."""
+
+import getpass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+
+from auth import AuditRecord
+from auth.auditstore import AuditStore
+from flight_member.errors import BadRequestError
+from flight_member.logs import get_logger
+from flight_member.memberhome import MemberHome
+from flight_member.statestore import Database
+from storage.errors import StorageError, TableExistsError
+from storage.load import load_table, read_files
+from storage.metastore import Table
+from storage.names import InvalidNameError, Level, ObjectName
+from storage.parquet import list_files, require_within, scan_partitioned, snapshot_of
+from storage.tablestore import TableStore
+
+_log = get_logger(__name__)
+
+
+class TableDesk:
+    """What `load` and `attach` do, and the look for files that somebody else changed."""
+
+    def __init__(self, cluster: str, database: Database, home: MemberHome) -> None:
+        self._cluster = cluster
+        self._database = database
+        self._home = home
+
+    @classmethod
+    def open(cls, home: MemberHome) -> "TableDesk":
+        """Open a desk at the member's own terminal; a running server notices the changes."""
+        return cls(home.settings.cluster.name, home.open_database(), home)
+
+    def all(self) -> list[Table]:
+        """Return every table, ordered by name; it may be empty."""
+        with self._database.read() as connection:
+            return TableStore(connection).all()
+
+    def find(self, text: str) -> Table | None:
+        """Return the table of that name, or None."""
+        name = self._read_name(text)
+        return next((table for table in self.all() if table.name == name), None)
+
+    def load(
+        self,
+        text: str,
+        sources: Sequence[str],
+        *,
+        partition_by: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> Table:
+        """Copy CSV or Parquet files into a new table; see `load_batches`."""
+        return self.load_batches(
+            text, read_files(sources), partition_by=partition_by, progress=progress
+        )
+
+    def load_batches(
+        self,
+        text: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        partition_by: Sequence[str],
+        progress: Callable[[int], None],
+    ) -> Table:
+        """Write rows into a new table under the member's own root.
+
+        Args:
+            text: `catalog.schema.table`.
+            batches: The rows.
+            partition_by: Columns that become directories, outermost first.
+            progress: Told how many rows have been read so far.
+
+        Raises:
+            BadRequestError: When the name is none.
+            TableExistsError: When there is such a table.
+            UnusableTableError: When the rows cannot be stored so.
+        """
+        name = self._read_name(text)
+        if self.find(text) is not None:
+            raise TableExistsError(f"{name} exists already; choose another name")
+        table_id = uuid4().hex
+        # The folder has the table's id: names may come back, ids never do.
+        target = self._home.tables_directory / table_id
+        load_table(batches, target, partition_by=partition_by, progress=progress)
+        return self._add(name, table_id, target, "load")
+
+    def attach(self, text: str, location: Path, *, replace: bool = False) -> Table:
+        """Make a table of files that stay where they are.
+
+        Args:
+            text: `catalog.schema.table`.
+            location: A directory of Hive-partitioned Parquet inside the configured roots.
+            replace: Give a table of that name this location, instead of refusing.
+
+        Raises:
+            BadRequestError: When the name is none.
+            TableExistsError: When there is such a table.
+            UnusableTableError: When the directory is no table or lies outside the roots.
+        """
+        name = self._read_name(text)
+        real = require_within(location, self._home.roots)
+        known = self.find(text)
+        if known is not None and not replace:
+            raise TableExistsError(f"{name} exists already; choose another name")
+        if known is not None and known.location == str(real):
+            self.rescan()
+            return self.find(text) or known
+        if known is not None:
+            with self._database.change() as connection:
+                TableStore(connection).drop(name)
+        return self._add(name, uuid4().hex, real, "attach")
+
+    def rescan(self) -> bool:
+        """Look for changed files of every table; returns whether there were any.
+
+        A table whose files cannot be read any more keeps its last state, and the log says so.
+        """
+        has_changed = False
+        for table in self.all():
+            directory = Path(str(table.location))
+            try:
+                if snapshot_of(list_files(directory)) == table.snapshot:
+                    continue
+                found = scan_partitioned(directory)
+            except (StorageError, OSError) as error:
+                reason = error.text if isinstance(error, StorageError) else "cannot be read"
+                _log.warning("table_unreadable", table=str(table.name), reason=reason)
+                continue
+            is_same = found.arrow_schema.equals(table.arrow_schema)
+            fresh = replace(
+                table,
+                arrow_schema=found.arrow_schema,
+                partition_columns=found.partition_columns,
+                schema_version=table.schema_version + (0 if is_same else 1),
+                snapshot=found.snapshot,
+                row_count=found.row_count,
+                byte_count=found.byte_count,
+                file_count=found.file_count,
+            )
+            with self._database.change() as connection:
+                TableStore(connection).replace(fresh)
+            has_changed = True
+            _log.info("table_changed", table=str(table.name), row_count=fresh.row_count)
+        return has_changed
+
+    def _add(self, name: ObjectName, table_id: str, location: Path, action: str) -> Table:
+        found = scan_partitioned(location)
+        table = Table(
+            id=table_id,
+            name=name,
+            arrow_schema=found.arrow_schema,
+            partition_columns=found.partition_columns,
+            schema_version=1,
+            snapshot=found.snapshot,
+            row_count=found.row_count,
+            byte_count=found.byte_count,
+            file_count=found.file_count,
+            location=str(location),
+        )
+        with self._database.change() as connection:
+            TableStore(connection).add(table)
+            AuditStore(connection).append(
+                AuditRecord(
+                    at=datetime.now(UTC),
+                    actor=f"{getpass.getuser()} at the terminal",
+                    source="terminal",
+                    action=action,
+                    object=str(name),
+                    allowed=True,
+                )
+            )
+        return table
+
+    def _read_name(self, text: str) -> ObjectName:
+        try:
+            name = ObjectName.parse(text, cluster=self._cluster)
+        except InvalidNameError as error:
+            fault = str(error)
+        else:
+            if name.level is Level.TABLE and name.cluster == self._cluster:
+                return name
+            fault = f"{text} is not a table of {self._cluster}: write catalog.schema.table"
+        raise BadRequestError(fault)

@@ -1,0 +1,351 @@
+"""The command `flight-mom`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flight_member import protocol
+from flight_member.logs import configure_logging
+from flight_member.process import run_until_stopped
+from flight_member.profiles import write_profile
+from flight_member.querycommand import connect, find_profile, read_sql, run_query
+from flight_member.settings import LoadedSettings, load_settings
+from flight_member.terminal import (
+    console,
+    print_arrow,
+    print_rows,
+    read_secret,
+    reported_errors,
+)
+from flight_mom.demo.command import AttachedTable, run_demo
+from flight_mom.membercommands import add_member, change_member, sign_in_profile
+from flight_mom.momhome import SETTINGS_FILE, MomHome
+from flight_mom.server import MomServer
+from flight_mom.settings import MomSettings
+
+app = typer.Typer(
+    name="flight-mom",
+    help="The Master of Masters: who is in the federation, and who may read what.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+member_app = typer.Typer(help="Change the membership (administrators).", no_args_is_help=True)
+app.add_typer(member_app, name="member")
+
+Directory = Annotated[Path, typer.Option("--dir", help="The MoM's state directory.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file; else the one in --dir.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option("--profile", help="Who is asking, and where; else FLIGHT_MOM_PROFILE names it."),
+]
+Until = Annotated[str | None, typer.Option(help="When it ends by itself, as 2027-01-01T00:00:00Z.")]
+_HERE = Path(".flight-mom")
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+def _load(
+    directory: Path, config: Path | None, flags: Mapping[str, object] | None = None
+) -> LoadedSettings[MomSettings]:
+    file = config or directory / SETTINGS_FILE
+    given = {"state.directory": str(directory), **(flags or {})}
+    return load_settings(MomSettings, file if config or file.exists() else None, given)
+
+
+@app.command(epilog="Example: flight-mom init --dir headquarters --name headquarters")
+def init(
+    directory: Directory = _HERE,
+    name: Annotated[str, typer.Option(help="The MoM's own cluster name.")] = "headquarters",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 32010,
+) -> None:
+    """Make a federation: its id, CA, MoM key and administrator."""
+    with reported_errors():
+        flags = {"cluster.name": name, "server.host": host, "server.port": port}
+        home = MomHome.create(_load(directory, None, flags).settings)
+        console.print(f"the federation of {name} is ready in {directory}", highlight=False)
+        console.print(f"password of admin@{name}: in {home.password_file}", highlight=False)
+        console.print(f"next: flight-mom serve --dir {directory}", highlight=False)
+
+
+@app.command(epilog="Example: flight-mom serve --dir headquarters")
+def serve(
+    directory: Directory = _HERE,
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    with reported_errors():
+        flags = {"server.host": host, "server.port": port}
+        settings = _load(directory, config, flags).settings
+        configure_logging(settings.log, cluster=settings.cluster.name)
+        run_until_stopped(MomServer(settings), with_parent=with_parent)
+
+
+@app.command(epilog="Example: flight-mom demo --once")
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where everything is kept.")] = Path(
+        ".demo"
+    ),
+    port: Annotated[int, typer.Option(help="The MoM's port; 0 takes a free one.")] = 32010,
+    once: Annotated[
+        bool, typer.Option("--once", help="Play, check every step, stop everything.")
+    ] = False,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLUSTER:CATALOG.SCHEMA.TABLE=PARQUET_DIR",
+            help="Add an external table of Hive-partitioned Parquet; repeat for more.",
+        ),
+    ] = None,
+) -> None:
+    """Run a whole federation here, on real data, and play its story."""
+    with reported_errors():
+        tables = [AttachedTable.parse(text) for text in attach or ()]
+        raise typer.Exit(run_demo(directory, port, once=once, attached=tables))
+
+
+@app.command(epilog="Example: flight-mom query --profile user1.json 'show tables'")
+def query(
+    statement: Annotated[str | None, typer.Argument(help="The statement.")] = None,
+    file: Annotated[Path | None, typer.Option(help="File with the statement; - is stdin.")] = None,
+    profile: ProfileFile = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="table, csv, json, parquet or arrow.")
+    ] = "table",
+    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the MoM a statement."""
+    with reported_errors():
+        sql = read_sql(statement, file)
+        with connect(find_profile(profile)) as client:
+            run_query(client, sql, "json" if as_json else kind, output)
+
+
+@app.command(epilog="Example: flight-mom login user1@shanghai --output user1.json")
+def login(
+    user: Annotated[str, typer.Argument(help="user@cluster")],
+    output: Annotated[Path, typer.Option(help="Profile to write, readable by you alone.")],
+    uri: Annotated[str, typer.Option(help="The MoM's address.")] = "grpc://127.0.0.1:32010",
+    home_uri: Annotated[
+        str | None, typer.Option(help="Your own cluster's address; else the MoM's.")
+    ] = None,
+    tls_root_certs: Annotated[
+        Path | None, typer.Option(help="The federation's CA certificate (PEM).")
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with the password; else it is asked for.")
+    ] = None,
+) -> None:
+    """Sign in once and keep the session token, not the password, in a profile."""
+    with reported_errors():
+        password = read_secret(password_file, "password")
+        profile = sign_in_profile(user, password, uri, home_uri, tls_root_certs)
+        write_profile(output, profile)
+        console.print(f"signed in as {user}; profile in {output}", highlight=False)
+
+
+@app.command(epilog="Example: flight-mom clusters --profile admin.json --json")
+def clusters(profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """List the clusters and how they are doing."""
+    _ask("SHOW CLUSTERS", profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom tables --profile user1.json")
+def tables(profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """List the tables that you may read."""
+    _ask("SHOW TABLES", profile, as_json=as_json)
+
+
+@app.command(
+    epilog="Example: flight-mom grant TABLE_READ aviation.nyc.flights@hangzhou user1@shanghai"
+)
+def grant(
+    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
+    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
+    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
+    until: Until = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Allow a user or group to read."""
+    end = f" UNTIL '{_moment(until)}'" if until else ""
+    _ask(f"GRANT {privilege} ON {securable} TO {principal}{end}", profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom deny SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
+def deny(
+    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
+    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
+    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
+    until: Until = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forbid a user or group to read, whatever else allows it."""
+    end = f" UNTIL '{_moment(until)}'" if until else ""
+    _ask(f"DENY {privilege} ON {securable} TO {principal}{end}", profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom revoke SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
+def revoke(
+    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
+    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
+    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a grant or a denial back."""
+    _ask(f"REVOKE {privilege} ON {securable} FROM {principal}", profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom grants --for user1@shanghai")
+def grants(
+    principal: Annotated[str | None, typer.Option("--for", help="user@cluster")] = None,
+    securable: Annotated[
+        str | None, typer.Option("--on", help="A table, schema or catalog")
+    ] = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List grants and denials."""
+    of = f" FOR {principal}" if principal else f" ON {securable}" if securable else ""
+    _ask(f"SHOW GRANTS{of}", profile, as_json=as_json)
+
+
+@app.command(
+    "explain-access",
+    epilog="Example: flight-mom explain-access user1@shanghai aviation.nyc.flights@hangzhou",
+)
+def explain_access(
+    principal: Annotated[str, typer.Argument(help="user@cluster")],
+    table: Annotated[str, typer.Argument(help="catalog.schema.table@cluster")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a user may read a table, and which rule decides it."""
+    _ask(f"EXPLAIN ACCESS OF {principal} TO {table}", profile, as_json=as_json)
+
+
+@member_app.command("add", epilog="Example: flight-mom member add shanghai --host 10.0.0.7")
+def member_add(
+    cluster: Annotated[str, typer.Argument(help="The member's name.")],
+    host: Annotated[
+        list[str] | None, typer.Option(help="A host it may answer at; repeat for more.")
+    ] = None,
+    route: Annotated[str | None, typer.Option(help="relay or direct")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File to write the join token to; else it is printed.")
+    ] = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name a member and make its one-time join token."""
+    request = protocol.MembersRequest(
+        action=protocol.MembersRequest.ADD, cluster=cluster, hosts=tuple(host or ()), route=route
+    )
+    with reported_errors(), connect(find_profile(profile)) as client:
+        add_member(client, request, token_file, as_json=as_json)
+
+
+@member_app.command("set", epilog="Example: flight-mom member set hangzhou --route direct")
+def member_set(
+    cluster: Annotated[str, typer.Argument(help="The member's name.")],
+    route: Annotated[str | None, typer.Option(help="relay or direct")] = None,
+    host: Annotated[
+        list[str] | None, typer.Option(help="Hosts it may answer at; replaces the old ones.")
+    ] = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change how results travel, or where a member may answer."""
+    _change_member(
+        protocol.MembersRequest(
+            action="set", cluster=cluster, route=route, hosts=tuple(host or ())
+        ),
+        profile,
+        as_json=as_json,
+    )
+
+
+@member_app.command("suspend", epilog="Example: flight-mom member suspend hangzhou")
+def member_suspend(
+    cluster: Annotated[str, typer.Argument(help="The member's name.")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make no more tickets for a member."""
+    request = protocol.MembersRequest(action="suspend", cluster=cluster)
+    _change_member(request, profile, as_json=as_json)
+
+
+@member_app.command("resume", epilog="Example: flight-mom member resume hangzhou")
+def member_resume(
+    cluster: Annotated[str, typer.Argument(help="The member's name.")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a suspended member work again."""
+    request = protocol.MembersRequest(action="resume", cluster=cluster)
+    _change_member(request, profile, as_json=as_json)
+
+
+@member_app.command("remove", epilog="Example: flight-mom member remove hangzhou")
+def member_remove(
+    cluster: Annotated[str, typer.Argument(help="The member's name.")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a member out of the federation."""
+    request = protocol.MembersRequest(action="remove", cluster=cluster)
+    _change_member(request, profile, as_json=as_json)
+
+
+@app.command("check-config", epilog="Example: flight-mom check-config --dir headquarters")
+def check_config(
+    directory: Directory = _HERE, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Print every effective setting and where it comes from; list every fault."""
+    with reported_errors():
+        rows = [
+            {"setting": one.name, "value": one.value, "source": one.source}
+            for one in _load(directory, config).effective()
+        ]
+        print_rows(rows, ["setting", "value", "source"], as_json=as_json)
+
+
+def _ask(sql: str, profile: Path | None, *, as_json: bool) -> None:
+    with reported_errors(), connect(find_profile(profile)) as client:
+        print_arrow(client.query(sql).read_all(), as_json=as_json)
+
+
+def _change_member(
+    request: protocol.MembersRequest, profile: Path | None, *, as_json: bool
+) -> None:
+    with reported_errors(), connect(find_profile(profile)) as client:
+        reply = change_member(client, request)
+        rows = [{"cluster": reply.cluster, "state": reply.state}]
+        print_rows(rows, ["cluster", "state"], as_json=as_json)
+
+
+def _moment(text: str) -> str:
+    """Return a point in time as the statement writes it."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("write it as 2027-01-01T00:00:00Z") from None
+    return text

@@ -1,0 +1,155 @@
+"""The MoM's state directory: what lies where, and how a federation comes into being."""
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from auth import AuditRecord, CertificateAuthority, SigningKey, TlsKey, hash_password, make_request
+from auth.auditstore import AuditStore
+from auth.auditstore import metadata as audit_tables
+from auth.grantstore import metadata as grant_tables
+from auth.userstore import UserStore
+from auth.userstore import metadata as user_tables
+from flight_member.errors import ConfigurationError
+from flight_member.profiles import write_private
+from flight_member.statestore import Database
+from flight_mom.memberstore import metadata as member_tables
+from flight_mom.settings import MomSettings
+
+SETTINGS_FILE = "flight-mom.toml"
+ADMIN = "admin"
+_SIGNING_KEY = "signing.key"
+_CA_KEY, _CA_CERTIFICATE = "ca.key", "ca.pem"
+_TLS_KEY, _TLS_CERTIFICATE = "tls.key", "tls.pem"
+_FEDERATION = "federation.id"
+_ADMIN_PASSWORD = "admin.password"  # noqa: S105  the name of a file
+_CERTIFICATE_DAYS = 365
+
+
+class MomHome:
+    """The files of one MoM, by their place under the state directory."""
+
+    def __init__(self, settings: MomSettings) -> None:
+        self.settings = settings
+        self.directory = settings.state.directory
+
+    @classmethod
+    def create(cls, settings: MomSettings) -> "MomHome":
+        """Make a federation: its id, CA, keys, database and administrator.
+
+        Raises:
+            ConfigurationError: When the directory already holds one; nothing is changed then.
+        """
+        home = cls(settings)
+        if home.signing_key_file.exists():
+            raise ConfigurationError([f"{home.directory} already holds a federation"])
+        now = datetime.now(UTC)
+        home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        authority = CertificateAuthority.create(settings.cluster.name, now=now)
+        authority.save(*home.authority_files)
+        home._make_certificate(authority, now)
+        write_private(home.directory / _FEDERATION, secrets.token_hex(16) + "\n")
+        home._add_administrator(now)
+        file = home.directory / SETTINGS_FILE
+        if not file.exists():
+            write_private(file, _settings_text(settings, now))
+        # Last, because its presence says that the federation is whole.
+        SigningKey.generate().save(home.signing_key_file)
+        return home
+
+    @property
+    def signing_key_file(self) -> Path:
+        """The private key that signs the MoM's tickets and tokens; mode 0600."""
+        return self.directory / _SIGNING_KEY
+
+    @property
+    def password_file(self) -> Path:
+        """The administrator's first password; mode 0600, to be read once and removed."""
+        return self.directory / _ADMIN_PASSWORD
+
+    @property
+    def tls_files(self) -> tuple[Path, Path]:
+        """The TLS certificate and its private key."""
+        return self.directory / _TLS_CERTIFICATE, self.directory / _TLS_KEY
+
+    @property
+    def authority_files(self) -> tuple[Path, Path]:
+        """The CA's private key and its certificate."""
+        return self.directory / _CA_KEY, self.directory / _CA_CERTIFICATE
+
+    @property
+    def federation(self) -> str:
+        """The federation's id: 32 hex digits."""
+        return (self.directory / _FEDERATION).read_text("utf-8").strip()
+
+    def load_key(self) -> SigningKey:
+        """Read the signing key.
+
+        Raises:
+            ConfigurationError: When this is no MoM's directory yet.
+        """
+        if not self.signing_key_file.exists():
+            raise ConfigurationError(
+                [f"{self.directory}: not a MoM's directory; run flight-mom init first"]
+            )
+        return SigningKey.load(self.signing_key_file)
+
+    def load_authority(self) -> CertificateAuthority:
+        """Read the federation's certificate authority."""
+        return CertificateAuthority.load(*self.authority_files)
+
+    def open_database(self) -> Database:
+        """Open the durable state; missing tables are made."""
+        return Database(
+            self.settings.state.database_url,
+            audit_tables,
+            grant_tables,
+            user_tables,
+            member_tables,
+        )
+
+    def _make_certificate(self, authority: CertificateAuthority, now: datetime) -> None:
+        certificate_file, key_file = self.tls_files
+        key = TlsKey.generate()
+        key.save(key_file)
+        name = self.settings.cluster.name
+        server = self.settings.server
+        hosts = tuple(dict.fromkeys((server.advertised_host, "127.0.0.1", "localhost")))
+        certificate = authority.sign_request(
+            make_request(key, name, hosts),
+            common_name=name,
+            hosts=hosts,
+            now=now,
+            days=_CERTIFICATE_DAYS,
+        )
+        certificate_file.write_bytes(certificate)
+
+    def _add_administrator(self, now: datetime) -> None:
+        password = secrets.token_urlsafe(18)
+        database = self.open_database()
+        with database.change() as connection:
+            UserStore(connection).add(
+                ADMIN, hash_password(password), is_admin=True, groups=(), now=now
+            )
+            AuditStore(connection).append(
+                AuditRecord(
+                    at=now,
+                    actor="flight-mom init",
+                    source="terminal",
+                    action="add user",
+                    object=f"{ADMIN}@{self.settings.cluster.name}",
+                    allowed=True,
+                )
+            )
+        database.close()
+        write_private(self.password_file, password + "\n")
+
+
+def _settings_text(settings: MomSettings, now: datetime) -> str:
+    return (
+        f"# Made by flight-mom init at {now.isoformat(timespec='seconds')}.\n"
+        "# `flight-mom check-config` shows every setting with its value and source.\n"
+        'role = "mom"\n\n'
+        f'[cluster]\nname = "{settings.cluster.name}"\n\n'
+        f'[server]\nhost = "{settings.server.host}"\nport = {settings.server.port}\n'
+    )

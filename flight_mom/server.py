@@ -1,0 +1,91 @@
+"""The MoM's process: everything put together, started and stopped."""
+
+from flight_member.audit import AuditTrail
+from flight_member.frontdoor import utc_now
+from flight_member.process import require_free_port
+from flight_mom.administration import Administration
+from flight_mom.coordinator import MomBackend
+from flight_mom.membershipdesk import MembershipDesk
+from flight_mom.momhome import MomHome
+from flight_mom.relay import Relay
+from flight_mom.settings import MomSettings
+from flight_mom.signin import MomAuthority
+from flight_mom.topology import Topology
+from flight_sql import FlightSqlServer, TlsFiles
+
+
+class MomServer:
+    """The Master of Masters of one federation."""
+
+    def __init__(self, settings: MomSettings) -> None:
+        """Open the state of a federation that `flight-mom init` made.
+
+        Raises:
+            ConfigurationError: When the state directory is not a MoM's.
+            StartupError: When the port is taken.
+        """
+        require_free_port(settings.server.host, settings.server.port)
+        home = MomHome(settings)
+        cluster = settings.cluster.name
+        key = home.load_key()
+        certificates = home.load_authority()
+        self._settings = settings
+        self._database = home.open_database()
+        self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
+        self._topology.trust(key.public_key)
+        self._audit = AuditTrail(self._database, is_required=settings.audit.required)
+        self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
+        authority = MomAuthority(
+            cluster,
+            key,
+            self._database,
+            self._topology,
+            self._relay,
+            self._audit,
+            settings.auth,
+            utc_now,
+        )
+        administration = Administration(cluster, self._database, self._topology, utc_now)
+        self._desk = MembershipDesk(
+            settings,
+            home.federation,
+            key,
+            certificates,
+            self._database,
+            self._topology,
+            administration.require_administrator,
+            utc_now,
+        )
+        backend = MomBackend(
+            settings,
+            key,
+            self._topology,
+            administration,
+            self._desk,
+            self._relay,
+            self._audit,
+            utc_now,
+        )
+        certificate, tls_key = home.tls_files
+        self._flight = FlightSqlServer(
+            backend,
+            authority,
+            host=settings.server.host,
+            port=settings.server.port,
+            tls=TlsFiles(certificate, tls_key) if settings.server.uses_tls else None,
+        )
+
+    def start(self) -> str:
+        """Serve; returns the URI."""
+        self._flight.start()
+        server = self._settings.server
+        scheme = "grpc+tls" if server.uses_tls else "grpc"
+        self._desk.uri = f"{scheme}://{server.advertised_host}:{self._flight.port}"
+        return self._desk.uri
+
+    def stop(self, deadline_s: float) -> None:
+        """Stop serving; running relays get until the deadline."""
+        self._flight.drain_and_stop(deadline_s)
+        self._relay.close()
+        self._audit.close()
+        self._database.close()

@@ -1,0 +1,203 @@
+"""Who is asking at the MoM: its own users, every member's users, and the members themselves."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from auth import (
+    FEDERATION,
+    AuditRecord,
+    Identity,
+    InvalidTokenError,
+    SigningKey,
+    SignInLimiter,
+    TokenKind,
+    kind_of,
+    open_identity_token,
+    open_sealed,
+    open_session_token,
+    seal_identity_token,
+    seal_session_token,
+    session_ttl_s,
+    verify_password,
+)
+from auth.userstore import User, UserStore
+from flight_member import protocol
+from flight_member.audit import AuditTrail
+from flight_member.authority import ServiceCaller
+from flight_member.errors import RevokedTokenError
+from flight_member.settings import AuthSection
+from flight_member.statestore import Database
+from flight_mom.relay import Relay
+from flight_mom.topology import Topology
+
+_WRONG = "user or password is wrong"
+
+
+class MomAuthority:
+    """Signs in with a password, and recognises tokens of three kinds.
+
+    A session token is the MoM's own and is renewed while it is used; an identity token was issued
+    by the user's home cluster; a service token is a member's. Which one it is stands in the
+    token's header and is checked first.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        key: SigningKey,
+        database: Database,
+        topology: Topology,
+        relay: Relay,
+        audit: AuditTrail,
+        settings: AuthSection,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._key = key
+        self._database = database
+        self._topology = topology
+        self._relay = relay
+        self._audit = audit
+        self._settings = settings
+        self._now = now
+        self._limiter = SignInLimiter()
+
+    def sign_in(self, user: str, password: str, peer: str) -> str:
+        """Return a session token for a user of any cluster, whose home checks the password.
+
+        Args:
+            user: `user1@shanghai`; without a cluster, a user of the MoM itself.
+            password: As given; it is kept and logged nowhere.
+            peer: The client's address; failures count against it.
+
+        Raises:
+            InvalidTokenError: When user or password is wrong, or the cluster is unknown.
+            LockedError: After five failures within a minute from this peer.
+            ClusterUnavailableError: When the home cluster does not answer.
+        """
+        now = self._now()
+        name, _, cluster = user.strip().lower().rpartition("@")
+        name, cluster = (name, cluster) if name else (cluster, self._cluster)
+        who = f"{name}@{cluster}"
+        self._limiter.check(who, peer, now)
+        try:
+            if cluster == self._cluster:
+                identity = self._check_own(name, password)
+            else:
+                identity = self._ask_home(name, cluster, password, peer)
+        except InvalidTokenError:
+            self._limiter.fail(who, peer, now)
+            self._audit.refuse(
+                AuditRecord(at=now, actor=who, source=peer, action="sign_in", allowed=False)
+            )
+            raise
+        self._limiter.succeed(who, peer)
+        return str(self._seal(identity, proved_at=now))
+
+    def issue_identity(self, user: User) -> str:
+        """Return an identity token for one of the MoM's own users."""
+        return seal_identity_token(
+            user=user.name,
+            groups=user.groups,
+            is_admin=user.is_admin,
+            key=self._key,
+            issuer=self._cluster,
+            audience=FEDERATION,
+            now=self._now(),
+            ttl_s=self._settings.identity_ttl_s,
+        )
+
+    def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller:
+        """Return who presents a token.
+
+        Raises:
+            InvalidTokenError: When the token is none that counts here.
+            ExpiredTokenError: When it has expired.
+            RevokedTokenError: When its user changed since it was issued.
+        """
+        now, keys = self._now(), self._topology.federation.keys
+        kind = kind_of(token)
+        if kind is TokenKind.SERVICE:
+            claims = open_sealed(kind, token, keys, audience=self._cluster, now=now)
+            return ServiceCaller(claims["iss"])
+        if kind is TokenKind.SESSION:
+            session = open_session_token(token, keys, audience=self._cluster, now=now)
+            self._require_current(session.identity, session.proved_at)
+            return session.identity
+        identity = open_identity_token(token, keys, audience=FEDERATION, now=now)
+        self._require_current(identity, identity.issued_at)
+        return identity
+
+    def renew(self, token: str, identity: object) -> str | None:
+        """Return a fresh session token once half of the old one is spent.
+
+        Nothing is renewed `auth.session_max_h` after the password was last given.
+        """
+        if not isinstance(identity, Identity) or kind_of(token) is not TokenKind.SESSION:
+            return None
+        now = self._now()
+        session = open_session_token(
+            token, self._topology.federation.keys, audience=self._cluster, now=now
+        )
+        if not session.needs_renewal(now):
+            return None
+        return self._seal(session.identity, proved_at=session.proved_at)
+
+    def _seal(self, identity: Identity, *, proved_at: datetime) -> str | None:
+        now = self._now()
+        ttl_s = session_ttl_s(
+            proved_at,
+            now,
+            ttl_s=self._settings.session_ttl_s,
+            max_s=self._settings.session_max_h * 3600,
+        )
+        if ttl_s <= 0:
+            return None
+        return seal_session_token(
+            identity, self._key, issuer=self._cluster, now=now, ttl_s=ttl_s, proved_at=proved_at
+        )
+
+    def _check_own(self, name: str, password: str) -> Identity:
+        found = self._own_user(name)
+        is_right = verify_password(password, found.password_hash if found else None)
+        if found is None or found.is_locked or not is_right:
+            raise InvalidTokenError(_WRONG)
+        token = self.issue_identity(found)
+        return open_identity_token(
+            token, self._topology.federation.keys, audience=FEDERATION, now=self._now()
+        )
+
+    def _ask_home(self, name: str, cluster: str, password: str, peer: str) -> Identity:
+        member = self._topology.federation.members.get(cluster)
+        if member is None or member.joined_at is None:
+            # As slow as a cluster that exists and says no.
+            verify_password(password, None)
+            raise InvalidTokenError(_WRONG)
+        request = protocol.SignInRequest(user=name, password=password, source=peer)
+        reply = protocol.SignInReply.read(
+            self._relay.action(member, protocol.SIGN_IN, request.write())
+        )
+        identity = open_identity_token(
+            reply.token, self._topology.federation.keys, audience=FEDERATION, now=self._now()
+        )
+        if identity.cluster != cluster or identity.user != name:
+            raise InvalidTokenError(_WRONG)
+        return identity
+
+    def _require_current(self, identity: Identity, proved_at: datetime) -> None:
+        """Refuse a token whose user was removed, locked or changed since."""
+        if identity.cluster == self._cluster:
+            found = self._own_user(identity.user)
+            is_current = found is not None and not found.is_locked and found.changed_at <= proved_at
+        else:
+            member = self._topology.federation.members.get(identity.cluster)
+            user = member.users.get(identity.user) if member is not None else None
+            is_current = (
+                user is not None and not user.is_locked and user.changed_at <= proved_at.timestamp()
+            )
+        if not is_current:
+            raise RevokedTokenError("the user was changed since this token; sign in again")
+
+    def _own_user(self, name: str) -> User | None:
+        with self._database.read() as connection:
+            return UserStore(connection).find(name)

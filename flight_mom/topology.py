@@ -1,0 +1,222 @@
+"""The members of a federation as the MoM knows them, in one immutable snapshot.
+
+The snapshot is replaced by one assignment when the membership, a member's report or a grant
+changes; handlers read it without a lock. When each member was last heard from is kept apart,
+because it changes all the time.
+"""
+
+import base64
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+
+from auth import (
+    Effect,
+    Grant,
+    GrantSet,
+    KeyRing,
+    Principal,
+    Privilege,
+    PublicKey,
+)
+from auth.grantstore import GrantStore
+from flight_member.protocol import NodeRow, Report, ReportedGrant, ReportedUser
+from flight_member.settings import HeartbeatSection
+from flight_member.statestore import Database
+from flight_mom.memberstore import MemberStore, StoredMember
+from storage.metastore import Metastore, Table
+from storage.names import ObjectName
+
+
+class MemberStatus(StrEnum):
+    """How a member is doing, as the MoM sees it."""
+
+    JOINING = "joining"
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    DEAD = "dead"
+    SUSPENDED = "suspended"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether tickets are made for the member."""
+        return self in {MemberStatus.ALIVE, MemberStatus.SUSPECT}
+
+
+class Route(StrEnum):
+    """How a member's results reach visitors: widest trust last."""
+
+    RELAY = "relay"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member, with what it last reported."""
+
+    name: str
+    hosts: tuple[str, ...]
+    route: Route
+    is_suspended: bool
+    uri: str
+    joined_at: datetime | None
+    keys: tuple[PublicKey, ...]
+    report_version: str
+    metastore: Metastore
+    users: Mapping[str, ReportedUser]
+    rules: GrantSet
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """Everything that a decision and a route depend on."""
+
+    members: Mapping[str, Member]
+    grants: GrantSet
+    keys: KeyRing
+
+    def find(self, name: ObjectName) -> tuple[Member, Table] | None:
+        """Return a table and its member, or None when either does not exist."""
+        member = self.members.get(name.cluster)
+        table = member.metastore.table(name) if member is not None else None
+        return None if member is None or table is None else (member, table)
+
+    def rules_for(self, caller_cluster: str, table: ObjectName) -> GrantSet:
+        """Return the rules that decide: home rules at home, the federation's grants elsewhere."""
+        home = self.members.get(table.cluster)
+        if caller_cluster == table.cluster and home is not None:
+            return home.rules
+        return self.grants
+
+
+class Topology:
+    """The current snapshot, who was last heard from when, and how both are renewed."""
+
+    def __init__(
+        self,
+        cluster: str,
+        database: Database,
+        settings: HeartbeatSection,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._database = database
+        self._settings = settings
+        self._now = now
+        self._started_at = now()
+        self._heard_at: dict[str, datetime] = {}
+        self._nodes: dict[str, tuple[NodeRow, ...]] = {}
+        self._refreshing = threading.Lock()
+        self._own_keys: tuple[PublicKey, ...] = ()
+        self._reports: dict[tuple[str, str], _ReadReport] = {}
+        self.federation = self._read()
+
+    def trust(self, *keys: PublicKey) -> None:
+        """Count signatures of the MoM's own keys."""
+        self._own_keys = keys
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the durable state again; called after every change of it."""
+        with self._refreshing:
+            self.federation = self._read()
+
+    def hear(self, name: str, nodes: tuple[NodeRow, ...]) -> None:
+        """Note a heartbeat."""
+        self._heard_at[name] = self._now()
+        self._nodes[name] = nodes
+
+    def heard_at(self, name: str) -> datetime | None:
+        """Return when a member was last heard from since this process started."""
+        return self._heard_at.get(name)
+
+    def status(self, member: Member) -> MemberStatus:
+        """Return how a member is doing now.
+
+        After a restart a member counts as heard from at the start, until the timeout passes.
+        """
+        if member.is_suspended:
+            return MemberStatus.SUSPENDED
+        if member.joined_at is None:
+            return MemberStatus.JOINING
+        silence = self._now() - self._heard_at.get(member.name, self._started_at)
+        if silence > timedelta(seconds=self._settings.timeout_s):
+            return MemberStatus.DEAD
+        # Half an interval of grace keeps a beat that is merely late from looking missed.
+        if silence > timedelta(seconds=self._settings.interval_s * 1.5):
+            return MemberStatus.SUSPECT
+        return MemberStatus.ALIVE
+
+    def _read(self) -> Federation:
+        with self._database.read() as connection:
+            stored = MemberStore(connection).all()
+            grants = GrantStore(connection)
+            grant_set = GrantSet(grants.all(), grants.epoch())
+        members = {one.name: self._member(one) for one in stored}
+        ring = KeyRing()
+        for key in self._own_keys:
+            ring = ring.with_key(self._cluster, key)
+        for member in members.values():
+            for key in member.keys:
+                ring = ring.with_key(member.name, key)
+        return Federation(MappingProxyType(members), grant_set, ring)
+
+    def _member(self, stored: StoredMember) -> Member:
+        read = self._read_report(stored)
+        return Member(
+            name=stored.name,
+            hosts=stored.hosts,
+            route=Route(stored.route),
+            is_suspended=stored.is_suspended,
+            uri=stored.uri,
+            joined_at=stored.joined_at,
+            keys=tuple(PublicKey.from_text(text) for text in stored.public_keys),
+            report_version=read.version,
+            metastore=read.metastore,
+            users=read.users,
+            rules=read.rules,
+        )
+
+    def _read_report(self, stored: StoredMember) -> "_ReadReport":
+        if stored.report is None:
+            return _ReadReport("", Metastore(stored.name, 0, ()), {}, GrantSet((), 0))
+        report = Report.read(stored.report)
+        key = (stored.name, report.version)
+        if key not in self._reports:
+            self._reports[key] = _read_report(stored.name, report)
+        return self._reports[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadReport:
+    version: str
+    metastore: Metastore
+    users: Mapping[str, ReportedUser]
+    rules: GrantSet
+
+
+def _read_report(cluster: str, report: Report) -> _ReadReport:
+    """Read a report, keeping only what lies in the reporting cluster itself."""
+    grants = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
+    return _ReadReport(
+        version=report.version,
+        metastore=Metastore.from_wire(base64.b64decode(report.metastore), cluster=cluster),
+        users=MappingProxyType({user.name: user for user in report.users}),
+        rules=GrantSet([grant for grant in grants if grant.securable.cluster == cluster], 0),
+    )
+
+
+def _home_rule(index: int, cluster: str, rule: ReportedGrant) -> Grant:
+    return Grant(
+        id=index,
+        principal=Principal.parse(rule.principal, cluster=cluster),
+        effect=Effect(rule.effect),
+        privilege=Privilege(rule.privilege),
+        securable=ObjectName.parse(rule.securable, cluster=cluster),
+        granted_by=f"home rules of {cluster}",
+        granted_at=datetime.fromtimestamp(0, UTC),
+        until=None if rule.until is None else datetime.fromtimestamp(rule.until, UTC),
+    )

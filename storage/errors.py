@@ -1,0 +1,76 @@
+"""What storage can refuse, as one tree.
+
+StorageError
+├── UnusableTableError     unusable-table       INVALID_ARGUMENT
+├── TableExistsError       already-exists       INVALID_ARGUMENT
+├── UnknownTableError      not-found            NOT_FOUND
+├── StaleMetastoreError    stale-metastore      UNAVAILABLE, retryable
+├── MemoryLimitError       memory-limit         UNAVAILABLE
+├── TypeMismatchError      type-mismatch        INVALID_ARGUMENT
+├── CancelledError         cancelled            CANCELLED
+└── EngineFaultError       internal             INTERNAL
+
+Texts are safe for clients: names, limits and base names of files; never a path or an engine's text.
+"""
+
+from typing import ClassVar
+
+
+class StorageError(Exception):
+    """Root of this package's refusals; the text starts with the code."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"{self.code}: {text}")
+
+
+class UnusableTableError(StorageError):
+    """A directory or file cannot be a table: foreign files, mixed schemas, a forbidden place."""
+
+    code, status = "unusable-table", "INVALID_ARGUMENT"
+
+
+class TableExistsError(StorageError):
+    """There is a table of that name already."""
+
+    code, status = "already-exists", "INVALID_ARGUMENT"
+
+
+class UnknownTableError(StorageError):
+    """There is no table of that name."""
+
+    code, status = "not-found", "NOT_FOUND"
+
+
+class StaleMetastoreError(StorageError):
+    """A file that belongs to the table's snapshot is gone or another by now."""
+
+    code, status, retryable = "stale-metastore", "UNAVAILABLE", True
+
+
+class MemoryLimitError(StorageError):
+    """A statement needed more memory than the engine may take."""
+
+    code, status = "memory-limit", "UNAVAILABLE"
+
+
+class TypeMismatchError(StorageError):
+    """A value did not fit an expression: a cast, a division, an overflow."""
+
+    code, status = "type-mismatch", "INVALID_ARGUMENT"
+
+
+class CancelledError(StorageError):
+    """Nobody waits for the rows any more."""
+
+    code, status = "cancelled", "CANCELLED"
+
+
+class EngineFaultError(StorageError):
+    """The engine failed in a way that is ours to explain; the detail is in the log."""
+
+    code, status = "internal", "INTERNAL"

@@ -1,0 +1,131 @@
+"""What catalogs, schemas and tables exist in one cluster, as immutable values.
+
+A `Metastore` is one state of one cluster; a change makes another. The MoM holds replicas, which
+know everything but where the files lie.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from storage.names import ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table. Equal versions and snapshots mean equal rows.
+
+    Attributes:
+        id: 32 hex digits, never used again; survives renaming.
+        name: With its cluster.
+        arrow_schema: Every column, partition columns last, as the engine shows them.
+        partition_columns: In the order of the directories.
+        schema_version: Grows when the columns change.
+        snapshot: A digest of the files' relative paths, sizes and times of change.
+        row_count: Rows in all files.
+        byte_count: Bytes of all files on disk.
+        file_count: Files.
+        location: The directory that holds them; None in a replica.
+    """
+
+    id: str
+    name: ObjectName
+    arrow_schema: pa.Schema
+    partition_columns: tuple[str, ...]
+    schema_version: int
+    snapshot: str
+    row_count: int
+    byte_count: int
+    file_count: int
+    location: str | None = None
+
+
+class Metastore:
+    """One state of a cluster's tables. Immutable, and quick to ask."""
+
+    def __init__(self, cluster: str, version: int, tables: Iterable[Table]) -> None:
+        """Index the tables; all of them must be the cluster's own.
+
+        Raises:
+            ValueError: When a table is another cluster's.
+        """
+        self.cluster = cluster
+        self.version = version
+        ordered = sorted(tables, key=lambda table: table.name)
+        self.tables: Mapping[ObjectName, Table] = MappingProxyType(
+            {table.name: table for table in ordered}
+        )
+        if any(name.cluster != cluster for name in self.tables):
+            raise ValueError(f"every table must lie in {cluster}")
+
+    def table(self, name: ObjectName) -> Table | None:
+        """Return a table, or None when there is none of that name."""
+        return self.tables.get(name)
+
+    def all_tables(self) -> tuple[Table, ...]:
+        """Return every table, ordered by name; it may be empty."""
+        return tuple(self.tables.values())
+
+    def to_wire(self) -> bytes:
+        """Return the state for a replica, without locations.
+
+        The bytes are JSON: {cluster, version, tables: [{…, arrow_schema: base64 of the IPC
+        schema message}]}.
+        """
+        tables = [
+            {
+                "id": table.id,
+                "name": table.name.local,
+                "arrow_schema": base64.b64encode(table.arrow_schema.serialize()).decode(),
+                "partition_columns": table.partition_columns,
+                "schema_version": table.schema_version,
+                "snapshot": table.snapshot,
+                "row_count": table.row_count,
+                "byte_count": table.byte_count,
+                "file_count": table.file_count,
+            }
+            for table in self.all_tables()
+        ]
+        wire = {"cluster": self.cluster, "version": self.version, "tables": tables}
+        return json.dumps(wire).encode()
+
+    @classmethod
+    def from_wire(cls, data: bytes, *, cluster: str) -> Self:
+        """Read a replica of one cluster's state.
+
+        Args:
+            data: What `to_wire` returned.
+            cluster: Whose state it must be: a cluster can only speak for itself.
+
+        Raises:
+            ValueError: When it is not that cluster's, or not such a state.
+        """
+        try:
+            wire: dict[str, Any] = json.loads(data)
+            tables = [_read_table(one, cluster) for one in wire["tables"]]
+            version, named = int(wire["version"]), str(wire["cluster"])
+        except (KeyError, TypeError, pa.ArrowException) as error:
+            raise ValueError(f"not a metastore: {type(error).__name__}") from None
+        if named != cluster:
+            raise ValueError(f"the metastore of {named} is not that of {cluster}")
+        return cls(cluster, version, tables)
+
+
+def _read_table(one: Mapping[str, Any], cluster: str) -> Table:
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(one["arrow_schema"])))
+    return Table(
+        id=str(one["id"]),
+        name=ObjectName.parse(one["name"], cluster=cluster),
+        arrow_schema=schema,
+        partition_columns=tuple(one["partition_columns"]),
+        schema_version=int(one["schema_version"]),
+        snapshot=str(one["snapshot"]),
+        row_count=int(one["row_count"]),
+        byte_count=int(one["byte_count"]),
+        file_count=int(one["file_count"]),
+    )

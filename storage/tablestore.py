@@ -1,0 +1,144 @@
+"""The metastore as it is kept: one row per table, and a version that every change bumps.
+
+Every function takes the caller's connection, so that a change and its audit row share one
+transaction. Another process sees a change by polling `version`.
+"""
+
+import json
+
+import pyarrow as pa
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy import Table as SqlTable
+
+from storage.errors import TableExistsError, UnknownTableError
+from storage.metastore import Table
+from storage.names import ObjectName
+
+metadata = MetaData()
+
+_tables = SqlTable(
+    "tables",
+    metadata,
+    Column("cluster", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("arrow_schema", LargeBinary, nullable=False),
+    Column("partition_columns", String, nullable=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("snapshot", String, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("byte_count", BigInteger, nullable=False),
+    Column("file_count", BigInteger, nullable=False),
+    Column("location", String, nullable=False),
+)
+_version = SqlTable(
+    "metastore_version",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+_ONLY_ROW = 1
+
+
+class TableStore:
+    """Reads and changes the metastore inside the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[Table]:
+        """Return every table, ordered by name; it may be empty."""
+        rows = self._connection.execute(select(_tables).order_by(_tables.c.name))
+        return [
+            Table(
+                id=row.id,
+                name=ObjectName.parse(row.name, cluster=row.cluster),
+                arrow_schema=pa.ipc.read_schema(pa.py_buffer(row.arrow_schema)),
+                partition_columns=tuple(json.loads(row.partition_columns)),
+                schema_version=row.schema_version,
+                snapshot=row.snapshot,
+                row_count=row.row_count,
+                byte_count=row.byte_count,
+                file_count=row.file_count,
+                location=row.location,
+            )
+            for row in rows
+        ]
+
+    def add(self, table: Table) -> None:
+        """Keep a new table.
+
+        Raises:
+            TableExistsError: When there is one of that name.
+        """
+        known = select(_tables.c.id).where(
+            _tables.c.cluster == table.name.cluster, _tables.c.name == table.name.local
+        )
+        if self._connection.execute(known).first() is not None:
+            raise TableExistsError(f"{table.name} exists already; choose another name")
+        self._connection.execute(insert(_tables).values(**_row(table)))
+        self._bump()
+
+    def replace(self, table: Table) -> None:
+        """Keep a new state of a table that is known by its id.
+
+        Raises:
+            UnknownTableError: When there is none with that id.
+        """
+        changed = self._connection.execute(
+            update(_tables).where(_tables.c.id == table.id).values(**_row(table))
+        )
+        if changed.rowcount == 0:
+            raise UnknownTableError(f"{table.name} does not exist")
+        self._bump()
+
+    def drop(self, name: ObjectName) -> None:
+        """Forget a table; its files stay where they are.
+
+        Raises:
+            UnknownTableError: When there is none of that name.
+        """
+        dropped = self._connection.execute(
+            delete(_tables).where(_tables.c.cluster == name.cluster, _tables.c.name == name.local)
+        )
+        if dropped.rowcount == 0:
+            raise UnknownTableError(f"{name} does not exist")
+        self._bump()
+
+    def version(self) -> int:
+        """Return the number of changes so far."""
+        found = self._connection.execute(select(_version.c.version)).scalar_one_or_none()
+        return 0 if found is None else int(found)
+
+    def _bump(self) -> None:
+        changed = self._connection.execute(update(_version).values(version=_version.c.version + 1))
+        if changed.rowcount == 0:
+            self._connection.execute(insert(_version).values(id=_ONLY_ROW, version=1))
+
+
+def _row(table: Table) -> dict[str, object]:
+    return {
+        "cluster": table.name.cluster,
+        "name": table.name.local,
+        "id": table.id,
+        "arrow_schema": table.arrow_schema.serialize().to_pybytes(),
+        "partition_columns": json.dumps(table.partition_columns),
+        "schema_version": table.schema_version,
+        "snapshot": table.snapshot,
+        "row_count": table.row_count,
+        "byte_count": table.byte_count,
+        "file_count": table.file_count,
+        "location": table.location or "",
+    }
