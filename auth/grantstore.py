@@ -5,6 +5,7 @@ one transaction. Times are microseconds since the epoch, UTC.
 """
 
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import (
     BigInteger,
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Connection,
     Integer,
     MetaData,
-    Row,
     String,
     Table,
     UniqueConstraint,
@@ -149,8 +149,21 @@ class GrantStore:
 
     def all(self) -> list[Grant]:
         """Return all grants in the order of their ids."""
-        rows = self._connection.execute(select(_grants).order_by(_grants.c.id))
-        return [_grant(row) for row in rows]
+        # Few names stand in many grants: each is read once.
+        read_principal, read_securable = cache(Principal.parse), cache(ObjectName.parse)
+        return [
+            Grant(
+                id=row.id,
+                principal=read_principal(row.principal),
+                effect=Effect(row.effect),
+                privilege=Privilege(row.privilege),
+                securable=read_securable(row.securable),
+                granted_by=row.granted_by,
+                granted_at=from_micros(row.granted_at),
+                until=None if row.until is None else from_micros(row.until),
+            )
+            for row in self._connection.execute(select(_grants).order_by(_grants.c.id))
+        ]
 
     def epoch(self) -> int:
         """Return the policy epoch; 0 before the first change."""
@@ -170,16 +183,3 @@ class GrantStore:
         if removed:
             self.bump()
         return removed
-
-
-def _grant(row: Row[tuple[object, ...]]) -> Grant:
-    return Grant(
-        id=row.id,
-        principal=Principal.parse(row.principal),
-        effect=Effect(row.effect),
-        privilege=Privilege(row.privilege),
-        securable=ObjectName.parse(row.securable),
-        granted_by=row.granted_by,
-        granted_at=from_micros(row.granted_at),
-        until=None if row.until is None else from_micros(row.until),
-    )

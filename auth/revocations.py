@@ -38,10 +38,8 @@ class Revocation:
         if self.principal is None and self.securable is None:
             raise ValueError("a revocation names a principal or a securable")
 
-    def kills_ticket(self, ticket: Ticket, holders: frozenset[PrincipalKey]) -> bool:
-        """Whether a ticket held by these principals was decided before this and is touched."""
-        if self.epoch <= ticket.epoch:
-            return False
+    def touches(self, ticket: Ticket, holders: frozenset[PrincipalKey]) -> bool:
+        """Whether this concerns one of these principals and one of the ticket's tables."""
         if self.principal is not None and self.principal.key not in holders:
             return False
         securable = self.securable
@@ -94,7 +92,7 @@ class RevocationSet:
             doubtful: set[PrincipalKey] = set()
             if mom_groups is None and each.principal and each.principal.cluster is None:
                 doubtful = {each.principal.key}
-            if each.kills_ticket(ticket, holders | doubtful):
+            if each.touches(ticket, holders | doubtful):
                 raise RevokedTicketError(
                     "what this ticket rests on was taken back; ask the query again"
                 )
