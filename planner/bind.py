@@ -19,6 +19,7 @@ from planner.errors import (
 )
 from planner.reading import Reading
 from planner.references import Reference, cte_name, engine_name, read_parts, start_of
+from planner.rules.expansion import count_whole_reads
 from planner.statement import Query
 from storage.names import ObjectName
 
@@ -82,6 +83,7 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
         explain=explain,
         analyze=analyze,
         is_home=reading.is_home,
+        whole_reads=count_whole_reads(reading.tree),
     )
 
 
@@ -148,6 +150,9 @@ def _qualifier_edits(reading: Reading, cluster: str) -> list[Edit]:
     edits: list[Edit] = []
     for column in reading.tree.find_all(exp.Column):
         parts = tuple(part for part in column.parts[:-1] if isinstance(part, exp.Identifier))
+        if parts and isinstance(column.this, exp.Star):
+            edits += _star_edits(reading, parts, aliases, cluster)
+            continue
         if not any("@" in str(part.this) or part.args.get("quoted") for part in parts):
             continue
         if len(parts) == 1 and engine_name(parts[0]) in aliases:
@@ -158,6 +163,35 @@ def _qualifier_edits(reading: Reading, cluster: str) -> list[Edit]:
             continue
         edits += _clustered_qualifier(reading, parts, cluster, known)
     return edits
+
+
+def _star_edits(
+    reading: Reading, identifiers: tuple[exp.Identifier, ...], aliases: set[str], cluster: str
+) -> list[Edit]:
+    """Return the edit of `table.*`, which engines know only by the very name that stands in FROM.
+
+    Raises:
+        UnknownColumnError: When a written cluster is not that of a table in FROM.
+    """
+    if len(identifiers) == 1 and engine_name(identifiers[0]) in aliases:
+        return []
+    parts, named = read_parts(reading.sql, identifiers)
+    meant = [
+        reference
+        for reference in reading.references
+        if reference.alias is None
+        and _full_parts(reading, reference)[-len(parts) :] == parts
+        and named in {None, reference.cluster or reading.defaults.cluster}
+    ]
+    if len({reference.parts for reference in meant}) == 1:
+        start, end = identifiers[0].meta["start"], identifiers[-1].meta["end"] + 1
+        replacement = ".".join(f'"{part}"' for part in meant[0].parts)
+        if meant[0].parts == parts and named is None:
+            return _edits_of(reading.sql, identifiers)
+        return [Edit(start, end, replacement)]
+    if named is None:
+        return []
+    return _clustered_qualifier(reading, identifiers, cluster, set())
 
 
 def _clustered_qualifier(

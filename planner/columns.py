@@ -14,8 +14,9 @@ from sqlglot import exp
 from planner.bind import Edit, splice
 from planner.dialect import place_at, read_tokens, shown
 from planner.errors import UnknownColumnError
+from planner.limits import nesting_fault
 from planner.parse import read_tree
-from planner.references import cte_name, engine_name, is_cte
+from planner.references import cte_name, engine_name, is_cte, start_of
 from planner.statement import Query
 from storage.names import ObjectName
 
@@ -36,8 +37,13 @@ def resolve_columns(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> st
         return query.text
     tree = read_tree(query.text, tuple(read_tokens(query.text)))
     resolver = _Resolver(query, schemas)
-    resolver.resolve(tree)
-    return splice(query.text, resolver.edits)
+    try:
+        resolver.resolve(tree)
+    except RecursionError:
+        pass
+    else:
+        return splice(query.text, resolver.edits)
+    raise nesting_fault()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,13 @@ class _Resolver:
         self._query = query
         self._schemas = schemas
         self._outputs: dict[int, tuple[str, ...]] = {}
+        self._known_sources: dict[int, tuple[_Source, ...]] = {}
         self.edits: list[Edit] = []
 
     def resolve(self, tree: exp.Expr) -> None:
         """Collect the edits of all selects, those that others read from first."""
-        for select in reversed(list(tree.find_all(exp.Select, bfs=True))):
-            self._outputs_of(select)
+        for cte in sorted(tree.find_all(exp.CTE), key=lambda cte: start_of(cte.args["alias"])):
+            self._outputs_of(cte.this)
         for select in tree.find_all(exp.Select):
             self._resolve_select(select)
         for operation in tree.find_all(exp.SetOperation):
@@ -151,6 +158,12 @@ class _Resolver:
                 return
 
     def _sources(self, select: exp.Expr) -> tuple[_Source, ...]:
+        """Return what a select's FROM offers."""
+        if id(select) not in self._known_sources:
+            self._known_sources[id(select)] = self._read_sources(select)
+        return self._known_sources[id(select)]
+
+    def _read_sources(self, select: exp.Expr) -> tuple[_Source, ...]:
         clause = select.args.get("from_")
         pieces = [clause.this] if clause is not None else []
         pieces += [join.this for join in select.args.get("joins") or []]

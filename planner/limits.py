@@ -27,7 +27,7 @@ class Limits:
 
     max_text_bytes: int = 262_144
     max_height: int = 250
-    max_tokens: int = 32_768
+    max_tokens: int = 16_384
 
 
 _INSTEAD = "send less in one statement: compare with a range or an IN list, or ask in several parts"

@@ -20,6 +20,7 @@ from datafusion.catalog import Catalog, Schema
 from planner.columns import resolve_columns
 from planner.errors import JoinNotSupportedError, NotFoundError
 from planner.faults import explain_fault
+from planner.rules.expansion import check_cells
 from planner.rules.joins import INSTEAD
 from planner.statement import Query
 from storage.names import ObjectName
@@ -94,7 +95,7 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         UnknownColumnError: When a column is not there, or several could be meant.
         TypeMismatchError: When types or arguments do not fit.
         SqlSyntaxError: When the engine cannot read the text.
-        StatementTooLargeError: When it is nested too deeply for the engine.
+        StatementTooLargeError: When it is nested too deeply, or hands on too many columns.
         StatementNotSupportedError: When the engine does not support it.
     """
     missing = [str(table) for table in query.tables if table not in schemas]
@@ -112,6 +113,10 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
 
 
 def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
+    if query.whole_reads > 1:
+        check_cells(
+            query.whole_reads, max((len(schemas[each]) for each in query.tables), default=0)
+        )
     text = resolve_columns(query, schemas)
     context = _context(query, schemas)
     options = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)

@@ -37,6 +37,7 @@ class Query:
         explain: Whether the plan is asked for instead of the rows.
         analyze: Whether the plan is to be run and measured.
         is_home: Whether the cluster is the reader's own, where joins are allowed.
+        whole_reads: How many tables it reads when some are handed on with `*`; else 0.
     """
 
     sql: str
@@ -48,6 +49,7 @@ class Query:
     explain: bool = False
     analyze: bool = False
     is_home: bool = False
+    whole_reads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

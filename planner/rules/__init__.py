@@ -10,6 +10,8 @@ from planner.reading import Reading
 from planner.rules.constructs import check_construct
 from planner.rules.expansion import check_expansion
 from planner.rules.functions import check_functions
+from planner.rules.generators import check_generators
+from planner.rules.grouping import check_grouping
 from planner.rules.information_schema import check_information_schema
 from planner.rules.joins import check_joins
 from planner.rules.one_cluster import check_one_cluster
@@ -26,6 +28,8 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     check_joins,
     check_subqueries,
     check_expansion,
+    check_grouping,
+    check_generators,
 )
 
 __all__ = ["RULES", "check_construct"]

@@ -3,8 +3,10 @@
 from sqlglot import exp
 
 from planner.dialect import place_at
-from planner.errors import StatementNotSupportedError
+from planner.errors import StatementNotSupportedError, StatementTooLargeError
 from planner.references import start_of
+
+MAX_PARTS = 250
 
 _WRITES = (
     exp.Insert,
@@ -31,6 +33,7 @@ def check_construct(sql: str, tree: exp.Expr) -> None:
 
     Raises:
         StatementNotSupportedError: When it does.
+        StatementTooLargeError: When it has more than `MAX_PARTS` WITH parts.
     """
     for node in tree.walk():
         fault = None
@@ -44,6 +47,10 @@ def check_construct(sql: str, tree: exp.Expr) -> None:
             fault = "a string in FROM would name a file; ask for tables by name (see SHOW TABLES)"
         if fault is not None:
             raise StatementNotSupportedError(f"{place_at(sql, start_of(node))}: {fault}")
+    if sum(1 for _ in tree.find_all(exp.CTE)) > MAX_PARTS:
+        raise StatementTooLargeError(
+            f"the statement has more than {MAX_PARTS} WITH parts; send several statements"
+        )
     if not isinstance(tree, (exp.Query, exp.Values)):
         raise StatementNotSupportedError(
             f"{place_at(sql, start_of(tree))}: this statement is not answered; write a SELECT"

@@ -1,7 +1,8 @@
-"""How often a query reads once its common table expressions are written out.
+"""How large a query becomes once its common table expressions are written out.
 
 The engine copies each of them to wherever it is named: thirty that each name the one before twice
-would make a plan of a billion tables out of one kilobyte.
+would make a plan of a billion tables out of one kilobyte. What planning costs grows with the
+tables that are read times the columns that they hand on, and with the windows.
 """
 
 from sqlglot import exp
@@ -11,23 +12,67 @@ from planner.reading import Reading
 from planner.references import cte_name, engine_name, is_cte, start_of
 
 MAX_READS = 1_000
+MAX_CELLS = 20_000
+MAX_WINDOWS = 250
 
 
 def check_expansion(reading: Reading) -> None:
-    """Refuse a query that reads more than `MAX_READS` tables when it is written out.
+    """Refuse a query that is too large when it is written out.
 
     Raises:
-        StatementTooLargeError: When it does.
+        StatementTooLargeError: When it reads more than `MAX_READS` tables, hands on more than
+            `MAX_CELLS` columns of them, or has more than `MAX_WINDOWS` windows.
     """
-    sizes: dict[str, int] = {}
-    for cte in sorted(reading.tree.find_all(exp.CTE), key=lambda cte: start_of(cte.args["alias"])):
-        name = cte_name(cte)
-        sizes[name] = max(_reads(cte, sizes), sizes.get(name, 1))
-    if max(_reads(reading.tree, sizes), *sizes.values(), 0) > MAX_READS:
+    reads = count_reads(reading.tree)
+    width = max(
+        (len(select.expressions) for select in reading.tree.find_all(exp.Select)), default=0
+    )
+    if reads > MAX_READS:
         raise StatementTooLargeError(
             f"the statement reads more than {MAX_READS} tables once its WITH parts are written "
             "out where they are named; name each of them once, or send several statements"
         )
+    if reads > 1:
+        check_cells(reads, width)
+    windows = sum(1 for _ in reading.tree.find_all(exp.Window))
+    if windows > MAX_WINDOWS:
+        raise StatementTooLargeError(
+            f"the statement has {windows} windows, and at most {MAX_WINDOWS} can be; send several "
+            "statements"
+        )
+
+
+def check_cells(reads: int, width: int) -> None:
+    """Refuse to read so many tables of so many columns in one statement.
+
+    Raises:
+        StatementTooLargeError: When the two make more than `MAX_CELLS`.
+    """
+    if reads * width > MAX_CELLS:
+        raise StatementTooLargeError(
+            f"the statement reads {reads} times {width} columns, and at most {MAX_CELLS} columns "
+            "in all can be; name the columns that you need, or send several statements"
+        )
+
+
+def count_whole_reads(tree: exp.Expr) -> int:
+    """Return how many tables are read if some are handed on with `*`; 0 if none is."""
+    has_star = any(
+        isinstance(item, exp.Star) or isinstance(item.this, exp.Star)
+        for select in tree.find_all(exp.Select)
+        for item in select.expressions
+        if not isinstance(item, exp.Func)
+    )
+    return count_reads(tree) if has_star else 0
+
+
+def count_reads(tree: exp.Expr) -> int:
+    """Return how many tables a query reads once its WITH parts are written out."""
+    sizes: dict[str, int] = {}
+    for cte in sorted(tree.find_all(exp.CTE), key=lambda cte: start_of(cte.args["alias"])):
+        name = cte_name(cte)
+        sizes[name] = max(_reads(cte, sizes), sizes.get(name, 1))
+    return max(_reads(tree, sizes), *sizes.values(), 0)
 
 
 def _reads(node: exp.Expr, sizes: dict[str, int]) -> int:
