@@ -26,7 +26,8 @@ class Call:
         bearer: The token as it was presented; for calls on the caller's behalf.
         peer: The caller's address as gRPC writes it, e.g. "ipv4:127.0.0.1:40000".
         query_id: The caller's `x-query-id` or `x-request-id`, else a new one; in every log line.
-        headers: The request's text headers, names in lower case, the first value of each.
+        headers: The request's text headers but `authorization`, names in lower case, the first
+            value of each.
         is_cancelled: Whether the caller left or the server is out of time; to be polled by
             whoever waits. Safe to call at any time, also after the call ended (True then).
     """

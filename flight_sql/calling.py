@@ -91,7 +91,11 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
 
     def start_call(self, info: Any, headers: Mapping[str, Sequence[Any]]) -> CallMiddleware:
         """Return the call's middleware, or refuse the call."""
-        texts = {name: values[0] for name, values in headers.items() if values and _is_text(values)}
+        texts = {
+            name: values[0]
+            for name, values in headers.items()
+            if name != "authorization" and values and isinstance(values[0], str)
+        }
         query_id = _query_id(texts)
         with translated(query_id):
             self._check_open()
@@ -137,10 +141,6 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
         if method not in _ANONYMOUS:
             raise call.credentials_error
         return None
-
-
-def _is_text(values: Sequence[Any]) -> bool:
-    return isinstance(values[0], str)
 
 
 def _query_id(headers: Mapping[str, str]) -> str:

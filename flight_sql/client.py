@@ -8,7 +8,7 @@ encrypted connection to a plaintext location.
 
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +30,12 @@ from flight_sql.rows import Rows
 
 _T = TypeVar("_T")
 Headers = Sequence[tuple[str, str]]
+# A server that was restarted is found again within a second, not after gRPC's two minutes.
+_CHANNEL_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 _ENCRYPTED = ("grpc+tls", "grpcs")
 
 
@@ -186,7 +192,7 @@ class Client:
         """Open a ticket at this server."""
         self._probe()
         options = self._options(self._bearer(token), headers, None)
-        with remote_errors(self.uri):
+        with self._errors():
             return self._client.do_get(flight.Ticket(ticket), options), self.uri
 
     def _endpoint_reader(
@@ -240,7 +246,7 @@ class Client:
         self._probe()
         bearer = self._bearer(token) if authorize else None
         options = self._options(bearer, headers, timeout_s or self._call_timeout_s)
-        with remote_errors(self.uri):
+        with self._errors():
             return function(options)
 
     def _bearer(self, token: str | None) -> str | None:
@@ -253,6 +259,16 @@ class Client:
             pairs.append(("authorization", authorization))
         encoded = [(name.lower().encode(), value.encode()) for name, value in pairs]
         return flight.FlightCallOptions(timeout=timeout_s, headers=encoded)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raise remote errors, and connect by hand again after a server did not answer."""
+        try:
+            with remote_errors(self.uri):
+                yield
+        except RemoteError as error:
+            self._is_reachable = self._is_reachable and error.status != "UNAVAILABLE"
+            raise
 
     def _probe(self) -> None:
         """Connect once by hand: gRPC gives a silent address twenty seconds.

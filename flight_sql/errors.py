@@ -165,6 +165,8 @@ _UNTRACEABLE_ERRORS: dict[str, type[_Untraceable]] = {
     "NOT_FOUND": NotFound,
     "UNIMPLEMENTED": Unimplemented,
 }
+# Trailers hold the text three times, once percent-encoded, and must stay below 8 KiB.
+_MAX_TEXT_BYTES = 1200
 # pyarrow cannot send these; the nearest that it can.
 _NEAREST = {
     "RESOURCE_EXHAUSTED": "UNAVAILABLE",
@@ -201,6 +203,7 @@ def to_flight_error(
         code, status = "internal", "INTERNAL"
         text = f"internal: the server failed on this call; its log tells more under {query_id}"
         _log.error("call_failed", exc_info=exception, extra={"query_id": query_id})
+    text = _fitting(text)
     status = _NEAREST.get(status, status)
     if status in _UNTRACEABLE_ERRORS:
         return _UNTRACEABLE_ERRORS[status](text)
@@ -213,6 +216,14 @@ def to_flight_error(
     details = status_details(_STATUS_NUMBERS[status], text, reason=code, metadata=metadata)
     error: Exception = _FLIGHT_ERRORS[status](text, details)
     return error
+
+
+def _fitting(text: str) -> str:
+    """Return the text cut to what clients take: they drop answers with large trailers."""
+    data = text.encode()
+    if len(data) <= _MAX_TEXT_BYTES:
+        return text
+    return data[:_MAX_TEXT_BYTES].decode(errors="ignore") + "…"
 
 
 @contextlib.contextmanager

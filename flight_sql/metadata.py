@@ -190,19 +190,26 @@ def _pattern(command: Any, field: str) -> Callable[[str], bool]:
 
 @lru_cache(maxsize=256)
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return a LIKE pattern as a regular expression; a backslash escapes what follows."""
-    pieces: list[str] = []
+    """Return a LIKE pattern as a regular expression; a backslash escapes what follows.
+
+    What stands between two `%` is matched at its first occurrence and never again (an atomic
+    group), so that no pattern takes more than linear steps per `%`.
+    """
+    pieces = [""]
     characters = iter(pattern)
     for character in characters:
         if character == "%":
-            # Runs of % mean the same as one, and cost nothing to match.
-            if not pieces or pieces[-1] != ".*":
-                pieces.append(".*")
+            pieces.append("")
         elif character == "_":
-            pieces.append(".")
+            pieces[-1] += "."
         else:
-            pieces.append(re.escape(next(characters, "\\") if character == "\\" else character))
-    return re.compile("".join(pieces), re.DOTALL)
+            literal = next(characters, "\\") if character == "\\" else character
+            pieces[-1] += re.escape(literal)
+    if len(pieces) == 1:
+        return re.compile(pieces[0], re.DOTALL)
+    first, *inner, last = pieces
+    middle = "".join(f"(?>.*?{piece})" for piece in inner if piece)
+    return re.compile(f"{first}{middle}.*{last}", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)

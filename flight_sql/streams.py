@@ -5,6 +5,7 @@ without the interpreter's lock. So each wire batch is yielded as a Table of its 
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from pyarrow import flight
 from flight_sql.backend import Call, ResultStream
 from flight_sql.errors import CancelledCallError, translated
 from flight_sql.wire import wire_batches, wire_schema
+
+_log = logging.getLogger("flight_sql")
 
 
 def flight_stream(result: ResultStream, call: Call, check_time: Callable[[], None]) -> Any:
@@ -39,9 +42,7 @@ def _tables(
     as_table = pa.Table.from_batches if len(schema) else _only
     with contextlib.ExitStack() as stack:
         stack.enter_context(translated(call.query_id))
-        close = getattr(batches, "close", None)
-        if close is not None:
-            stack.callback(close)
+        stack.callback(_close, batches, call)
         yield None
         for batch in batches:
             check_time()
@@ -50,6 +51,17 @@ def _tables(
                 check_time()
         if call.is_cancelled():
             raise CancelledCallError("the call ended before its rows did")
+
+
+def _close(batches: Iterator[pa.RecordBatch], call: Call) -> None:
+    """Close a backend's iterator; the rows are sent, or nobody wants them: a failure is logged."""
+    close = getattr(batches, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except Exception:  # noqa: BLE001  # the log tells; the client is gone or has its rows
+        _log.exception("stream_not_closed", extra={"query_id": call.query_id})
 
 
 def _only(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

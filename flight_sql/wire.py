@@ -10,7 +10,6 @@ copies. Small batches pass as they come: the engine's batch size is chosen by `b
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -70,7 +69,6 @@ def _wire_field(field: Any) -> Any:
     return field if wire is field.type else field.with_type(wire)
 
 
-@lru_cache(maxsize=1024)
 def wire_schema(arrow_schema: pa.Schema) -> pa.Schema:
     """Return the schema in which a result travels: names, order and nullability are kept."""
     fields = [_wire_field(field) for field in arrow_schema]

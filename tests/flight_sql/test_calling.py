@@ -179,6 +179,7 @@ def test_call_knows_who_from_where_and_under_which_id(
     assert first.query_id == "query-0001"
     assert first.headers["x-catalog"] == "trading"
     assert "x-schema" not in first.headers
+    assert "authorization" not in first.headers
     assert second.headers["x-schema"] == "stock"
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import datetime as dt
 import socket
 import time
@@ -122,6 +123,25 @@ def test_server_that_goes_away_is_unavailable(backend: MemoryBackend) -> None:
         with pytest.raises(RemoteError) as refused:
             client.catalogs()
     assert refused.value.status == "UNAVAILABLE"
+
+
+def test_restarted_server_is_found_again(backend: MemoryBackend) -> None:
+    first = FlightSqlServer(backend, MemoryAuthenticator())
+    first.start()
+    with Client(first.uri, token=TOKEN) as client:
+        assert client.catalogs()
+        assert first.drain_and_stop(1)
+        with pytest.raises(RemoteError):
+            client.catalogs()
+        second = FlightSqlServer(backend, MemoryAuthenticator(), port=first.port)
+        second.start()
+        until = time.monotonic() + 3
+        catalogs: list[str] = []
+        while not catalogs and time.monotonic() < until:
+            with contextlib.suppress(RemoteError):
+                catalogs = client.catalogs()
+        assert catalogs
+    assert second.drain_and_stop(1)
 
 
 def test_silent_address_costs_the_connect_timeout_only() -> None:

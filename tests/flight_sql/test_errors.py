@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import flight
 
-from flight_sql import FlightSqlError, FlightSqlServer, RemoteError, RowTooLargeError
+from flight_sql import Client, FlightSqlError, FlightSqlServer, RemoteError, RowTooLargeError
 from flight_sql import errors as errors_module
 from flight_sql.errors import to_flight_error
 from flight_sql.messages import pack, sql_message, statement_ticket
@@ -174,6 +174,27 @@ def test_statuses_that_pyarrow_cannot_send_become_the_nearest(
     with pytest.raises(EXPECTED[nearest]) as refused:
         _get_flight_info(raw, status)
     assert f"ask for {status} no more" in str(refused.value)
+
+
+@pytest.mark.parametrize("character", ["x", "é", "表", "\n"])
+@pytest.mark.parametrize("status", ["NOT_FOUND", "UNAVAILABLE"])
+def test_long_text_arrives_cut(server: FlightSqlServer, status: str, character: str) -> None:
+    class LongError(Exception):
+        code = "long"
+
+        def __init__(self) -> None:
+            self.status = status
+            super().__init__("long: " + character * 100_000)
+
+    def fail(*_arguments: object) -> bytes:
+        raise LongError
+
+    server._backend.actions = lambda: {"Long": fail}  # type: ignore[method-assign]  # one test's own
+    with Client(server.uri, token=TOKEN) as client, pytest.raises(RemoteError) as refused:
+        client.action("Long")
+    assert (refused.value.code, refused.value.status) == ("long", status)
+    assert refused.value.text.endswith("…")
+    assert len(refused.value.text.encode()) < 1300
 
 
 def test_unheard_of_status_is_unknown(raw: Any) -> None:

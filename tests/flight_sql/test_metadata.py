@@ -6,7 +6,7 @@ from pyarrow import flight
 
 from flight_sql import FlightSqlServer
 from flight_sql.messages import pack, sql_message
-from flight_sql.metadata import type_name
+from flight_sql.metadata import _compile_pattern, type_name
 from tests.flight_sql.conftest import TOKEN
 from tests.flight_sql.memory_backend import MemoryBackend
 
@@ -93,6 +93,25 @@ def test_tables_are_filtered(ask: Any, filters: dict[str, Any], names: list[str]
 
 def test_pattern_of_many_wildcards_is_answered_at_once(ask: Any) -> None:
     assert ask("CommandGetTables", table_name_filter_pattern="%" * 5000 + "x").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "pattern, name, fits",
+    [
+        ("%a" * 31 + "%b", "a" * 63, False),
+        ("%a" * 31 + "%", "a" * 63, True),
+        ("a%b%c", "a_b_c_b_c", True),
+        ("a%bc%c", "abc", False),
+        ("%ab_", "xxabab1", True),
+        ("_%_", "a", False),
+        ("_%_", "ab", True),
+        ("a%a", "a", False),
+        ("%", "", True),
+        ("\\", "\\", True),
+    ],
+)
+def test_patterns_match_as_like_does_and_at_once(pattern: str, name: str, fits: bool) -> None:
+    assert (_compile_pattern(pattern).fullmatch(name) is not None) is fits
 
 
 def test_table_schema_is_an_ipc_message_that_describes_each_column(

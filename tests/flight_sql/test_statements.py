@@ -1,5 +1,6 @@
 """Statements through bare pyarrow.flight and through ADBC."""
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import flight
 
-from flight_sql import Client, FlightSqlServer, RemoteError
+from flight_sql import Call, Client, FlightSqlServer, RemoteError, ResultStream
 from flight_sql.messages import (
     pack,
     read_sql_message,
@@ -23,7 +24,7 @@ from flight_sql.messages import (
     unpack,
 )
 from tests.flight_sql.conftest import TOKEN
-from tests.flight_sql.memory_backend import MemoryBackend, signed
+from tests.flight_sql.memory_backend import MemoryBackend, TickingBatches, signed
 
 OPTIONS = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {TOKEN}".encode())])
 MIB = 1024 * 1024
@@ -386,6 +387,30 @@ def test_deadline_of_the_client_closes_the_backends_iterator(
     with pytest.raises(flight.FlightTimedOutError):
         list(reader)
     assert _wait_until_closed(backend) < 1
+
+
+def test_failure_to_close_is_logged_and_harms_nobody(
+    client: Client, backend: MemoryBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unclosable(TickingBatches):
+        def close(self) -> None:
+            super().close()
+            raise OSError("/var/lib/secret")
+
+    table = backend.tables["quote"]
+
+    def open_unclosable(call: Call, _handle: bytes) -> ResultStream:
+        stream = Unclosable(call, table.to_batches()[0], 0)
+        backend.streams.append(stream)
+        return ResultStream(table.schema, stream)
+
+    backend.open = open_unclosable  # type: ignore[method-assign,assignment]  # one test's own
+    with client.query("SELECT quote") as rows:
+        next(rows)
+    _wait_until_closed(backend)
+    time.sleep(0.1)
+    gc.collect()
+    assert "stream_not_closed" in caplog.text
 
 
 def test_many_calls_at_once_do_not_mix(server: FlightSqlServer, backend: MemoryBackend) -> None:
