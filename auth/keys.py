@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
@@ -77,13 +76,10 @@ class PublicKey:
         """Return `ed25519:` and the bytes in base64url."""
         return _PREFIX + encode_base64url(self.raw)
 
-    def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether the holder of the private key signed exactly this message."""
-        try:
-            self._loaded.verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
+    @property
+    def public(self) -> Ed25519PublicKey:
+        """The key as the signing library takes it."""
+        return self._loaded
 
 
 class SigningKey:
@@ -130,9 +126,10 @@ class SigningKey:
         """The key's name, derived from its public half."""
         return self.public_key.kid
 
-    def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte signature of a message."""
-        return self._private.sign(message)
+    @property
+    def private(self) -> Ed25519PrivateKey:
+        """The key as the signing library takes it; for sealing, and nothing else."""
+        return self._private
 
     def __repr__(self) -> str:
         return f"SigningKey(kid={self.kid!r})"

@@ -23,11 +23,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
 
+import jwt
+
 from auth.encoding import (
     EncodingFaultError,
     decode_base64url,
     decode_json_object,
-    encode_base64url,
     encode_json,
 )
 from auth.errors import (
@@ -45,6 +46,7 @@ MAX_LIFETIME_S = 31 * 86_400
 DEFAULT_SKEW_S = 30
 
 _ALGORITHM = "EdDSA"
+_JWS = jwt.PyJWS(algorithms=[_ALGORITHM])
 _HEADER_KEYS = {"alg", "kid", "typ"}
 _ADDED_CLAIMS = frozenset({"iss", "aud", "iat", "exp", "jti"})
 _MAX_CLAIM_LENGTH = 256
@@ -128,10 +130,13 @@ def seal(
         "exp": _plain(round(issued + ttl_s, 6)),
         "jti": token_id or secrets.token_hex(16),
     }
-    header = {"alg": _ALGORITHM, "kid": key.kid, "typ": kind.typ}
-    signed = f"{encode_base64url(encode_json(header))}.{encode_base64url(encode_json(payload))}"
-    signature = key.sign(signed.encode("ascii"))
-    text = f"{signed}.{encode_base64url(signature)}"
+    text = _JWS.encode(
+        encode_json(payload),
+        key.private,
+        algorithm=_ALGORITHM,
+        headers={"kid": key.kid, "typ": kind.typ},
+        sort_headers=True,
+    )
     if len(text) > kind.max_bytes:
         raise _invalid(kind, f"it would be longer than {kind.max_bytes} bytes")
     return text
@@ -232,11 +237,14 @@ def _find_key(
 
 def _check_signature(kind: TokenKind, key: PublicKey, parts: list[bytes]) -> None:
     try:
-        signature = decode_base64url(parts[2])
-    except EncodingFaultError:
-        signature = b""
-    if not key.verifies(signature, parts[0] + b"." + parts[1]):
-        raise _invalid(kind, "its signature does not match")
+        # PyJWT's own reading of base64url is lenient: the one spelling is checked first.
+        decode_base64url(parts[2])
+        _JWS.decode(b".".join(parts), key.public, algorithms=[_ALGORITHM])
+    except (EncodingFaultError, jwt.InvalidTokenError):
+        pass
+    else:
+        return
+    raise _invalid(kind, "its signature does not match")
 
 
 def _check_addressed(kind: TokenKind, claims: Mapping[str, Any], audience: str | None) -> None:

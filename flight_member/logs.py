@@ -25,7 +25,7 @@ def configure_logging(section: LogSection, *, cluster: str) -> None:
     """
     as_json = section.format == "json" or (section.format == "auto" and not sys.stderr.isatty())
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        lambda _logger, _method, event: {"cluster": cluster, **event},
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _withhold_secrets,
@@ -53,7 +53,6 @@ def configure_logging(section: LogSection, *, cluster: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(section.level.upper())
-    structlog.contextvars.bind_contextvars(cluster=cluster)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -36,7 +36,7 @@ def forge(
     first = header if isinstance(header, bytes) else json.dumps(_merge(head, header)).encode()
     second = payload if isinstance(payload, bytes) else json.dumps(_merge(body, payload)).encode()
     signed = f"{b64(first)}.{b64(second)}"
-    return f"{signed}.{b64(key.sign(signed.encode()) if signature is None else signature)}"
+    return f"{signed}.{b64(key.private.sign(signed.encode()) if signature is None else signature)}"
 
 
 def _merge(values: dict[str, Any], changes: dict[str, Any] | None) -> dict[str, Any]:
