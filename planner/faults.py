@@ -30,7 +30,7 @@ _COLUMN = re.compile(rf"No field named (?P<name>{_PART}(?:\.{_PART})*)\.?(?: |$)
 _AMBIGUOUS = re.compile(r"Ambiguous reference to (?:un)?qualified field (?P<name>\S+)")
 _PLACE = re.compile(r"at Line: (?P<line>\d+), Column: (?P<column>\d+)")
 _FUNCTION = re.compile(r"(?:Invalid function|table function) '(?P<name>\w+)'")
-_SIGNATURE = re.compile(r"(?:Function '|argument types '|^.{0,80}?')(?P<name>\w+)['(]")
+_SIGNATURE = re.compile(r"(?:Function '|argument types '|call to '|^.{0,80}?')(?P<name>\w+)['(]")
 _TYPES = re.compile(
     r"(?:comparison operation|arithmetic expression) (?P<left>[A-Za-z0-9]+)(?:\([^()]*\))? "
     r"(?P<sign>\S{1,12}|[A-Z ]{2,20}) (?P<right>[A-Za-z0-9]+)"
@@ -39,7 +39,7 @@ _TABLE = re.compile(r"table '[^']*' not found")
 _TYPE_WORDS = re.compile(
     r"coerc|common (?:argument )?type|signature|argument|non-boolean|requires|only supports"
     r"|can only be applied|Unary operator|incompatible|Cannot cast|Unsupported CAST"
-    r"|does not support"
+    r"|does not support|is not valid"
     r"|Expected LIMIT|Expected OFFSET|Unsupported type|must be a supported arrow type|Cannot parse"
     r"|Execution error|Arrow error|ArrowError|Cast error|Parser error|data ?type",
     re.IGNORECASE,

@@ -46,7 +46,7 @@ def check_construct(sql: str, tree: exp.Expr) -> None:
         elif isinstance(node, exp.Table) and _is_file(sql, node):
             fault = "a string in FROM would name a file; ask for tables by name (see SHOW TABLES)"
         if fault is not None:
-            raise StatementNotSupportedError(f"{place_at(sql, start_of(node))}: {fault}")
+            raise StatementNotSupportedError(f"{_place(sql, node)}{fault}")
     if sum(1 for _ in tree.find_all(exp.CTE)) > MAX_PARTS:
         raise StatementTooLargeError(
             f"the statement has more than {MAX_PARTS} WITH parts; send several statements"
@@ -61,3 +61,9 @@ def _is_file(sql: str, table: exp.Table) -> bool:
     """Whether a table is written as a string."""
     start = table.this.meta.get("start", -1) if isinstance(table.this, exp.Identifier) else -1
     return start >= 0 and sql[start] in "'$"
+
+
+def _place(sql: str, node: exp.Expr) -> str:
+    """Say where a node stands, if one of its pieces or the clause around it knows."""
+    start = start_of(node)
+    return f"{place_at(sql, start)}: " if start else ""

@@ -7,7 +7,7 @@ keep it busy or fill its memory before any limit of a running statement applies.
 from sqlglot import exp
 
 from planner.dialect import shown
-from planner.errors import StatementNotSupportedError
+from planner.errors import SqlSyntaxError, StatementNotSupportedError
 from planner.reading import Reading
 
 _SERIES = frozenset({"generate_series", "range"})
@@ -30,6 +30,7 @@ def check_table_functions(reading: Reading) -> None:
 
     Raises:
         StatementNotSupportedError: When there is one, or when a series is not made of literals.
+        SqlSyntaxError: When a name has more than three parts.
     """
     for table in reading.tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
@@ -38,6 +39,11 @@ def check_table_functions(reading: Reading) -> None:
 
 def _check_series(reading: Reading, table: exp.Table) -> None:
     call = table.this
+    if isinstance(call, exp.Dot):
+        raise SqlSyntaxError(
+            f"{reading.place(table)}: a name in FROM has more parts than catalog.schema.table; "
+            "write catalog.schema.table@cluster"
+        )
     name = _name_of(call)
     if name not in _SERIES or table.args.get("db") is not None:
         raise StatementNotSupportedError(

@@ -1,0 +1,77 @@
+"""The tables that these tests ask for, and the session that really holds them."""
+
+import datetime as dt
+from collections.abc import Iterable
+
+import pyarrow as pa
+from datafusion import SessionConfig, SessionContext
+from datafusion.catalog import Catalog, Schema
+
+from planner import Defaults, Plan, Query, Statement, parse_statement, plan_query
+from storage.names import ObjectName
+
+DEFAULTS = Defaults("shanghai", "trading", "stock")
+
+_ROWS = pa.table(
+    {
+        "bid": [1.5, 2.5, 3.5],
+        "ask": [1.6, 2.6, 3.6],
+        "sym": ["a", "b", "b"],
+        "Carrier": ["AA", "UA", None],
+        "size": pa.array([10, 20, 30], pa.int64()),
+        "day": [dt.date(2026, 1, day) for day in (1, 2, 3)],
+        "tags": [[1, 2], [3], []],
+        "info": [{"Venue": "x"}, {"Venue": "y"}, {"Venue": "z"}],
+    }
+)
+_TWINS = pa.table({"px": [1], "Px": [2]})
+
+
+def rows_of(table: ObjectName) -> pa.Table:
+    """Return what a table holds: every one holds quotes, but for `twins`."""
+    return _TWINS if table.table == "twins" else _ROWS
+
+
+def schemas_of(tables: Iterable[ObjectName]) -> dict[ObjectName, pa.Schema]:
+    return {table: rows_of(table).schema for table in tables}
+
+
+def read(sql: str, *, home: str | None = None) -> Statement:
+    return parse_statement(sql, DEFAULTS, home=home)
+
+
+def read_query(sql: str, *, home: str | None = None) -> Query:
+    query = read(sql, home=home)
+    assert isinstance(query, Query)
+    return query
+
+
+def plan(sql: str, *, home: str | None = None) -> Plan:
+    query = read_query(sql, home=home)
+    return plan_query(query, schemas_of(query.tables))
+
+
+def answer(sql: str, *, home: str | None = None) -> str:
+    """Return the engine's text, or what an administrative statement was read as."""
+    statement = read(sql, home=home)
+    if not isinstance(statement, Query):
+        return f"{statement}\n"
+    return plan_query(statement, schemas_of(statement.tables)).text
+
+
+def run(query: Query, text: str) -> pa.Table:
+    """Run a text on real tables, as a member's engine would."""
+    config = SessionConfig().with_create_default_catalog_and_schema(False)
+    config = config.with_default_catalog_and_schema(query.catalog or "x", query.schema or "x")
+    context = SessionContext(config)
+    catalogs: dict[str, Catalog] = {}
+    for table in query.tables:
+        assert table.catalog is not None
+        assert table.schema is not None
+        if table.catalog not in catalogs:
+            catalogs[table.catalog] = Catalog.memory_catalog()
+            context.register_catalog_provider(table.catalog, catalogs[table.catalog])
+        if table.schema not in catalogs[table.catalog].schema_names():
+            catalogs[table.catalog].register_schema(table.schema, Schema.memory_schema())
+        context.register_record_batches(table.local, [rows_of(table).to_batches()])
+    return context.sql(text).to_arrow_table()

@@ -1,0 +1,145 @@
+"""Administrative statements, in statement and in function form."""
+
+from datetime import UTC, datetime
+
+import pytest
+from federation import DEFAULTS, read
+
+from planner import (
+    Defaults,
+    Describe,
+    ExplainAccess,
+    GrantStatement,
+    NotFoundError,
+    PlannerError,
+    ShowCatalogs,
+    ShowClusters,
+    ShowGrants,
+    ShowSchemas,
+    ShowTables,
+    SqlSyntaxError,
+    Statement,
+    StatementNotSupportedError,
+    parse_statement,
+)
+from storage.names import ObjectName
+
+QUOTE = ObjectName("hangzhou", "trading", "stock", "quote")
+STOCK = ObjectName("hangzhou", "trading", "stock")
+TRADING = ObjectName("hangzhou", "trading")
+EVERYTHING = ObjectName("hangzhou")
+USER = "user1@shanghai"
+YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+READ: dict[str, Statement] = {
+    "GRANT TABLE_READ ON trading.stock.quote@hangzhou TO user1@shanghai": GrantStatement(
+        "ALLOW", "TABLE_READ", (QUOTE,), (USER,)
+    ),
+    "grant table_read on \"trading@hangzhou\".stock.quote to 'user1@shanghai' "
+    "until '2027-01-01T01:00:00+01:00';": GrantStatement(
+        "ALLOW", "TABLE_READ", (QUOTE,), (USER,), YEAR
+    ),
+    "DENY SCHEMA_READ ON trading.stock@hangzhou TO GROUP analysts@shanghai, GROUP traders": (
+        GrantStatement(
+            "DENY", "SCHEMA_READ", (STOCK,), ("GROUP analysts@shanghai", "GROUP traders")
+        )
+    ),
+    "REVOKE CATALOG_READ ON trading@hangzhou, *@hangzhou FROM j.doe-2@Shanghai": GrantStatement(
+        "REVOKE", "CATALOG_READ", (TRADING, EVERYTHING), ("j.doe-2@shanghai",)
+    ),
+    'grant("user1@shanghai", TABLE_READ, "trading.stock.quote@hangzhou")': GrantStatement(
+        "ALLOW", "TABLE_READ", (QUOTE,), (USER,)
+    ),
+    "deny('GROUP traders', 'CATALOG_READ', '*@hangzhou', '2027-01-01T00:00:00Z')": GrantStatement(
+        "DENY", "CATALOG_READ", (EVERYTHING,), ("GROUP traders",), YEAR
+    ),
+    'revoke("user1@shanghai", SCHEMA_READ, "trading.stock@hangzhou")': GrantStatement(
+        "REVOKE", "SCHEMA_READ", (STOCK,), (USER,)
+    ),
+    "GRANT CATALOG_READ ON trading TO user1": GrantStatement(
+        "ALLOW", "CATALOG_READ", (ObjectName("shanghai", "trading"),), (USER,)
+    ),
+    "SHOW GRANTS": ShowGrants(),
+    "SHOW GRANTS FOR user1@shanghai": ShowGrants(principal=USER),
+    "SHOW GRANTS FOR GROUP traders": ShowGrants(principal="GROUP traders"),
+    "SHOW GRANTS ON trading.stock@hangzhou": ShowGrants(securable=STOCK),
+    "SHOW CLUSTERS": ShowClusters(),
+    "SHOW CATALOGS": ShowCatalogs(),
+    "SHOW CATALOGS FROM hangzhou": ShowCatalogs("hangzhou"),
+    "SHOW CATALOGS IN *@hangzhou": ShowCatalogs("hangzhou"),
+    "SHOW SCHEMAS": ShowSchemas(),
+    'SHOW SCHEMAS FROM "trading@hangzhou"': ShowSchemas(TRADING),
+    "show tables": ShowTables(),
+    "SHOW TABLES FROM trading.stock@hangzhou": ShowTables(STOCK),
+    "SHOW TABLES IN trading@hangzhou": ShowTables(TRADING),
+    "DESCRIBE trading.stock.quote@hangzhou": Describe(QUOTE),
+    "DESC quote": Describe(ObjectName("shanghai", "trading", "stock", "quote")),
+    "DESCRIBE TABLE quote@hangzhou": Describe(QUOTE),
+    "EXPLAIN ACCESS OF user1@shanghai TO trading.stock.quote@hangzhou": ExplainAccess(USER, QUOTE),
+}
+
+REFUSED: dict[str, tuple[type[PlannerError], str]] = {
+    "GRANT TABLE_READ ON trading.stock@hangzhou TO user1@shanghai": (
+        SqlSyntaxError,
+        "line 1, column 21: TABLE_READ is granted on a table, and trading.stock@hangzhou is a",
+    ),
+    "GRANT CATALOG_READ ON trading.stock.quote@hangzhou TO user1@shanghai": (
+        SqlSyntaxError,
+        "CATALOG_READ is granted on a catalog",
+    ),
+    "GRANT SELECT ON trading.stock.quote@hangzhou TO user1@shanghai": (
+        StatementNotSupportedError,
+        "'SELECT' cannot be granted",
+    ),
+    "GRANT TABLE_READ ON quote": (SqlSyntaxError, "line 1, column 21"),
+    "GRANT TABLE_READ ON trading.stock.quote@hangzhou": (SqlSyntaxError, "expected TO, found the"),
+    "GRANT TABLE_READ ON trading.stock.quote@hangzhou FROM x@y": (SqlSyntaxError, "expected TO"),
+    "GRANT TABLE_READ ON trading.stock.quote@hangzhou TO x@1": (SqlSyntaxError, "not a user"),
+    "GRANT TABLE_READ ON trading.stock.quote@hangzhou TO x@y UNTIL 'soon'": (
+        SqlSyntaxError,
+        "'soon' is not a time",
+    ),
+    "GRANT TABLE_READ ON trading.stock.quote@hangzhou TO x@y UNTIL '2027-01-01T00:00:00'": (
+        SqlSyntaxError,
+        "not a time with its offset",
+    ),
+    "GRANT TABLE_READ ON trading.stock.quote@hangzhou TO x@y UNTIL '0001-01-01T00:00:00+14:00'": (
+        SqlSyntaxError,
+        "beyond the calendar",
+    ),
+    "REVOKE TABLE_READ ON a.b.c@d FROM x@y UNTIL '2027-01-01T00:00:00Z'": (
+        SqlSyntaxError,
+        "expected the end of the statement",
+    ),
+    "grant(": (SqlSyntaxError, "found the end"),
+    "GRANT": (SqlSyntaxError, "expected a privilege"),
+    "SHOW": (SqlSyntaxError, "expected what to show"),
+    "SHOW JOBS": (StatementNotSupportedError, "SHOW CLUSTERS, CATALOGS"),
+    "SHOW ALL": (StatementNotSupportedError, "SHOW ALL is not answered"),
+    "SHOW TABLES FROM trading.stock.quote@hangzhou": (SqlSyntaxError, "is a table"),
+    "SHOW CATALOGS FROM 1": (SqlSyntaxError, "not the name of a cluster"),
+    "SHOW TABLES LIKE 'q%'": (SqlSyntaxError, "expected the end of the statement"),
+    "DESCRIBE a.b.c.d@e": (SqlSyntaxError, "is not a name"),
+    "DESCRIBE SELECT 1": (StatementNotSupportedError, "write EXPLAIN"),
+    "DESCRIBE *@hangzhou": (NotFoundError, "lacks its catalog or schema"),
+    "EXPLAIN ACCESS OF user1@shanghai": (SqlSyntaxError, "expected TO"),
+    "EXPLAIN": (SqlSyntaxError, "expected ACCESS, found the end"),
+}
+
+
+@pytest.mark.parametrize("sql", READ)
+def test_administrative_statement_is_read(sql: str) -> None:
+    assert read(sql) == READ[sql]
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_faulty_administrative_statement_is_refused(sql: str) -> None:
+    error, words = REFUSED[sql]
+    with pytest.raises(error) as refusal:
+        read(sql)
+    assert words in str(refusal.value)
+
+
+def test_describe_without_defaults_asks_for_the_full_name() -> None:
+    with pytest.raises(NotFoundError, match=r"catalog\.schema\.table@cluster"):
+        parse_statement("DESCRIBE quote", Defaults(DEFAULTS.cluster))
