@@ -66,12 +66,12 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
     edits += _qualifier_edits(reading, cluster)
     _check_all_bound(reading, edits)
     first, last = reading.tokens[0], reading.tokens[-1]
-    rest = reading.sql[last.end + 1 :]
+    before, after = reading.sql[: first.start], reading.sql[last.end + 1 :]
     text = splice(
         reading.sql,
         edits,
-        start=first.start if explain else 0,
-        end=last.end + 1 if ";" in rest else None,
+        start=first.start if explain or ";" in before else 0,
+        end=last.end + 1 if ";" in after else None,
     )
     return Query(
         sql=reading.sql,

@@ -13,13 +13,14 @@ from planner.dialect import (
     shown,
     source_of,
 )
-from planner.errors import NotFoundError, SqlSyntaxError
+from planner.errors import NotFoundError, SqlSyntaxError, StatementNotSupportedError
 from planner.statement import Defaults
 from storage.names import InvalidNameError, Level, ObjectName, fold_name
 
 _ENDS_RUN = frozenset({TokenType.COMMA, TokenType.L_PAREN, TokenType.R_PAREN, TokenType.SEMICOLON})
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,62}", re.ASCII)
 _TABLE_PARTS = 3
+_EVERYBODY = frozenset({"VISITORS", "PUBLIC", "EVERYBODY"})
 
 
 class Cursor:
@@ -167,12 +168,18 @@ class Cursor:
 
         Raises:
             SqlSyntaxError: When it is none.
+            StatementNotSupportedError: When it stands for everybody.
         """
         place = self.place()
         is_group = self.take("GROUP")
         text = self._run("a user or a group, as in user1@shanghai or GROUP traders")
         if text[:6].upper() == "GROUP ":
             is_group, text = True, text[6:].strip()
+        if not is_group and text.upper() in _EVERYBODY:
+            raise StatementNotSupportedError(
+                f"{place}: {text.upper()} cannot hold grants; name users and groups, as in "
+                "user1@shanghai or GROUP traders"
+            )
         name, at, cluster = text.replace('"', "").rpartition("@")
         if not at:
             name, cluster = cluster, "" if is_group else self._defaults.cluster

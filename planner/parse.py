@@ -7,6 +7,7 @@ reading of a query (here), the rules (`rules`) and the names again (`bind`).
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from sqlglot import exp
 from sqlglot.errors import ParseError
@@ -89,16 +90,18 @@ class _Explained:
 
 def _one_statement(sql: str, tokens: list[Token]) -> list[Token]:
     """Return the tokens without the semicolons around them."""
-    count = len(tokens)
-    while count and tokens[count - 1].token_type is TokenType.SEMICOLON:
-        count -= 1
-    statement = tokens[:count]
-    for position, token in enumerate(statement):
-        if token.token_type is TokenType.SEMICOLON:
-            following = statement[position + 1]
+    filled = [
+        position
+        for position, token in enumerate(tokens)
+        if token.token_type is not TokenType.SEMICOLON
+    ]
+    statement = tokens[filled[0] : filled[-1] + 1] if filled else []
+    for position, following in pairwise(filled):
+        if following > position + 1:
+            token = tokens[following]
             raise OneStatementOnlyError(
-                f"{place_at(sql, following.start)}: a second statement starts at "
-                f"{shown(source_of(sql, following))!r}; send one statement at a time"
+                f"{place_at(sql, token.start)}: a second statement starts at "
+                f"{shown(source_of(sql, token))!r}; send one statement at a time"
             )
     if not statement:
         raise SqlSyntaxError("the statement is empty; write one, as in SELECT 1")

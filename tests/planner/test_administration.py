@@ -111,6 +111,10 @@ REFUSED: dict[str, tuple[type[PlannerError], str]] = {
         SqlSyntaxError,
         "expected the end of the statement",
     ),
+    "DENY TABLE_READ ON a.b.c@d TO VISITORS": (
+        StatementNotSupportedError,
+        "VISITORS cannot hold grants",
+    ),
     "grant(": (SqlSyntaxError, "found the end"),
     "GRANT": (SqlSyntaxError, "expected a privilege"),
     "SHOW": (SqlSyntaxError, "expected what to show"),

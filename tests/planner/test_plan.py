@@ -11,6 +11,7 @@ from planner import (
     Defaults,
     JoinNotSupportedError,
     NotFoundError,
+    OneStatementOnlyError,
     PlannerError,
     Query,
     UnknownColumnError,
@@ -50,6 +51,12 @@ def test_explain_is_a_flag_and_not_in_the_text(sql: str, explain: bool, analyze:
     query = read_query(sql)
     assert (query.explain, query.analyze, query.text) == (explain, analyze, "SELECT 1")
     assert query.sql == sql
+
+
+def test_semicolons_around_a_statement_are_nothing() -> None:
+    assert read_query(";; SELECT 1 ;;").text == "SELECT 1"
+    with pytest.raises(OneStatementOnlyError, match=r"line 1, column 11: .* 'SELECT'"):
+        read_query("SELECT 1;;SELECT 2")
 
 
 @pytest.mark.parametrize(
