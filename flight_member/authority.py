@@ -24,6 +24,7 @@ from flight_member.audit import AuditTrail
 from flight_member.errors import RevokedTokenError
 from flight_member.memberstate import MemberState
 from flight_member.settings import AuthSection
+from flight_member.tokencache import TokenCache
 
 _SERVICE_TTL_S = 60
 _WRONG = "user or password is wrong"
@@ -41,6 +42,10 @@ def service_token(key: SigningKey, *, issuer: str, audience: str, now: datetime)
     return seal(
         TokenKind.SERVICE, {}, key, issuer=issuer, audience=audience, now=now, ttl_s=_SERVICE_TTL_S
     )
+
+
+def _expiry(identity: Identity) -> datetime:
+    return identity.expires_at
 
 
 class MemberAuthority:
@@ -65,6 +70,7 @@ class MemberAuthority:
         self._settings = settings
         self._now = now
         self._limiter = SignInLimiter()
+        self._opened: TokenCache[Identity] = TokenCache(_expiry)
 
     def sign_in(self, user: str, password: str, peer: str) -> str:
         """Return an identity token for one of this member's users.
@@ -112,7 +118,12 @@ class MemberAuthority:
                 TokenKind.SERVICE, token, self._keys(), audience=self._cluster, now=now
             )
             return ServiceCaller(claims["iss"])
-        identity = open_identity_token(token, self._keys(), audience=FEDERATION, now=now)
+        identity = self._opened.open(
+            token,
+            self._state.snapshot,
+            now,
+            lambda: open_identity_token(token, self._keys(), audience=FEDERATION, now=now),
+        )
         if identity.cluster != self._cluster:
             raise InvalidTokenError(
                 f"{identity.name} is not a user of {self._cluster}; ask at the MoM or at home"

@@ -110,12 +110,12 @@ class MemberBackend(FrontDoor):
         is_home = ticket.issuer == self.cluster
         if is_home and self.caller(call).name != ticket.caller:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
-        if ticket.cluster == self.cluster and not is_home:
+        if ticket.cluster == self.cluster:
             self._decide_again(ticket)
         return self._runner.run(call, ticket, is_home=is_home)
 
     def _decide_again(self, ticket: Ticket) -> None:
-        """Apply the home rules to a home user who came through the MoM: home has the last word."""
+        """Apply today's home rules to a home user, however they came: home has the last word."""
         rules, now = self._state.snapshot.rules, self._now()
         for table in ticket.tables:
             if not rules.decide(ticket.identity, table.name, now).is_allowed:

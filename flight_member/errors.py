@@ -40,11 +40,17 @@ class NotFoundError(FlightMemberError):
     code, status = "not-found", "NOT_FOUND"
 
     @classmethod
-    def of(cls, name: object) -> "NotFoundError":
-        """Return the one refusal for an object that is not there or may not be read."""
+    def of(cls, name: object, *, elsewhere: Sequence[object] = ()) -> "NotFoundError":
+        """Return the one refusal for an object that is not there or may not be read.
+
+        Args:
+            name: What was asked for.
+            elsewhere: Objects of that name that the caller may read; they are suggested.
+        """
+        meant = f"did you mean {' or '.join(map(str, elsewhere))}? " if elsewhere else ""
         return cls(
-            f"{name} does not exist, or you may not read it; SHOW TABLES lists what you may read, "
-            "and an administrator of the federation can grant TABLE_READ on it"
+            f"{name} does not exist, or you may not read it; {meant}SHOW TABLES lists what you "
+            "may read, and an administrator of the federation can grant TABLE_READ on it"
         )
 
 

@@ -12,6 +12,7 @@ from auth import (
     Denied,
     Identity,
     KeyRing,
+    RevokedTicketError,
     SigningKey,
     Ticket,
     TicketTable,
@@ -131,9 +132,15 @@ class MomBackend(FrontDoor):
         ticket = open_ticket(handle, self._signing_keys, member=None, now=self._now())
         if self.caller(call).name != ticket.caller:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
-        member = self._topology.federation.members.get(ticket.member)
+        federation, now = self._topology.federation, self._now()
+        member = federation.members.get(ticket.member)
         if member is None:
             raise WrongCallerError("the cluster of this ticket has left the federation")
+        # What was revoked since the ticket was made is not relayed any more.
+        for table in ticket.tables:
+            rules = federation.rules_for(ticket.cluster, table.name)
+            if not rules.decide(ticket.identity, table.name, now).is_allowed:
+                raise RevokedTicketError(f"you may not read {table.name} any more")
         self._require_served(member)
         return self._relay.open(call, member, handle)
 
@@ -165,10 +172,26 @@ class MomBackend(FrontDoor):
             )
             if found is None or not is_allowed:
                 self._audit.refuse(record)
-                raise NotFoundError.of(name)
+                raise NotFoundError.of(name, elsewhere=self._elsewhere(caller, federation, name))
             self._audit.allow(record)
             allowed.append((found[1], decision.rule))
         return allowed
+
+    def _elsewhere(
+        self, caller: Identity, federation: Federation, name: ObjectName
+    ) -> list[ObjectName]:
+        """Return the tables of the same name on other clusters that the caller may read."""
+        now = self._now()
+        named = [
+            ObjectName(member, name.catalog, name.schema, name.table)
+            for member in sorted(federation.members)
+        ]
+        return [
+            other
+            for other in named
+            if federation.find(other) is not None
+            and federation.rules_for(caller.cluster, other).decide(caller, other, now).is_allowed
+        ]
 
     def _serving(self, federation: Federation, query: Query) -> Member:
         """Return the member that runs a query; one without tables runs wherever there is one."""

@@ -8,6 +8,7 @@ from auth import (
     AuditRecord,
     Identity,
     InvalidTokenError,
+    SessionToken,
     SigningKey,
     SignInLimiter,
     TokenKind,
@@ -27,10 +28,15 @@ from flight_member.authority import ServiceCaller
 from flight_member.errors import RevokedTokenError
 from flight_member.settings import AuthSection
 from flight_member.statestore import Database
+from flight_member.tokencache import TokenCache
 from flight_mom.relay import Relay
-from flight_mom.topology import Topology
+from flight_mom.topology import Federation, Topology
 
 _WRONG = "user or password is wrong"
+
+
+def _expiry(session: SessionToken) -> datetime:
+    return session.identity.expires_at
 
 
 class MomAuthority:
@@ -61,6 +67,7 @@ class MomAuthority:
         self._settings = settings
         self._now = now
         self._limiter = SignInLimiter()
+        self._opened: TokenCache[SessionToken] = TokenCache(_expiry)
 
     def sign_in(self, user: str, password: str, peer: str) -> str:
         """Return a session token for a user of any cluster, whose home checks the password.
@@ -120,13 +127,7 @@ class MomAuthority:
         if kind is TokenKind.SERVICE:
             claims = open_sealed(kind, token, keys, audience=self._cluster, now=now)
             return ServiceCaller(claims["iss"])
-        if kind is TokenKind.SESSION:
-            session = open_session_token(token, keys, audience=self._cluster, now=now)
-            self._require_current(session.identity, session.proved_at)
-            return session.identity
-        identity = open_identity_token(token, keys, audience=FEDERATION, now=now)
-        self._require_current(identity, identity.issued_at)
-        return identity
+        return self._open(token, now).identity
 
     def renew(self, token: str, identity: object) -> str | None:
         """Return a fresh session token once half of the old one is spent.
@@ -136,12 +137,32 @@ class MomAuthority:
         if not isinstance(identity, Identity) or kind_of(token) is not TokenKind.SESSION:
             return None
         now = self._now()
-        session = open_session_token(
-            token, self._topology.federation.keys, audience=self._cluster, now=now
-        )
+        session = self._open(token, now)
         if not session.needs_renewal(now):
             return None
         return self._seal(session.identity, proved_at=session.proved_at)
+
+    def _open(self, token: str, now: datetime) -> SessionToken:
+        """Return what a session or identity token says; checked once per state of the federation.
+
+        The MoM's own users are not part of that state, so theirs are looked up every time.
+        """
+        federation = self._topology.federation
+        session = self._opened.open(
+            token, federation, now, lambda: self._open_anew(token, federation, now)
+        )
+        if session.identity.cluster == self._cluster:
+            self._require_current(session.identity, session.proved_at)
+        return session
+
+    def _open_anew(self, token: str, federation: Federation, now: datetime) -> SessionToken:
+        if kind_of(token) is TokenKind.SESSION:
+            session = open_session_token(token, federation.keys, audience=self._cluster, now=now)
+        else:
+            identity = open_identity_token(token, federation.keys, audience=FEDERATION, now=now)
+            session = SessionToken(identity, identity.issued_at, proved_at=identity.issued_at)
+        self._require_current(session.identity, session.proved_at)
+        return session
 
     def _seal(self, identity: Identity, *, proved_at: datetime) -> str | None:
         now = self._now()

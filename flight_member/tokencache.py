@@ -1,0 +1,44 @@
+"""Remembers what tokens were found to say, so that a signature is checked once and not per call."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_MOST = 10_000
+
+
+class TokenCache(Generic[T]):
+    """Opened tokens by digest, none beyond its expiry.
+
+    What is remembered dies with the state it was found under (keys, users, members): whoever asks
+    brings that state, and another one than last time empties the cache. Needs no lock: entries are
+    only ever added to a dictionary that is replaced as a whole.
+    """
+
+    def __init__(self, expires_at: Callable[[T], datetime]) -> None:
+        self._expires_at = expires_at
+        self._state: object = None
+        self._found: dict[bytes, T] = {}
+
+    def open(self, token: str, state: object, now: datetime, opener: Callable[[], T]) -> T:
+        """Return what a token says, opening it only when it is not remembered.
+
+        Args:
+            token: As it was presented; only its digest is kept.
+            state: The snapshot under which it counts; compared by identity.
+            now: The time.
+            opener: Checks the token and returns what it says; what it raises is not remembered.
+        """
+        if self._state is not state or len(self._found) >= _MOST:
+            self._found, self._state = {}, state
+        found = self._found
+        digest = hashlib.sha256(token.encode()).digest()
+        known = found.get(digest)
+        if known is not None and now < self._expires_at(known):
+            return known
+        opened = opener()
+        if self._state is state:
+            found[digest] = opened
+        return opened
