@@ -1,75 +1,56 @@
-"""Runs statements with DataFusion, in sessions that know nothing but the tables they are given.
+"""Executes statements with DataFusion over exactly the tables that they were given.
 
-Every statement gets a session of its own: its tables and no others, no information schema, no DDL,
-DML or statements. What is costly to find out about a table (its files and their footers) is kept
-with the table's snapshot and shared by all sessions.
+A statement is planned in a session of its own that knows nothing but its tables: no other table,
+no file, no settings, no DDL or DML. Its plan is then executed by a long-lived session, which knows
+no table at all and holds what statements share: one memory pool with a place to spill to, and what
+was read of files' footers. Tables themselves are shared by id and snapshot, so that their files'
+statistics are read once and not by every statement.
 
-Rows are pulled through one asyncio loop per process: an engine's stream that is awaited there ends
-at once when it is cancelled, while one that is pulled in a thread cannot be stopped.
+Whether a statement may be asked is the planner's matter. What the engine says never leaves this
+package: `storage.enginefaults` turns it into this package's errors.
 """
 
-import asyncio
-import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYetError
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions
+from datafusion import (
+    DataFrame,
+    RuntimeEnvBuilder,
+    SessionConfig,
+    SessionContext,
+    SQLOptions,
+)
 from datafusion.catalog import Catalog, Schema
+from datafusion.catalog import Table as Provider
 
-from storage.errors import (
-    CancelledError,
-    EngineFaultError,
-    MemoryLimitError,
-    StaleMetastoreError,
-    StorageError,
-    TypeMismatchError,
-)
+from storage.enginefaults import to_storage_error
+from storage.errors import StaleMetastoreError, StatementRefusedError
+from storage.execution import Execution
 from storage.metastore import Table
+from storage.plannodes import is_steady, node_names
 
-_log = logging.getLogger(__name__)
+__all__ = ["Engine", "Execution"]
 
-_KEPT_PROVIDERS = 256
-_POLL_S = 0.05
-_NOWHERE = "_unset"  # no catalog or schema can be called so
-_READ_AS = {
-    # Views would have to be copied before they travel; plain strings travel as they are.
-    "datafusion.execution.parquet.schema_force_view_types": "false",
-    "datafusion.catalog.information_schema": "false",
-}
-
-# What the engine's messages hold, in lower case, and what is wrong then. The texts are ours.
-_FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
-    (
-        "resources exhausted",
-        MemoryLimitError,
-        "the statement needs more memory than it may take; filter or aggregate more, or sort less",
-    ),
-    ("no such file", StaleMetastoreError, "a file of the table is gone; execute it again"),
-    ("not found", StaleMetastoreError, "a file of the table is gone; execute it again"),
-    ("parquet error", StaleMetastoreError, "a file of the table has changed; execute it again"),
-    ("divide by zero", TypeMismatchError, "a division by zero; use nullif(divisor, 0)"),
-    ("overflow", TypeMismatchError, "a value is out of range; cast to a wider type first"),
-    ("cast", TypeMismatchError, "a value cannot be cast to the type asked for; use try_cast"),
-    ("pars", TypeMismatchError, "a value cannot be read as the type asked for; use try_cast"),
-    (
-        "more than one row",
-        TypeMismatchError,
-        "a subquery used as a value returned more than one row; add limit 1 or an aggregate",
-    ),
-    ("arrow error", TypeMismatchError, "a value does not fit the expression that it is used in"),
-    ("execution error", TypeMismatchError, "a value does not fit the function it is given to"),
+_ONLY_QUERIES = (
+    SQLOptions()
+    .with_allow_ddl(allow=False)
+    .with_allow_dml(allow=False)
+    .with_allow_statements(allow=False)
 )
+_REFUSED_NODES = frozenset(
+    {"Explain", "Analyze", "DescribeTable", "Statement", "Dml", "Ddl", "Copy"}
+)
+_MIN_BATCH_ROWS, _MAX_BATCH_ROWS = 1024, 1_048_576
+_MAX_PROVIDERS = 512
+_NOWHERE = "_unset"  # no catalog or schema can be called so
 
 
 class Engine:
-    """Executes statements over a cluster's tables. Safe to use from many threads."""
+    """One DataFusion engine, made once per process and used from many threads."""
 
     def __init__(
         self,
@@ -78,19 +59,27 @@ class Engine:
         spill_directory: Path,
         target_partitions: int | None = None,
     ) -> None:
-        """Prepare to execute.
+        """Make an engine.
 
         Args:
-            memory_limit_bytes: What one statement may hold before it spills to disk.
-            spill_directory: Where it spills to; made when missing, emptied by the engine.
-            target_partitions: Threads of one statement; None takes one per core.
+            memory_limit_bytes: What sorts, aggregates and joins of all statements may hold
+                together before they spill, and then fail.
+            spill_directory: Where they spill to; made when it is missing.
+            target_partitions: How many threads one statement uses; all cores by default.
         """
-        spill_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._memory_limit_bytes = memory_limit_bytes
-        self._spill_directory = str(spill_directory)
-        self._target_partitions = target_partitions or os.cpu_count() or 1
-        self._providers: OrderedDict[tuple[str, str], Any] = OrderedDict()
-        self._registering = threading.Lock()
+        spill_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._partitions = target_partitions or os.cpu_count() or 1
+        # A builder hands its memory pool on to every session that is made with it.
+        self._shared = (
+            RuntimeEnvBuilder()
+            .with_fair_spill_pool(memory_limit_bytes)
+            .with_disk_manager_specified(str(spill_directory))
+        )
+        self._bare = RuntimeEnvBuilder().with_disk_manager_disabled()
+        self._lock = threading.Lock()
+        self._providers: OrderedDict[tuple[str, str, str], Provider] = OrderedDict()
+        self._registrar = SessionContext(self._config(_MIN_BATCH_ROWS), self._bare)
+        self._executors: dict[int, SessionContext] = {}
 
     def execute(
         self,
@@ -101,194 +90,122 @@ class Engine:
         schema: str | None,
         batch_rows: int = 32_768,
         is_cancelled: Callable[[], bool] = bool,
-    ) -> "Execution":
+    ) -> Execution:
         """Start a statement.
 
         Args:
-            tables: All that the statement can see, each with its location.
-            text: One SELECT; table names without cluster.
-            catalog: What fills in a missing catalog; None: such names find nothing.
-            schema: What fills in a missing schema; likewise.
-            batch_rows: How many rows a batch holds, about.
-            is_cancelled: Asked about twenty times a second while the engine works.
+            tables: The only tables it may read, with their locations.
+            text: One query, in which tables are named without their cluster.
+            catalog: Where names of fewer than three parts are looked for.
+            schema: Where names of one part are looked for.
+            batch_rows: About how many rows the batches should have; a power of two near it.
+            is_cancelled: Asked between batches, and at least every 50 ms while waiting for one.
 
         Raises:
-            StorageError: What the engine refuses before the first row, in our own words.
+            StatementRefusedError: When the text is anything but a query.
+            StaleMetastoreError: When the files of a table are gone.
+            StorageError: One of the others, for what the engine found out while planning.
         """
-        context = self._session(tables, catalog, schema, batch_rows)
-        options = (
-            SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
-        )
+        session = self._session(tables, catalog, schema)
         try:
-            frame = context.sql_with_options(text, options)
-            arrow_schema = frame.schema()
+            planned = session.sql_with_options(text, _ONLY_QUERIES)
+            logical = planned.logical_plan()
+            nodes = node_names(logical.display_indent())
+            if not _REFUSED_NODES.isdisjoint(nodes):
+                raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is
+            executor = self._executor(batch_rows)
+            frame: DataFrame = executor.create_dataframe_from_logical_plan(logical)
             stream = frame.execute_stream()
-        except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
-            message = str(error)
+            arrow_schema = frame.schema()
+        except Exception as error:  # noqa: BLE001  the engine's faults have no common class
+            fault = to_storage_error(error, tables)
         else:
-            return Execution(arrow_schema, stream, is_cancelled)
-        raise _explain(message)
+            return Execution(
+                stream,
+                arrow_schema,
+                tables,
+                is_steady=is_steady(nodes),
+                is_cancelled=is_cancelled,
+            )
+        raise fault
 
     def close(self) -> None:
-        """Forget what is kept of tables."""
-        with self._registering:
+        """Forget what is kept of tables, and of the files that were read."""
+        with self._lock:
             self._providers.clear()
+            self._executors.clear()
 
     def _session(
-        self, tables: Sequence[Table], catalog: str | None, schema: str | None, batch_rows: int
+        self, tables: Sequence[Table], catalog: str | None, schema: str | None
     ) -> SessionContext:
+        """Return a fresh session that knows these tables and nothing else."""
         config = (
-            SessionConfig(_READ_AS)
-            .with_create_default_catalog_and_schema(False)
+            self._config(_MIN_BATCH_ROWS)
+            .with_create_default_catalog_and_schema(enabled=False)
             .with_default_catalog_and_schema(catalog or _NOWHERE, schema or _NOWHERE)
-            .with_target_partitions(self._target_partitions)
-            .with_batch_size(batch_rows)
         )
-        runtime = (
-            RuntimeEnvBuilder()
-            .with_disk_manager_specified(self._spill_directory)
-            .with_fair_spill_pool(self._memory_limit_bytes)
-        )
-        context = SessionContext(config, runtime)
+        session = SessionContext(config, self._bare)
         catalogs: dict[str, Catalog] = {}
-        schemas: dict[tuple[str, str], Any] = {}
+        schemas: dict[tuple[str, str], Schema] = {}
         for table in tables:
-            at = (str(table.name.catalog), str(table.name.schema))
-            if at[0] not in catalogs:
-                catalogs[at[0]] = Catalog.memory_catalog()
-                context.register_catalog_provider(at[0], catalogs[at[0]])
-            if at not in schemas:
-                catalogs[at[0]].register_schema(at[1], Schema.memory_schema())
-                schemas[at] = catalogs[at[0]].schema(at[1])
-            schemas[at].register_table(str(table.name.table), self._provider(table))
-        return context
+            in_catalog, in_schema = str(table.name.catalog), str(table.name.schema)
+            if in_catalog not in catalogs:
+                session.register_catalog_provider(in_catalog, Catalog.memory_catalog())
+                catalogs[in_catalog] = session.catalog(in_catalog)
+            if (in_catalog, in_schema) not in schemas:
+                catalogs[in_catalog].register_schema(in_schema, Schema.memory_schema())
+                schemas[in_catalog, in_schema] = catalogs[in_catalog].schema(in_schema)
+            schemas[in_catalog, in_schema].register_table(
+                str(table.name.table), self._provider(table)
+            )
+        return session
 
-    def _provider(self, table: Table) -> Any:
-        """Return what reads a table at its snapshot; made once, kept while it is asked for."""
-        key = (table.id, table.snapshot)
-        with self._registering:
+    def _provider(self, table: Table) -> Provider:
+        if table.location is None or not Path(table.location).is_dir():
+            raise StaleMetastoreError(f"the files of {table.name} are not here; execute it again")
+        key = (table.id, table.snapshot, table.location)
+        with self._lock:
             provider = self._providers.get(key)
             if provider is None:
-                provider = self._providers[key] = _make_provider(table)
+                provider = self._register(table, table.location)
+                self._providers[key] = provider
+                if len(self._providers) > _MAX_PROVIDERS:
+                    self._providers.popitem(last=False)
             self._providers.move_to_end(key)
-            if len(self._providers) > _KEPT_PROVIDERS:
-                self._providers.popitem(last=False)
-            return provider
+        return provider
 
-
-class Execution:
-    """One running statement: its batches, and how to stop it."""
-
-    def __init__(
-        self, arrow_schema: pa.Schema, stream: Any, is_cancelled: Callable[[], bool]
-    ) -> None:
-        self.arrow_schema = arrow_schema
-        self._stream = aiter(stream)
-        self._is_cancelled = is_cancelled
-        self._next: Future[Any] | None = None
-        self._is_over = False
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows, one batch ahead of whoever reads them; empty batches are left out.
-
-        Raises:
-            CancelledError: When nobody waits for them any more.
-            StorageError: What the engine failed with, in our own words.
-        """
-        try:
-            self._pull()
-            while (batch := self._wait()) is not None:
-                self._pull()
-                if batch.num_rows:
-                    yield batch
-        finally:
-            self.close()
-
-    def cancel(self) -> None:
-        """Stop the engine's work at once."""
-        self._is_over = True
-        pending, self._next = self._next, None
-        if pending is not None:
-            pending.cancel()
-        self._stream = None
-
-    close = cancel
-
-    def _pull(self) -> None:
-        if self._is_over:
-            raise CancelledError("the statement was stopped")
-        self._next = asyncio.run_coroutine_threadsafe(_pull_one(self._stream), _loop())
-
-    def _wait(self) -> pa.RecordBatch | None:
-        while True:
-            pending = self._next
-            if pending is None or self._is_cancelled():
-                self.cancel()
-                raise CancelledError("the statement was stopped")
-            try:
-                return pending.result(_POLL_S)
-            except NotYetError:
-                if not pending.done():
-                    continue
-                message = "timed out"
-            except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
-                message = str(error)
-            raise _explain(message)
-
-
-async def _pull_one(stream: Any) -> pa.RecordBatch | None:
-    try:
-        batch = await anext(stream)
-    except StopAsyncIteration:
-        return None
-    arrow_batch: pa.RecordBatch = batch.to_pyarrow()
-    return arrow_batch
-
-
-class _Loop:
-    """The one asyncio loop of this process, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._starting = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def __call__(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                thread = threading.Thread(
-                    target=self._loop.run_forever, name="engine-streams", daemon=True
-                )
-                thread.start()
-            return self._loop
-
-
-_loop = _Loop()
-
-
-def _make_provider(table: Table) -> Any:
-    partitions = [(name, table.arrow_schema.field(name).type) for name in table.partition_columns]
-    columns = [field for field in table.arrow_schema if field.name not in table.partition_columns]
-    context = SessionContext(SessionConfig(_READ_AS))
-    try:
-        context.register_listing_table(
-            "table",
-            str(table.location),
-            table_partition_cols=partitions,
-            file_extension=".parquet",
-            schema=pa.schema(columns),
+    def _register(self, table: Table, location: str) -> Provider:
+        held_by_files = [f for f in table.arrow_schema if f.name not in table.partition_columns]
+        name = f"t{table.id}"
+        self._registrar.register_parquet(
+            name,
+            location,
+            table_partition_cols=[
+                (column, table.arrow_schema.field(column).type)
+                for column in table.partition_columns
+            ],
+            schema=pa.schema(held_by_files),
         )
-        return context.catalog().schema().table("table")
-    except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
-        message = str(error)
-    raise _explain(message)
+        provider = self._registrar.catalog().schema().table(name)
+        self._registrar.deregister_table(name)
+        return provider
 
+    def _executor(self, batch_rows: int) -> SessionContext:
+        """Return the session that executes with about so many rows per batch."""
+        rows = 1 << (max(_MIN_BATCH_ROWS, min(batch_rows, _MAX_BATCH_ROWS)).bit_length() - 1)
+        with self._lock:
+            if rows not in self._executors:
+                self._executors[rows] = SessionContext(self._config(rows), self._shared)
+            return self._executors[rows]
 
-def _explain(message: str) -> StorageError:
-    """Return our own words for what the engine said; its words go to the log only."""
-    _log.info("engine_refused", extra={"engine_text": message})
-    said = message.lower()
-    for part, kind, text in _FAULTS:
-        if part in said:
-            return kind(text)
-    return EngineFaultError("the engine failed; the operator finds the reason by the call's id")
+    def _config(self, batch_rows: int) -> SessionConfig:
+        # The methods of a config change it and return it: every session needs one of its own.
+        return (
+            SessionConfig()
+            .with_information_schema(enabled=False)
+            .with_batch_size(batch_rows)
+            .with_target_partitions(self._partitions)
+            .with_parquet_pruning(enabled=True)
+            .set("datafusion.execution.parquet.schema_force_view_types", "false")
+            .set("datafusion.execution.parquet.pushdown_filters", "false")
+        )

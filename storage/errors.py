@@ -5,7 +5,8 @@ StorageError
 ├── TableExistsError       already-exists       INVALID_ARGUMENT
 ├── UnknownTableError      not-found            NOT_FOUND
 ├── StaleMetastoreError    stale-metastore      UNAVAILABLE, retryable
-├── MemoryLimitError       memory-limit         UNAVAILABLE
+├── MemoryLimitError       memory-limit         INVALID_ARGUMENT
+├── StatementRefusedError  statement-not-supported  UNIMPLEMENTED
 ├── TypeMismatchError      type-mismatch        INVALID_ARGUMENT
 ├── CancelledError         cancelled            CANCELLED
 └── EngineFaultError       internal             INTERNAL
@@ -55,7 +56,13 @@ class StaleMetastoreError(StorageError):
 class MemoryLimitError(StorageError):
     """A statement needed more memory than the engine may take."""
 
-    code, status = "memory-limit", "UNAVAILABLE"
+    code, status = "memory-limit", "INVALID_ARGUMENT"
+
+
+class StatementRefusedError(StorageError):
+    """A text is anything but one query."""
+
+    code, status = "statement-not-supported", "UNIMPLEMENTED"
 
 
 class TypeMismatchError(StorageError):

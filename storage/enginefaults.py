@@ -1,0 +1,94 @@
+"""Turns what the engine says into this package's errors; its own words go to the log alone.
+
+The engine has no classes for its faults, only texts that begin with a kind. They name columns of
+tables, values of rows and paths, so that nothing of them is ever passed on.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from storage.errors import (
+    EngineFaultError,
+    MemoryLimitError,
+    StaleMetastoreError,
+    StatementRefusedError,
+    StorageError,
+    TypeMismatchError,
+    UnknownTableError,
+)
+from storage.metastore import Table
+from storage.parquet import list_files, snapshot_of
+
+_log = logging.getLogger(__name__)
+
+# What the engine's texts hold, in lower case, and what is wrong then; the first that fits counts.
+_FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
+    (
+        "resources exhausted",
+        MemoryLimitError,
+        "the statement needs more memory than it may take; filter or aggregate more, or sort less",
+    ),
+    ("ddl not supported", StatementRefusedError, "only queries are executed here"),
+    ("dml not supported", StatementRefusedError, "only queries are executed here"),
+    ("statement not supported", StatementRefusedError, "only queries are executed here"),
+    ("show [variable]", StatementRefusedError, "only queries are executed here"),
+    ("feature is not implemented", StatementRefusedError, "only single queries are executed here"),
+    ("sql error", StatementRefusedError, "only single queries are executed here"),
+    (
+        "planning: table '",
+        UnknownTableError,
+        "the statement names a table that it may not read",
+    ),
+    ("no such file", StaleMetastoreError, "a file of the table is gone; execute it again"),
+    ("object at location", StaleMetastoreError, "a file of the table is gone; execute it again"),
+    ("divide by zero", TypeMismatchError, "a division by zero; use nullif(divisor, 0)"),
+    ("overflow", TypeMismatchError, "a value is out of range; cast to a wider type first"),
+    (
+        "more than one row",
+        TypeMismatchError,
+        "a subquery used as a value returned more than one row; add limit 1 or an aggregate",
+    ),
+    ("regex", TypeMismatchError, "a regular expression cannot be read; check its brackets"),
+    ("cast", TypeMismatchError, "a value cannot be cast to the type asked for; use try_cast"),
+    (
+        "parser error",
+        TypeMismatchError,
+        "a value cannot be read as the type asked for; use try_cast",
+    ),
+    ("arrow error", TypeMismatchError, "a value does not fit the expression that it is used in"),
+    ("execution error", TypeMismatchError, "a value does not fit the function it is given to"),
+    ("during planning", TypeMismatchError, "an argument does not fit the function it is given to"),
+    ("schema error", TypeMismatchError, "the statement names a column that is not there"),
+)
+
+
+def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageError:
+    """Return the error to raise for a fault of the engine.
+
+    Args:
+        error: What the engine raised; an error of this package is returned as it is.
+        tables: The tables of the statement, whose files may have changed.
+    """
+    if isinstance(error, StorageError):
+        return error
+    words = str(error)
+    _log.info("engine_refused", extra={"engine_text": words})
+    said = words.lower()
+    for part, kind, text in _FAULTS:
+        if part in said:
+            return kind(text)
+    if "parquet error" in said and _has_changed(tables):
+        return StaleMetastoreError("a file of the table has changed; execute it again")
+    return EngineFaultError("the engine failed; the operator finds the reason by the call's id")
+
+
+def _has_changed(tables: Sequence[Table]) -> bool:
+    """Whether a table's files are others than those that the metastore knows."""
+    for table in tables:
+        try:
+            if snapshot_of(list_files(Path(str(table.location)))) != table.snapshot:
+                return True
+        except (StorageError, OSError):
+            return True
+    return False
