@@ -79,8 +79,9 @@ class StatementRunner:
         except BaseException:
             place.leave()
             raise
+        # The schema that was promised: the engine's own may differ in what can be null.
         return ResultStream(
-            execution.arrow_schema,
+            plan.arrow_schema,
             self._stream(execution, place, ticket, deadline, timeout_s),
         )
 
