@@ -1,23 +1,21 @@
 """A member's front door: its own tables by home rules, other clusters' through the MoM."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
-from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import AuditRecord, Identity, SigningKey, Ticket, TicketTable, open_ticket, seal_ticket
+from auth import SigningKey, open_ticket
 from flight_member import protocol
-from flight_member.answers import ListedTable, describe_table, explain_query
-from flight_member.audit import AuditTrail
+from flight_member.answers import ListedTable
 from flight_member.authority import MemberAuthority, ServiceCaller
 from flight_member.errors import NotFoundError, PermissionDeniedError, WrongCallerError
 from flight_member.frontdoor import FrontDoor, Moment
+from flight_member.gatekeeper import Gatekeeper
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
-from flight_member.runner import StatementRunner, statement_digest, text_limits
+from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
-from flight_sql import Call, Endpoint, ResultStream, StatementInfo
+from flight_sql import Call, ResultStream, StatementInfo
 from planner import (
     Describe,
     Query,
@@ -27,8 +25,6 @@ from planner import (
     Statement,
     plan_query,
 )
-from storage.metastore import Table
-from storage.names import ObjectName
 
 
 class MemberBackend(FrontDoor):
@@ -44,22 +40,14 @@ class MemberBackend(FrontDoor):
         authority: MemberAuthority,
         runner: StatementRunner,
         mom: MomLink,
-        audit: AuditTrail,
+        gatekeeper: Gatekeeper,
         now: Moment,
     ) -> None:
-        super().__init__(
-            settings.cluster.name,
-            key,
-            text_limits(settings.limits),
-            home=settings.cluster.name,
-            now=now,
-        )
-        self._settings = settings
+        super().__init__(settings, key, gatekeeper, home=settings.cluster.name, now=now)
         self._state = state
         self._authority = authority
         self._runner = runner
         self._mom = mom
-        self._audit = audit
 
     # Queries.
 
@@ -67,37 +55,16 @@ class MemberBackend(FrontDoor):
         """Seal a ticket for a query over home tables; have the MoM decide on all others."""
         if query.cluster != self.cluster:
             return self.forward(call, query, query.sql)
-        caller = self.caller(call)
-        tables = self._authorise(call, caller, query)
-        plan = plan_query(query, {table.name: table.arrow_schema for table in tables})
-        now = self._now()
-        ticket = Ticket(
-            id=uuid4().hex,
-            member=self.cluster,
-            user=caller.user,
-            cluster=caller.cluster,
-            groups=caller.groups,
-            sql=plan.text,
-            catalog=query.catalog,
-            schema=query.schema,
-            tables=tuple(
-                TicketTable(table.name, table.id, table.schema_version, table.snapshot)
-                for table in tables
-            ),
-            epoch=self._state.snapshot.rules.epoch,
-            issued_at=now,
-            expires_at=now + timedelta(seconds=self._settings.auth.ticket_ttl_s),
-            query_id=call.query_id,
-        )
-        handle = seal_ticket(ticket, self._key, issuer=self.cluster)
-        return StatementInfo(plan.arrow_schema, [Endpoint(handle, (), ticket.expires_at)])
+        authorised = self.authorise(call, query)
+        plan = plan_query(query, authorised.schemas)
+        ticket = self.seal_query(call, query, plan, authorised, self.cluster)
+        return self.info(ticket, plan, ())
 
     def describe_query(self, call: Call, query: Query) -> pa.Schema:
         """Plan a query over home tables; ask the MoM for the schema of all others."""
         if query.cluster != self.cluster:
             return self._mom.execute(call, query.sql, self.defaults(call)).arrow_schema
-        tables = self._authorise(call, self.caller(call), query)
-        return plan_query(query, {table.name: table.arrow_schema for table in tables}).arrow_schema
+        return self.plan(call, query).arrow_schema
 
     def open_query(self, call: Call, handle: bytes) -> ResultStream:
         """Verify a ticket, offline, and run what it allows.
@@ -111,44 +78,11 @@ class MemberBackend(FrontDoor):
         if is_home and self.caller(call).name != ticket.caller:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
         if ticket.cluster == self.cluster:
-            self._decide_again(ticket)
+            # Today's home rules decide on a home user, however they came: home has the last word.
+            refused = self.gatekeeper.refused(ticket.identity, [one.name for one in ticket.tables])
+            if refused is not None:
+                raise NotFoundError.of(refused)
         return self._runner.run(call, ticket, is_home=is_home)
-
-    def _decide_again(self, ticket: Ticket) -> None:
-        """Apply today's home rules to a home user, however they came: home has the last word."""
-        rules, now = self._state.snapshot.rules, self._now()
-        for table in ticket.tables:
-            if not rules.decide(ticket.identity, table.name, now).is_allowed:
-                raise NotFoundError.of(table.name)
-
-    def _authorise(self, call: Call, caller: Identity, query: Query) -> list[Table]:
-        """Return the query's tables, all of which the caller may read by home rules.
-
-        Raises:
-            NotFoundError: For the first table that is not there or may not be read, alike.
-        """
-        snapshot, now = self._state.snapshot, self._now()
-        tables: list[Table] = []
-        for name in query.tables:
-            table = snapshot.metastore.table(name)
-            decision = snapshot.rules.decide(caller, name, now)
-            record = AuditRecord(
-                at=now,
-                actor=caller.name,
-                source=call.peer,
-                action="read",
-                object=str(name),
-                allowed=decision.is_allowed and table is not None,
-                rule=decision.rule,
-                epoch=snapshot.rules.epoch,
-                statement_digest=statement_digest(query.sql),
-            )
-            if table is None or not decision.is_allowed:
-                self._audit.refuse(record)
-                raise NotFoundError.of(name)
-            self._audit.allow(record)
-            tables.append(table)
-        return tables
 
     # Statements without rows of their own.
 
@@ -170,14 +104,9 @@ class MemberBackend(FrontDoor):
             case ShowCatalogs() | ShowSchemas() | ShowTables():
                 return self.answer_listing(call, statement)
             case Describe():
-                return describe_table(self._readable(call, statement.table))
+                return self.describe_readable(call, statement)
             case Query():
-                caller = self.caller(call)
-                tables = self._authorise(call, caller, statement)
-                plan_query(statement, {table.name: table.arrow_schema for table in tables})
-                rules, now = self._state.snapshot.rules, self._now()
-                reasons = [rules.decide(caller, table.name, now).rule for table in tables]
-                return explain_query(statement, tables, self.cluster, reasons)
+                return self.explain(call, statement, self.cluster)
             case _:
                 raise PermissionDeniedError("ask the MoM: this statement is the federation's")
 
@@ -190,19 +119,10 @@ class MemberBackend(FrontDoor):
     def listed_tables(self, call: Call) -> Iterable[ListedTable]:
         """Return home tables by home rules, then what the MoM lets the caller read elsewhere."""
         caller = self.caller(call)
-        snapshot, now = self._state.snapshot, self._now()
-        for table in snapshot.metastore.all_tables():
-            if snapshot.rules.decide(caller, table.name, now).is_allowed:
+        for table in self._state.metastore().all_tables():
+            if self.gatekeeper.may_read(caller, table.name):
                 yield ListedTable(str(table.name.catalog), table)
         yield from self._mom.listed_tables(call)
-
-    def _readable(self, call: Call, name: ObjectName) -> Table:
-        snapshot = self._state.snapshot
-        table = snapshot.metastore.table(name)
-        decision = snapshot.rules.decide(self.caller(call), name, self._now())
-        if table is None or not decision.is_allowed:
-            raise NotFoundError.of(name)
-        return table
 
     # The MoM's calls.
 

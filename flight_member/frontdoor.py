@@ -12,33 +12,52 @@ answer for any other and nothing is kept in memory for a client:
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import Identity, KeyRing, SigningKey, TokenKind, kind_of, open_sealed, seal
+from auth import (
+    Identity,
+    KeyRing,
+    SigningKey,
+    Ticket,
+    TicketTable,
+    TokenKind,
+    kind_of,
+    open_sealed,
+    seal,
+    seal_ticket,
+)
 from flight_member.answers import (
     ListedTable,
     answer_schema,
+    describe_table,
+    explain_query,
     show_catalogs,
     show_schemas,
     show_tables,
 )
 from flight_member.errors import NotFoundError, RevokedTokenError, WrongCallerError
+from flight_member.gatekeeper import Authorised, Gatekeeper
+from flight_member.runner import statement_digest, text_limits
+from flight_member.settings import ServerSettings
 from flight_sql import Call, Endpoint, Prepared, ResultStream, StatementInfo, TableEntry
 from planner import (
     Defaults,
+    Describe,
     GrantStatement,
-    Limits,
+    Plan,
     Query,
     ShowCatalogs,
     ShowSchemas,
     ShowTables,
     Statement,
     parse_statement,
+    plan_query,
 )
 from storage.names import InvalidNameError, fold_name
 
@@ -62,21 +81,30 @@ class FrontDoor(ABC):
     open_actions: frozenset[str] = frozenset()
 
     def __init__(
-        self, cluster: str, key: SigningKey, limits: Limits, *, home: str | None, now: Moment
+        self,
+        settings: ServerSettings,
+        key: SigningKey,
+        gatekeeper: Gatekeeper,
+        *,
+        home: str | None,
+        now: Moment,
     ) -> None:
         """Keep what every statement needs.
 
         Args:
-            cluster: The server's own cluster.
-            key: Signs what this server hands out for itself.
-            limits: What a statement's text may measure.
+            settings: The server's settings.
+            key: Signs what this server hands out.
+            gatekeeper: Decides who may read what.
             home: The cluster whose tables may be joined here, or None.
             now: The clock.
         """
+        cluster = settings.cluster.name
         self.cluster = cluster
         self._key = key
         self._own_keys = KeyRing().with_key(cluster, key.public_key)
-        self._limits = limits
+        self._limits = text_limits(settings.limits)
+        self._ticket_life = timedelta(seconds=settings.auth.ticket_ttl_s)
+        self.gatekeeper = gatekeeper
         self._home = home
         self._now = now
 
@@ -222,6 +250,59 @@ class FrontDoor(ABC):
 
     def _open(self, kind: TokenKind, handle: bytes) -> dict[str, Any]:
         return open_sealed(kind, handle, self._own_keys, audience=self.cluster, now=self._now())
+
+    # Queries.
+
+    def authorise(self, call: Call, query: Query) -> Authorised:
+        """Return the query's tables, all of which the caller may read."""
+        digest = statement_digest(query.sql)
+        return self.gatekeeper.authorise(call, self.caller(call), query.tables, digest)
+
+    def plan(self, call: Call, query: Query) -> Plan:
+        """Decide on a query and plan it, without a ticket."""
+        return plan_query(query, self.authorise(call, query).schemas)
+
+    def seal_query(
+        self, call: Call, query: Query, plan: Plan, authorised: Authorised, member: str
+    ) -> Ticket:
+        """Return a ticket for one caller, one statement, its tables as they are, one member."""
+        caller, now = self.caller(call), self._now()
+        return Ticket(
+            id=uuid4().hex,
+            member=member,
+            user=caller.user,
+            cluster=caller.cluster,
+            groups=caller.groups,
+            sql=plan.text,
+            catalog=query.catalog,
+            schema=query.schema,
+            tables=tuple(
+                TicketTable(table.name, table.id, table.schema_version, table.snapshot)
+                for table in authorised.tables
+            ),
+            epoch=authorised.epoch,
+            issued_at=now,
+            expires_at=now + self._ticket_life,
+            query_id=call.query_id,
+        )
+
+    def info(self, ticket: Ticket, plan: Plan, locations: Sequence[str]) -> StatementInfo:
+        """Return a ticket as the one endpoint of a result."""
+        handle = seal_ticket(ticket, self._key, issuer=self.cluster)
+        return StatementInfo(plan.arrow_schema, [Endpoint(handle, locations, ticket.expires_at)])
+
+    def explain(self, call: Call, query: Query, node: str) -> pa.Table:
+        """Answer EXPLAIN: what would be read, where, and which rule allows it."""
+        authorised = self.authorise(call, query)
+        plan_query(query, authorised.schemas)
+        return explain_query(query, authorised.tables, node, authorised.rules)
+
+    def describe_readable(self, call: Call, statement: Describe) -> pa.Table:
+        """Answer DESCRIBE of a table that the caller may read."""
+        digest = statement_digest(f"DESCRIBE {statement.table}")
+        caller = self.caller(call)
+        authorised = self.gatekeeper.authorise(call, caller, [statement.table], digest)
+        return describe_table(authorised.tables[0])
 
     # Metadata.
 

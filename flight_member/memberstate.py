@@ -17,7 +17,8 @@ from auth.grantstore import GrantStore
 from auth.userstore import User, UserStore
 from flight_member.protocol import Report, ReportedGrant, ReportedUser
 from flight_member.statestore import Database
-from storage.metastore import Metastore
+from storage.metastore import Metastore, Table
+from storage.names import ObjectName
 from storage.tablestore import TableStore
 
 
@@ -28,6 +29,25 @@ class MemberSnapshot:
     metastore: Metastore
     users: Mapping[str, User]
     rules: GrantSet
+
+    @property
+    def epoch(self) -> int:
+        """The number of the state of the home rules."""
+        return self.rules.epoch
+
+    def table(self, name: ObjectName) -> Table | None:
+        """Return a table, or None when there is none of that name."""
+        return self.metastore.table(name)
+
+    def rules_for(self, caller_cluster: str, name: ObjectName) -> GrantSet:
+        """Return the home rules: nothing else decides at home."""
+        del caller_cluster, name
+        return self.rules
+
+    def namesakes(self, name: ObjectName) -> tuple[ObjectName, ...]:
+        """Return nothing: other clusters' tables are the MoM's to know."""
+        del name
+        return ()
 
     def report(self) -> Report:
         """Return what the MoM replicates; equal states give equal versions."""

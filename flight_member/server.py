@@ -6,6 +6,7 @@ from flight_member.audit import AuditTrail
 from flight_member.authority import MemberAuthority
 from flight_member.controller import MemberBackend
 from flight_member.frontdoor import utc_now
+from flight_member.gatekeeper import Gatekeeper
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
@@ -52,8 +53,9 @@ class MemberServer:
         runner = StatementRunner(
             cluster, self._engine, self._state.metastore, self._admission, settings.limits
         )
+        gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         backend = MemberBackend(
-            settings, key, self._state, authority, runner, self._mom, self._audit, utc_now
+            settings, key, self._state, authority, runner, self._mom, gatekeeper, utc_now
         )
         self._desk = TableDesk(cluster, self._database, home)
         certificate, tls_key = home.tls_files

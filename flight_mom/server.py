@@ -2,6 +2,7 @@
 
 from flight_member.audit import AuditTrail
 from flight_member.frontdoor import utc_now
+from flight_member.gatekeeper import Gatekeeper
 from flight_member.process import require_free_port
 from flight_mom.administration import Administration
 from flight_mom.coordinator import MomBackend
@@ -63,7 +64,7 @@ class MomServer:
             administration,
             self._desk,
             self._relay,
-            self._audit,
+            Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
             utc_now,
         )
         certificate, tls_key = home.tls_files

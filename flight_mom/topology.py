@@ -7,7 +7,7 @@ because it changes all the time.
 
 import base64
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -78,11 +78,22 @@ class Federation:
     grants: GrantSet
     keys: KeyRing
 
-    def find(self, name: ObjectName) -> tuple[Member, Table] | None:
-        """Return a table and its member, or None when either does not exist."""
+    @property
+    def epoch(self) -> int:
+        """The policy epoch: the number of the state of the grants."""
+        return self.grants.epoch
+
+    def table(self, name: ObjectName) -> Table | None:
+        """Return a table, or None when it or its cluster does not exist."""
         member = self.members.get(name.cluster)
-        table = member.metastore.table(name) if member is not None else None
-        return None if member is None or table is None else (member, table)
+        return None if member is None else member.metastore.table(name)
+
+    def namesakes(self, name: ObjectName) -> Iterator[ObjectName]:
+        """Yield the tables of the same name on all clusters, ordered by cluster."""
+        for cluster in sorted(self.members):
+            other = ObjectName(cluster, name.catalog, name.schema, name.table)
+            if self.table(other) is not None:
+                yield other
 
     def rules_for(self, caller_cluster: str, table: ObjectName) -> GrantSet:
         """Return the rules that decide: home rules at home, the federation's grants elsewhere."""

@@ -1,0 +1,111 @@
+"""The one place where reading is decided and written down, at the MoM and at members alike.
+
+A table that is not there and one that may not be read take the same path: the same look-ups, the
+same audit record, the same words.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from auth import AuditRecord, GrantSet, Identity
+from flight_member.audit import AuditTrail
+from flight_member.errors import NotFoundError
+from flight_sql import Call
+from storage.metastore import Table
+from storage.names import ObjectName
+
+
+class Policy(Protocol):
+    """One state of what there is and who may read it."""
+
+    @property
+    def epoch(self) -> int:
+        """The number of the state of the rules."""
+
+    def table(self, name: ObjectName) -> Table | None:
+        """Return a table, or None when there is none of that name."""
+
+    def rules_for(self, caller_cluster: str, name: ObjectName) -> GrantSet:
+        """Return the rules that decide for callers of a cluster."""
+
+    def namesakes(self, name: ObjectName) -> Iterable[ObjectName]:
+        """Return tables of the same name on other clusters; whoever may read one is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """Tables that a caller may read, each with the rule that allows it."""
+
+    epoch: int
+    tables: tuple[Table, ...]
+    rules: tuple[str, ...]
+
+    @property
+    def schemas(self) -> Mapping[ObjectName, pa.Schema]:
+        """The tables' columns, as the planner wants them."""
+        return {table.name: table.arrow_schema for table in self.tables}
+
+
+class Gatekeeper:
+    """Decides and audits. `policy` returns the newest state; a decision uses one to its end."""
+
+    def __init__(
+        self, policy: Callable[[], Policy], audit: AuditTrail, now: Callable[[], datetime]
+    ) -> None:
+        self._policy = policy
+        self._audit = audit
+        self._now = now
+
+    def authorise(
+        self, call: Call, caller: Identity, names: Iterable[ObjectName], digest: str
+    ) -> Authorised:
+        """Return tables, all of which the caller may read.
+
+        Args:
+            call: For the audit: where it came from.
+            caller: Who asks.
+            names: What they ask for, in the order of deciding.
+            digest: What stands for the statement in the audit.
+
+        Raises:
+            NotFoundError: For the first table that is not there or may not be read, alike; one
+                of that name on another cluster that the caller may read is suggested.
+        """
+        policy, now = self._policy(), self._now()
+        tables: list[Table] = []
+        rules: list[str] = []
+        for name in names:
+            table = policy.table(name)
+            decision = policy.rules_for(caller.cluster, name).decide(caller, name, now)
+            record = AuditRecord(
+                at=now,
+                actor=caller.name,
+                source=call.peer,
+                action="read",
+                object=str(name),
+                allowed=decision.is_allowed and table is not None,
+                rule=decision.rule,
+                epoch=policy.epoch,
+                statement_digest=digest,
+            )
+            if table is None or not decision.is_allowed:
+                self._audit.refuse(record)
+                readable = [one for one in policy.namesakes(name) if self.may_read(caller, one)]
+                raise NotFoundError.of(name, elsewhere=readable)
+            self._audit.allow(record)
+            tables.append(table)
+            rules.append(decision.rule)
+        return Authorised(policy.epoch, tuple(tables), tuple(rules))
+
+    def may_read(self, caller: Identity, name: ObjectName) -> bool:
+        """Whether a caller may read a table by today's rules; not audited, for listings."""
+        policy = self._policy()
+        return policy.rules_for(caller.cluster, name).decide(caller, name, self._now()).is_allowed
+
+    def refused(self, caller: Identity, names: Sequence[ObjectName]) -> ObjectName | None:
+        """Return the first table that a caller may not read by today's rules, if any."""
+        return next((name for name in names if not self.may_read(caller, name)), None)
