@@ -1,11 +1,12 @@
 """The life of a server process: it starts, serves, and stops by itself when it should."""
 
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from flight_member.errors import StartupError
 from flight_member.logs import get_logger
@@ -44,8 +45,8 @@ def require_free_port(host: str, port: int) -> None:
     raise StartupError(f"port {port} on {host}: {fault}; choose another with --port")
 
 
-def run_until_stopped(server: Server, *, with_parent: bool) -> None:
-    """Serve until SIGINT, SIGTERM or, if asked, the end of the parent process.
+def run_until_stopped(server: Server, *, with_parent: bool) -> NoReturn:
+    """Serve until SIGINT, SIGTERM or, if asked, the end of the parent process; then exit with 0.
 
     Args:
         server: Started here and stopped here.
@@ -67,6 +68,11 @@ def run_until_stopped(server: Server, *, with_parent: bool) -> None:
     # Whatever hangs, the process ends: gRPC's own shutdown waits for running streams for ever.
     threading.Thread(target=_end_anyway, daemon=True).start()
     server.stop(STOP_DEADLINE_S / 2)
+    logging.shutdown()
+    sys.stdout.flush()
+    # The engine's threads may still hold Python objects; taking the interpreter down under them
+    # ends in a segmentation fault. Everything durable is written: leave without that.
+    os._exit(0)
 
 
 def _watch_parent(stopping: threading.Event) -> None:
