@@ -1,0 +1,171 @@
+"""A federation of real processes on small tables, for the tests that drive it."""
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import flight
+
+from auth import SigningKey
+from flight_member.tables import TableDesk
+from flight_member.users import UserDesk
+from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, USERS, DemoFederation
+from flight_sql import Client, RemoteError
+from storage.metastore import Table
+from tests.e2e.factories import (
+    FLIGHTS,
+    QUOTES,
+    SALARIES,
+    batches_of,
+    make_flights,
+    make_quotes,
+    make_salaries,
+)
+
+ADMIN = "admin"
+STRANGER = "stranger"  # of shanghai, in the group analysts, with no home rules at all
+FLIGHTS_AT = f"{FLIGHTS}@{HANGZHOU}"
+SALARIES_AT = f"{SALARIES}@{HANGZHOU}"
+QUOTES_AT = f"{QUOTES}@{SHANGHAI}"
+READER = f"user1@{SHANGHAI}"
+COUNT_FLIGHTS = f"select count(*) as n from {FLIGHTS_AT}"
+COUNT_QUOTES = f"select count(*) as n from {QUOTES}"
+
+# What no message of any server may hold: frames, paths, classes, and words of the engines.
+SECRETS = re.compile(
+    r"Traceback|File \"|\.py\b|/work|/usr|/tmp|/var|/home|/root|site-packages|\.parquet"
+    r"|flight_sql\.|flight_mom\.|flight_member\.|storage\.|planner\.|auth\.[A-Za-z]+\("
+    r"|datafusion error|datafusion::|sqlglot|sqlalchemy|sqlite3|pydantic|pyarrow\.|parquet error"
+    r"|arrow error"
+    r"|object at 0x|panicked|RUST_BACKTRACE|_Untraceable.+:|[A-Z][a-z]+Error\b"
+    r"|Execution error|Schema error|Internal error|External error|Optimizer rule",
+    re.IGNORECASE,
+)
+_TABLES: tuple[tuple[str, str, Callable[[], pa.Table], tuple[str, ...]], ...] = (
+    (HANGZHOU, FLIGHTS, make_flights, ("origin", "month")),
+    (HANGZHOU, SALARIES, make_salaries, ()),
+    (SHANGHAI, QUOTES, make_quotes, ("trading_day",)),
+)
+
+
+def make_federation(directory: Path) -> DemoFederation:
+    """Make a federation's directories, tables and users; nothing runs yet."""
+    federation = DemoFederation(directory, 0)
+    federation.create()
+    for cluster, name, make_rows, partition_by in _TABLES:
+        TableDesk.open(federation.member_home(cluster)).load_batches(
+            name, batches_of(make_rows()), partition_by=partition_by, progress=lambda _: None
+        )
+    for user, cluster in USERS.items():
+        UserDesk(federation.member_home(cluster)).add(
+            user, federation.password(user), readable=("*",)
+        )
+    UserDesk(federation.member_home(SHANGHAI)).add(
+        STRANGER, federation.password(STRANGER), groups=("analysts",)
+    )
+    return federation
+
+
+def stored_table(federation: DemoFederation, cluster: str, name: str) -> Table:
+    table = TableDesk.open(federation.member_home(cluster)).find(name)
+    assert table is not None
+    return table
+
+
+def mom_key(federation: DemoFederation) -> SigningKey:
+    return SigningKey.load(federation.directory / MOM / "signing.key")
+
+
+def member_key(federation: DemoFederation, cluster: str) -> SigningKey:
+    return federation.member_home(cluster).load_key()
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that processes started meanwhile inherit."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def revoke_everything(admin: Client) -> None:
+    for row in admin.query("SHOW GRANTS").read_all().to_pylist():
+        admin.update(f"REVOKE {row['privilege']} ON {row['securable']} FROM {row['principal']}")
+
+
+def count(client: Client, sql: str, **options: Any) -> int:
+    return int(client.query(sql, **options).read_all()["n"][0].as_py())
+
+
+def refusal(ask: Callable[[], object]) -> RemoteError:
+    """Return what a server refused with, whose message must be clean; fail when it answered."""
+    try:
+        answered = ask()
+    except RemoteError as error:
+        require_clean(str(error))
+        return error
+    raise AssertionError(f"answered: {answered!r}")
+
+
+def refused_sql(client: Client, sql: str, **options: Any) -> RemoteError:
+    return refusal(lambda: client.query(sql, **options).read_all())
+
+
+def refused_ticket(client: Client, handle: bytes) -> RemoteError:
+    return refusal(lambda: client.open_ticket(handle).read_all())
+
+
+def require_clean(text: str) -> None:
+    """Fail when a message tells anything of the server's inside."""
+    # What follows is added by the client's own library.
+    said = text.partition(". Detail:")[0].partition("gRPC client debug context")[0]
+    found = SECRETS.search(said)
+    assert found is None, f"{found.group() if found else ''} in {said}"
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)
+
+
+def kill(federation: DemoFederation, name: str) -> None:
+    """End a process as a power cut does."""
+    process = federation.processes[name].process
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def restart(federation: DemoFederation, name: str) -> None:
+    """Start a killed process again, the MoM at its old port."""
+    if name == MOM:
+        port = str(urlsplit(federation.uri(MOM)).port)
+        federation._start(MOM, "flight_mom", ["--port", port], {})
+    else:
+        address = {"FLIGHT_MEMBER_MOM__ADDRESS": federation.uri(MOM)}
+        federation._start(name, "flight_member", ["--port", "0"], address)
+
+
+def bearer(token: str) -> Any:
+    """Return the options of a bare Flight call with a token."""
+    return flight.FlightCallOptions(
+        timeout=30, headers=[(b"authorization", f"Bearer {token}".encode())]
+    )
