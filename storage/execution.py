@@ -103,14 +103,13 @@ class Execution:
         while True:
             self._check()
             try:
-                received = pump.received.get(timeout=_POLL_S)
+                received = pump.receive(_POLL_S)
             except queue.Empty:
                 continue
             if received is _END:
                 return
             if isinstance(received, BaseException):
                 break
-            pump.make_room()
             batch = received.to_pyarrow()
             if batch.num_rows:
                 yield batch
@@ -129,15 +128,25 @@ class _Pump:
     """Pulls a stream in the event loop, at most a few batches ahead of the consumer."""
 
     def __init__(self, stream: Any) -> None:
-        self.received: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._received: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._stream = stream
         self._loop = _event_loop()
-        self._room = asyncio.Semaphore(_AHEAD)
+        self._room = asyncio.Event()
+        self._is_parked = False
         self._running: Future[None] = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
 
-    def make_room(self) -> None:
-        """Let the loop pull one batch more."""
-        self._loop.call_soon_threadsafe(self._room.release)
+    def receive(self, timeout_s: float) -> Any:
+        """Return the next batch of the engine, its error, or `_END`.
+
+        Raises:
+            queue.Empty: When none came in that time.
+        """
+        received = self._received.get(timeout=timeout_s)
+        # Waking the loop costs as much as a small batch: only when it waits for room.
+        if self._is_parked:
+            self._is_parked = False
+            self._loop.call_soon_threadsafe(self._room.set)
+        return received
 
     def cancel(self) -> None:
         """Stop pulling, and with it what the engine does for this stream."""
@@ -146,15 +155,23 @@ class _Pump:
     async def _run(self) -> None:
         try:
             while True:
-                await self._room.acquire()
-                self.received.put(await self._stream.__anext__())
+                self._received.put(await self._stream.__anext__())
+                await self._wait_for_room()
         except StopAsyncIteration:
-            self.received.put(_END)
+            self._received.put(_END)
         except BaseException as error:  # noqa: BLE001  whatever it is, the consumer raises it
-            self.received.put(error)
+            self._received.put(error)
         finally:
             # Dropping the stream is what stops the engine.
             self._stream = None
+
+    async def _wait_for_room(self) -> None:
+        while self._received.qsize() >= _AHEAD:
+            self._room.clear()
+            # Said before looking again: a consumer that takes a batch from here on wakes us.
+            self._is_parked = True
+            if self._received.qsize() >= _AHEAD:
+                await self._room.wait()
 
 
 _loop_lock = threading.Lock()

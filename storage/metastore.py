@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from storage.names import ObjectName
+from storage.names import Level, ObjectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Metastore:
         """Index the tables; all of them must be the cluster's own.
 
         Raises:
-            ValueError: When a table is another cluster's.
+            ValueError: When a table is another cluster's, or two have one name.
         """
         self.cluster = cluster
         self.version = version
@@ -62,6 +62,8 @@ class Metastore:
         )
         if any(name.cluster != cluster for name in self.tables):
             raise ValueError(f"every table must lie in {cluster}")
+        if len(self.tables) != len(ordered):
+            raise ValueError(f"two tables of {cluster} have one name")
 
     def table(self, name: ObjectName) -> Table | None:
         """Return a table, or None when there is none of that name."""
@@ -108,24 +110,50 @@ class Metastore:
         try:
             wire: dict[str, Any] = json.loads(data)
             tables = [_read_table(one, cluster) for one in wire["tables"]]
-            version, named = int(wire["version"]), str(wire["cluster"])
-        except (KeyError, TypeError, pa.ArrowException) as error:
+            version, named = _read_count(wire, "version"), _read_text(wire, "cluster")
+        except _NOT_THIS as error:
             raise ValueError(f"not a metastore: {type(error).__name__}") from None
         if named != cluster:
-            raise ValueError(f"the metastore of {named} is not that of {cluster}")
+            raise ValueError(f"the metastore of {named[:80]} is not that of {cluster}")
         return cls(cluster, version, tables)
 
 
+# What a document of another shape can raise; every other member's bytes come through here.
+_NOT_THIS = (KeyError, TypeError, AttributeError, RecursionError, OSError, pa.ArrowException)
+_MAX_COUNT = 2**63 - 1
+
+
 def _read_table(one: Mapping[str, Any], cluster: str) -> Table:
-    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(one["arrow_schema"])))
+    encoded = base64.b64decode(_read_text(one, "arrow_schema"), validate=True)
+    arrow_schema = pa.ipc.read_schema(pa.py_buffer(encoded))
+    name = ObjectName.parse(_read_text(one, "name"), cluster=cluster)
+    partitions = [str(column) for column in one["partition_columns"]]
+    if name.level is not Level.TABLE:
+        raise ValueError(f"{name} is not a table")
+    if arrow_schema.names[len(arrow_schema) - len(partitions) :] != partitions:
+        raise ValueError(f"the last columns of {name} are not its partitions")
     return Table(
-        id=str(one["id"]),
-        name=ObjectName.parse(one["name"], cluster=cluster),
-        arrow_schema=schema,
-        partition_columns=tuple(one["partition_columns"]),
-        schema_version=int(one["schema_version"]),
-        snapshot=str(one["snapshot"]),
-        row_count=int(one["row_count"]),
-        byte_count=int(one["byte_count"]),
-        file_count=int(one["file_count"]),
+        id=_read_text(one, "id"),
+        name=name,
+        arrow_schema=arrow_schema,
+        partition_columns=tuple(partitions),
+        schema_version=_read_count(one, "schema_version"),
+        snapshot=_read_text(one, "snapshot"),
+        row_count=_read_count(one, "row_count"),
+        byte_count=_read_count(one, "byte_count"),
+        file_count=_read_count(one, "file_count"),
     )
+
+
+def _read_text(one: Mapping[str, Any], key: str) -> str:
+    value = one[key]
+    if not isinstance(value, str):
+        raise TypeError(key)
+    return value
+
+
+def _read_count(one: Mapping[str, Any], key: str) -> int:
+    value = one[key]
+    if type(value) is not int or not 0 <= value <= _MAX_COUNT:
+        raise TypeError(key)
+    return value

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import total_ordering
 from typing import Self
 
 MAX_NAME_LENGTH = 63
@@ -41,20 +42,21 @@ def fold_name(part: str) -> str:
             digits and `_`, or is longer than 63 characters.
     """
     if not _PART.fullmatch(part):
-        shown = part if len(part) <= MAX_NAME_LENGTH else part[:MAX_NAME_LENGTH] + "…"
         raise InvalidNameError(
-            f"{shown!r} is not a name: it must start with a letter, then letters, digits and _, "
-            f"at most {MAX_NAME_LENGTH}"
+            f"{_shown(part)} is not a name: it must start with a letter, then letters, digits "
+            f"and _, at most {MAX_NAME_LENGTH}"
         )
     return part.lower()
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@total_ordering
+@dataclass(frozen=True, slots=True)
 class ObjectName:
     """The name of a cluster, a catalog, a schema or a table, with its cluster.
 
     `ObjectName("hangzhou")` stands for every catalog of the cluster and is written `*@hangzhou`.
-    Parts are folded when the value is made, so that equal names are equal values.
+    Parts are folded when the value is made, so that equal names are equal values. A name sorts
+    before all that it covers.
     """
 
     cluster: str
@@ -89,7 +91,7 @@ class ObjectName:
         parts, named = _split(text)
         if named is None:
             if cluster is None:
-                raise InvalidNameError(f"{text!r} needs its cluster, as in name@cluster")
+                raise InvalidNameError(f"{_shown(text)} needs its cluster, as in name@cluster")
             named = cluster
         if parts == ["*"]:
             return cls(named)
@@ -137,6 +139,15 @@ class ObjectName:
         theirs = (other.cluster, other.catalog, other.schema, other.table)
         return all(part is None or part == their for part, their in zip(mine, theirs, strict=True))
 
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, ObjectName):
+            return NotImplemented
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[str, str, str, str]:
+        return (self.cluster, self.catalog or "", self.schema or "", self.table or "")
+
     def __str__(self) -> str:
         return f"{self.local}@{self.cluster}"
 
@@ -159,13 +170,15 @@ def _split(text: str) -> tuple[list[str], str | None]:
     while True:
         piece = _PIECE.match(text, position)
         if piece is None:
-            raise InvalidNameError(f"{text!r} is not a name: write catalog.schema.table@cluster")
+            raise InvalidNameError(
+                f"{_shown(text)} is not a name: write catalog.schema.table@cluster"
+            )
         quoted = piece["quoted"]
         part, cluster = (piece["bare"], None) if quoted is None else split_cluster(quoted)
         position = piece.end()
         if text.startswith("@", position) and (bare := _PIECE.match(text, position + 1)):
             if cluster is not None:
-                raise InvalidNameError(f"{text!r} names a cluster twice")
+                raise InvalidNameError(f"{_shown(text)} names a cluster twice")
             cluster = bare["bare"] if bare["quoted"] is None else bare["quoted"]
             position = bare.end()
         parts.append(part)
@@ -174,10 +187,24 @@ def _split(text: str) -> tuple[list[str], str | None]:
         if position == len(text):
             break
         if text[position] != ".":
-            raise InvalidNameError(f"{text!r} is not a name: write catalog.schema.table@cluster")
+            raise InvalidNameError(
+                f"{_shown(text)} is not a name: write catalog.schema.table@cluster"
+            )
         position += 1
     if len(parts) > _TABLE_PARTS:
-        raise InvalidNameError(f"{text!r} has more parts than catalog.schema.table")
+        raise InvalidNameError(f"{_shown(text)} has more parts than catalog.schema.table")
     if len(clusters) > 1:
-        raise InvalidNameError(f"{text!r} names two clusters: {' and '.join(sorted(clusters))}")
+        raise InvalidNameError(
+            f"{_shown(text)} names two clusters: {' and '.join(sorted(clusters))}"
+        )
     return parts, clusters.pop() if clusters else None
+
+
+def _no_name(text: str) -> InvalidNameError:
+    return InvalidNameError(f"{_shown(text)} is not a name: write catalog.schema.table@cluster")
+
+
+def _shown(text: str) -> str:
+    """Quote a text for an error, cut where no name would go on."""
+    longest = 4 * MAX_NAME_LENGTH
+    return repr(text if len(text) <= longest else text[:longest] + "…")

@@ -1,16 +1,16 @@
 """Reads a directory of Hive-partitioned Parquet as a table: columns, partitions, counts, snapshot.
 
 The layout is `key=value/key=value/file.parquet`, every file at the same depth with the same keys;
-no keys at all is a plain table. Names that start with `.` or `_` are passed over, as every reader
-of this layout does; any other file that is not Parquet is refused, because silently reading a part
-of a folder would be worse.
+no keys at all is a plain table. Everything that the engine would read must be explained by what is
+found here, and nothing may be passed over in silence: one foreign, half-written or misplaced file
+refuses the whole directory. Only markers such as `_SUCCESS`, files that are not Parquet and whose
+names start with `.` or `_`, are passed over, as every reader of this layout does.
 
 Texts of errors name files by their base name, never by their path.
 """
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.arrowtypes import plain_schema
 from storage.errors import UnusableTableError
+from storage.hive import NULL_VALUE, partition_type, split_segment
 
-NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-_SUFFIX = ".parquet"
+SUFFIX = ".parquet"
+
 _THREADS = 8
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ class ParquetFile:
     @property
     def partitions(self) -> tuple[tuple[str, str], ...]:
         """The (key, value) pairs of its directories, outermost first."""
-        pairs = (part.partition("=") for part in self.path.split("/")[:-1])
-        return tuple((key, value) for key, _, value in pairs)
+        pairs = (split_segment(part) for part in self.path.split("/")[:-1])
+        return tuple(pair for pair in pairs if pair is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionedFiles:
     """What a directory of Parquet holds.
 
-    `arrow_schema` has the files' columns in the order of the first file, then the partition
-    columns: int64, date32 or utf8, whichever fits all values.
+    `arrow_schema` has the files' columns in the order of the first file, in plain types, then the
+    partition columns: int64, date32 or utf8, whichever fits all values; they are never NULL.
     """
 
     arrow_schema: pa.Schema
@@ -120,7 +120,8 @@ def scan_partitioned(directory: Path) -> PartitionedFiles:
     files = list_files(directory)
     with ThreadPoolExecutor(_THREADS) as pool:
         footers = list(pool.map(lambda file: _read_footer(directory, file), files))
-    columns = _common_columns(files, [footer.schema.to_arrow_schema() for footer in footers])
+    schemas = [plain_schema(footer.schema.to_arrow_schema()) for footer in footers]
+    columns = _common_columns(files, schemas)
     partitions = _partition_fields(files)
     clash = set(columns.names).intersection(partitions.names)
     if clash:
@@ -138,19 +139,22 @@ def scan_partitioned(directory: Path) -> PartitionedFiles:
 def _walk(directory: Path, below: str) -> Iterator[ParquetFile]:
     with os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name.startswith((".", "_")):
-                continue
+            is_hidden = entry.name.startswith((".", "_"))
+            is_parquet = entry.name.endswith(SUFFIX)
             if entry.is_symlink():
                 raise UnusableTableError(f"{entry.name} is a symbolic link; tables hold real files")
             if entry.is_dir():
-                if "=" not in entry.name:
+                if is_hidden or split_segment(entry.name) is None:
                     raise UnusableTableError(f"folder {entry.name} is not a partition key=value")
                 yield from _walk(Path(entry.path), f"{below}{entry.name}/")
-            elif entry.name.endswith(_SUFFIX):
+            elif is_hidden and not is_parquet:
+                continue
+            elif is_hidden or not is_parquet or not entry.is_file():
+                # The engine reads hidden Parquet files as well: half-written ones, as a rule.
+                raise UnusableTableError(f"{entry.name} does not belong to a table; move it away")
+            else:
                 status = entry.stat()
                 yield ParquetFile(below + entry.name, status.st_size, status.st_mtime_ns)
-            else:
-                raise UnusableTableError(f"{entry.name} is not a Parquet file")
 
 
 def _read_footer(directory: Path, file: ParquetFile) -> pq.FileMetaData:
@@ -158,7 +162,9 @@ def _read_footer(directory: Path, file: ParquetFile) -> pq.FileMetaData:
         return pq.read_metadata(directory / file.path)
     except (OSError, pa.ArrowException):
         pass
-    raise UnusableTableError(f"{file.base_name} is not a whole Parquet file")
+    raise UnusableTableError(
+        f"{file.base_name} is not a whole Parquet file; it is being written, or damaged"
+    )
 
 
 def _common_columns(files: Sequence[ParquetFile], schemas: Sequence[pa.Schema]) -> pa.Schema:
@@ -184,14 +190,13 @@ def _partition_fields(files: Sequence[ParquetFile]) -> pa.Schema:
     values: dict[str, set[str]] = {}
     for file in files:
         for key, value in file.partitions:
+            if value == NULL_VALUE:
+                raise UnusableTableError(
+                    f"{file.base_name} lies in a partition without a value of {key}; "
+                    "write its rows under a value"
+                )
             values.setdefault(key, set()).add(value)
-    return pa.schema([pa.field(key, _partition_type(found)) for key, found in values.items()])
-
-
-def _partition_type(values: set[str]) -> pa.DataType:
-    known = values - {NULL_PARTITION}
-    if known and all(_INTEGER.fullmatch(value) for value in known):
-        return pa.int64()
-    if known and all(_DATE.fullmatch(value) for value in known):
-        return pa.date32()
-    return pa.utf8()
+    # Never NULL: so the engine shows them, and every file has a value.
+    return pa.schema(
+        [pa.field(key, partition_type(found), nullable=False) for key, found in values.items()]
+    )

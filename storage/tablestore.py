@@ -83,10 +83,7 @@ class TableStore:
         Raises:
             TableExistsError: When there is one of that name.
         """
-        known = select(_tables.c.id).where(
-            _tables.c.cluster == table.name.cluster, _tables.c.name == table.name.local
-        )
-        if self._connection.execute(known).first() is not None:
+        if self._id_of(table.name) is not None:
             raise TableExistsError(f"{table.name} exists already; choose another name")
         self._connection.execute(insert(_tables).values(**_row(table)))
         self._bump()
@@ -96,7 +93,10 @@ class TableStore:
 
         Raises:
             UnknownTableError: When there is none with that id.
+            TableExistsError: When its new name is another table's.
         """
+        if self._id_of(table.name) not in {None, table.id}:
+            raise TableExistsError(f"{table.name} exists already; choose another name")
         changed = self._connection.execute(
             update(_tables).where(_tables.c.id == table.id).values(**_row(table))
         )
@@ -121,6 +121,13 @@ class TableStore:
         """Return the number of changes so far."""
         found = self._connection.execute(select(_version.c.version)).scalar_one_or_none()
         return 0 if found is None else int(found)
+
+    def _id_of(self, name: ObjectName) -> str | None:
+        return self._connection.execute(
+            select(_tables.c.id).where(
+                _tables.c.cluster == name.cluster, _tables.c.name == name.local
+            )
+        ).scalar_one_or_none()
 
     def _bump(self) -> None:
         changed = self._connection.execute(update(_version).values(version=_version.c.version + 1))

@@ -1,0 +1,174 @@
+"""Writes rows into Hive-partitioned Parquet files, in whatever order they come.
+
+Rows wait in memory, per partition, until they fill a row group; when all waiting rows together
+reach a bound, the partition that holds most of them is written early. So memory stays bounded, and
+a partition that gets many rows gets large row groups, however many partitions there are.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from storage.hive import join_segment
+
+_ROWS_PER_GROUP = 131_072
+_MAX_WAITING_BYTES = 192 * 1024 * 1024
+_MAX_FILE_BYTES = 512 * 1024 * 1024
+_MAX_OPEN_FILES = 64
+
+Key = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The rows of one partition that are not written yet."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    row_count: int = 0
+    byte_count: int = 0
+
+
+class PartitionWriter:
+    """Writes one table. Used by one thread, which ends with `finish` or `abandon`."""
+
+    def __init__(self, directory: Path, arrow_schema: pa.Schema, keys: Sequence[str]) -> None:
+        """Prepare to write.
+
+        Args:
+            directory: Where the table's files go; it must exist.
+            arrow_schema: Of all columns.
+            keys: The columns that become directories, outermost first.
+        """
+        self._directory = directory
+        self._keys = list(keys)
+        self._held = [name for name in arrow_schema.names if name not in self._keys]
+        self._file_schema = pa.schema([arrow_schema.field(name) for name in self._held])
+        self._waiting: dict[Key, _Waiting] = {}
+        self._waiting_bytes = 0
+        self._open: OrderedDict[Key, _File] = OrderedDict()
+        self._file_counts: dict[Key, int] = {}
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take rows; those of one partition keep their order."""
+        for start in range(0, batch.num_rows, _ROWS_PER_GROUP):
+            for key, rows in self._split(batch.slice(start, _ROWS_PER_GROUP)):
+                waiting = self._waiting.setdefault(key, _Waiting())
+                waiting.batches.append(rows)
+                waiting.row_count += rows.num_rows
+                waiting.byte_count += rows.nbytes
+                self._waiting_bytes += rows.nbytes
+                if waiting.row_count >= _ROWS_PER_GROUP:
+                    self._flush(key)
+            while self._waiting_bytes > _MAX_WAITING_BYTES:
+                self._flush(max(self._waiting, key=lambda one: self._waiting[one].byte_count))
+
+    def finish(self) -> None:
+        """Write what waits, and close every file; all is on the disk when this returns."""
+        if not self._waiting and not self._file_counts and not self._keys:
+            self._flush_rows((), pa.table({name: [] for name in self._held}, self._file_schema))
+        for key in list(self._waiting):
+            self._flush(key)
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def abandon(self) -> None:
+        """Close the files as they are; what was written is good for nothing."""
+        for file in self._open.values():
+            file.abandon()
+
+    def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[Key, pa.RecordBatch]]:
+        """Yield the rows of each partition, each in memory of its own."""
+        held = batch.select(self._held)
+        if not self._keys:
+            yield (), held
+            return
+        keys = pa.table(batch.select(self._keys))
+        order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in self._keys])
+        ordered = keys.take(order).combine_chunks()
+        starts = _run_starts(ordered)
+        for start, end in zip(starts, [*starts[1:], batch.num_rows], strict=True):
+            key = tuple(ordered.column(name)[start].as_py() for name in self._keys)
+            yield key, held.take(order.slice(start, end - start))
+
+    def _flush(self, key: Key) -> None:
+        waiting = self._waiting.pop(key)
+        self._waiting_bytes -= waiting.byte_count
+        self._flush_rows(key, pa.Table.from_batches(waiting.batches, self._file_schema))
+
+    def _flush_rows(self, key: Key, rows: pa.Table) -> None:
+        file = self._open.get(key)
+        if file is None:
+            if len(self._open) >= _MAX_OPEN_FILES:
+                _, oldest = self._open.popitem(last=False)
+                oldest.close()
+            file = self._open[key] = self._start_file(key)
+        self._open.move_to_end(key)
+        file.write(rows)
+        if file.byte_count >= _MAX_FILE_BYTES:
+            self._open.pop(key).close()
+
+    def _start_file(self, key: Key) -> "_File":
+        segments = [join_segment(*pair) for pair in zip(self._keys, key, strict=True)]
+        directory = self._directory.joinpath(*segments)
+        directory.mkdir(parents=True, exist_ok=True)
+        number = self._file_counts.get(key, 0)
+        self._file_counts[key] = number + 1
+        return _File(directory / f"part-{number}.parquet", self._file_schema)
+
+
+class _File:
+    """One Parquet file that is being written."""
+
+    def __init__(self, path: Path, arrow_schema: pa.Schema) -> None:
+        self._path = path
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pq.ParquetWriter(
+            self._sink, arrow_schema, compression="zstd", write_page_index=True
+        )
+
+    @property
+    def byte_count(self) -> int:
+        """How much has been written so far."""
+        return int(self._sink.tell())
+
+    def write(self, rows: pa.Table) -> None:
+        """Append the rows as row groups."""
+        self._writer.write_table(rows, row_group_size=_ROWS_PER_GROUP)
+
+    def close(self) -> None:
+        """Complete the file, on the disk."""
+        self._writer.close()
+        self._sink.close()
+        sync(self._path)
+        sync(self._path.parent)
+
+    def abandon(self) -> None:
+        """Give the file up as it is."""
+        self._sink.close()
+
+
+def sync(path: Path) -> None:
+    """Return when a file or a directory, as it is now, would survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _run_starts(ordered: pa.Table) -> list[int]:
+    """Return where each run of equal rows starts."""
+    if ordered.num_rows == 0:
+        return []
+    changes = None
+    for column in ordered.columns:
+        differs = pc.not_equal(column.slice(1), column.slice(0, ordered.num_rows - 1))
+        changes = differs if changes is None else pc.or_(changes, differs)
+    return [0, *(at + 1 for at in pc.indices_nonzero(changes).to_pylist())]

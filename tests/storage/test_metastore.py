@@ -1,0 +1,107 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from storage.metastore import Metastore, Table
+from storage.names import ObjectName
+
+SCHEMA = pa.schema(
+    [
+        pa.field("Bid", pa.decimal128(15, 2), nullable=False),
+        pa.field("at", pa.timestamp("us", tz="UTC")),
+        pa.field("tags", pa.list_(pa.struct([pa.field("key", pa.utf8())]))),
+        pa.field("day", pa.date32(), nullable=False),
+    ]
+)
+QUOTE = Table(
+    id="1" * 32,
+    name=ObjectName("hangzhou", "trading", "stock", "quote"),
+    arrow_schema=SCHEMA,
+    partition_columns=("day",),
+    schema_version=3,
+    snapshot="2" * 32,
+    row_count=12,
+    byte_count=3_000_000_000,
+    file_count=2,
+    location="/secret/place",
+)
+TRADE = replace(QUOTE, id="3" * 32, name=ObjectName("hangzhou", "trading", "stock", "trade"))
+
+
+def test_replica_knows_everything_but_the_location() -> None:
+    wire = Metastore("hangzhou", 7, [TRADE, QUOTE]).to_wire()
+    replica = Metastore.from_wire(wire, cluster="hangzhou")
+
+    assert b"secret" not in wire
+    assert replica.version == 7
+    assert replica.all_tables() == (replace(QUOTE, location=None), replace(TRADE, location=None))
+    assert replica.to_wire() == wire
+
+
+def test_order_of_tables_does_not_change_what_is_sent() -> None:
+    assert (
+        Metastore("hangzhou", 1, [QUOTE, TRADE]).to_wire()
+        == Metastore("hangzhou", 1, [TRADE, QUOTE]).to_wire()
+    )
+
+
+def test_table_is_found_by_its_name_alone() -> None:
+    metastore = Metastore("hangzhou", 1, [QUOTE])
+
+    assert metastore.table(ObjectName.parse("TRADING.stock.quote@hangzhou")) is QUOTE
+    assert metastore.table(TRADE.name) is None
+
+
+def test_cluster_speaks_for_itself_only() -> None:
+    wire = Metastore("hangzhou", 1, [QUOTE]).to_wire()
+
+    with pytest.raises(ValueError, match="must lie in"):
+        Metastore.from_wire(wire, cluster="shanghai")
+    with pytest.raises(ValueError, match="must lie in"):
+        Metastore("shanghai", 1, [QUOTE])
+
+
+def test_two_tables_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="one name"):
+        Metastore("hangzhou", 1, [QUOTE, QUOTE])
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("name", "trading.stock"),
+        ("name", "trading.stock.quote@shanghai"),
+        ("name", "../etc"),
+        ("name", None),
+        ("id", 7),
+        ("arrow_schema", "AAAA"),
+        ("arrow_schema", "not base64"),
+        ("arrow_schema", ""),
+        ("partition_columns", ["Bid"]),
+        ("partition_columns", None),
+        ("row_count", -1),
+        ("row_count", 2**63),
+        ("row_count", "12"),
+        ("row_count", True),
+        ("byte_count", 1e300),
+        ("schema_version", None),
+    ],
+)
+def test_damaged_table_is_refused(key: str, value: Any) -> None:
+    document = json.loads(Metastore("hangzhou", 1, [QUOTE]).to_wire())
+    document["tables"][0][key] = value
+
+    with pytest.raises(ValueError, match=r"\w"):
+        Metastore.from_wire(json.dumps(document).encode(), cluster="hangzhou")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"null", b"\xff", b"{}", b'{"tables": 3}', b'{"tables": [[]]}', b"[" * 100_000],
+)
+def test_anything_else_is_no_metastore(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Metastore.from_wire(data, cluster="hangzhou")
