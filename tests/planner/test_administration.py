@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from federation import DEFAULTS, read
 
 from planner import (
     Defaults,
@@ -23,6 +22,7 @@ from planner import (
     parse_statement,
 )
 from storage.names import ObjectName
+from tests.planner.federation import DEFAULTS, read
 
 QUOTE = ObjectName("hangzhou", "trading", "stock", "quote")
 STOCK = ObjectName("hangzhou", "trading", "stock")

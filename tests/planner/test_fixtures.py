@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from federation import DEFAULTS, answer, plan, read_query, run
 
 from planner import Defaults, PlannerError, Query, parse_statement
+from tests.planner.federation import DEFAULTS, answer, plan, read_query, run
 
 FIXTURES = Path(__file__).parent / "fixtures"
 STATEMENTS = sorted(FIXTURES.rglob("*.sql"))

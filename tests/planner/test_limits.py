@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from federation import plan
 
 from planner import PlannerError, StatementTooLargeError
 from planner.limits import Limits, check_text
+from tests.planner.federation import plan
 
 DOUBLING = ", ".join(f"c{n} AS (SELECT * FROM c{n - 1} UNION ALL SELECT * FROM c{n - 1})"
                      for n in range(1, 30))  # fmt: skip

@@ -4,7 +4,6 @@ import time
 
 import pyarrow as pa
 import pytest
-from federation import DEFAULTS, plan, read_query, schemas_of
 
 import planner
 from planner import (
@@ -20,6 +19,7 @@ from planner import (
 )
 from planner.errors import PlannerError as Root
 from storage.names import ObjectName
+from tests.planner.federation import DEFAULTS, plan, read_query, schemas_of
 
 HANGZHOU = ObjectName("hangzhou", "trading", "stock", "quote")
 
