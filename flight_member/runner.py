@@ -7,22 +7,20 @@ applied to the text again.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Self
 
 import pyarrow as pa
 
 from auth import Ticket
 from flight_member.admission import Admission, Place
-from flight_member.errors import (
-    StaleTicketError,
-    StatementTimeoutError,
-    WrongCallerError,
-)
+from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongCallerError
 from flight_member.logs import get_logger
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream, batch_rows_for, wire_schema
 from planner import Defaults, Limits, Query, parse_statement, plan_query
 from storage.engine import Engine, Execution
+from storage.errors import CancelledError
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
 
@@ -64,6 +62,7 @@ class StatementRunner:
         query = self._read(ticket, is_home=is_home)
         tables = [self._table(name, ticket) for name in query.tables]
         plan = plan_query(query, {table.name: table.arrow_schema for table in tables})
+        batch_rows = batch_rows_for(wire_schema(plan.arrow_schema))
         timeout_s = self._limits.statement_timeout_s if is_home else self._limits.visitor_timeout_s
         deadline = time.monotonic() + timeout_s
         place = self._admission.enter(call.is_cancelled)
@@ -73,7 +72,7 @@ class StatementRunner:
                 plan.text,
                 catalog=query.catalog,
                 schema=query.schema,
-                batch_rows=batch_rows_for(wire_schema(plan.arrow_schema)),
+                batch_rows=batch_rows,
                 is_cancelled=lambda: call.is_cancelled() or time.monotonic() > deadline,
             )
         except BaseException:
@@ -82,7 +81,7 @@ class StatementRunner:
         # The schema that was promised: the engine's own may differ in what can be null.
         return ResultStream(
             plan.arrow_schema,
-            self._stream(execution, place, ticket, deadline, timeout_s),
+            RunningStatement(execution, place, ticket, deadline=deadline, timeout_s=timeout_s),
         )
 
     def _read(self, ticket: Ticket, *, is_home: bool) -> Query:
@@ -108,43 +107,88 @@ class StatementRunner:
             )
         return table
 
-    def _stream(
-        self, execution: Execution, place: Place, ticket: Ticket, deadline: float, timeout_s: float
-    ) -> Iterator[pa.RecordBatch]:
-        started = time.monotonic()
-        row_count = byte_count = 0
-        outcome = "cancelled"
+
+class RunningStatement:
+    """The batches of one running statement, and all that it holds until it ends.
+
+    Not a generator: one that was never advanced would not run its `finally`, and a client that
+    leaves before the first row would keep its place for ever. Whoever has one closes it.
+    """
+
+    def __init__(
+        self,
+        execution: Execution,
+        place: Place,
+        ticket: Ticket,
+        *,
+        deadline: float,
+        timeout_s: float,
+    ) -> None:
+        """Take over an execution and its place; `deadline` is a time of `time.monotonic`."""
+        self._execution = execution
+        self._place = place
+        self._ticket = ticket
+        self._deadline = deadline
+        self._timeout_s = timeout_s
+        self._batches = execution.batches()
+        self._started = time.monotonic()
+        self._row_count = self._byte_count = 0
+        self._has_ended = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        """Return the next batch.
+
+        Raises:
+            StatementTimeoutError: When the statement's time is over.
+        """
         try:
-            for batch in execution.batches():
-                if time.monotonic() > deadline:
-                    break
-                row_count += batch.num_rows
-                byte_count += batch.nbytes
-                yield batch
-            self._require_in_time(deadline, timeout_s)
-            outcome = "finished"
-        except Exception as error:
-            outcome = str(getattr(error, "code", "internal"))
+            batch = next(self._batches)
+        except CancelledError as error:
+            # The engine is stopped alike for a caller who left and for time that ran out.
+            failure: Exception = error
+        except StopIteration:
+            self._end("finished")
             raise
+        except Exception as error:
+            self._end(str(getattr(error, "code", "internal")))
+            raise
+        else:
+            if time.monotonic() <= self._deadline:
+                self._row_count += batch.num_rows
+                self._byte_count += batch.nbytes
+                return batch
+        if time.monotonic() > self._deadline:
+            failure = StatementTimeoutError(
+                f"stopped after {self._timeout_s:g} s; narrow the filter, or ask the owner of "
+                f"{self._ticket.member} for a longer limit"
+            )
+        self._end(str(getattr(failure, "code", "cancelled")))
+        raise failure
+
+    def close(self) -> None:
+        """Stop the engine and give the place back; fine at any time, and more than once."""
+        self._end("cancelled")
+
+    def _end(self, outcome: str) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        try:
+            self._execution.close()
         finally:
-            execution.close()
-            place.leave()
+            self._place.leave()
             _log.info(
                 "statement_ended",
-                query_id=ticket.query_id,
-                user=ticket.caller,
-                digest=statement_digest(ticket.sql),
+                query_id=self._ticket.query_id,
+                user=self._ticket.caller,
+                digest=statement_digest(self._ticket.sql),
                 outcome=outcome,
-                row_count=row_count,
-                byte_count=byte_count,
-                elapsed_s=round(time.monotonic() - started, 4),
-            )
-
-    def _require_in_time(self, deadline: float, timeout_s: float) -> None:
-        if time.monotonic() > deadline:
-            raise StatementTimeoutError(
-                f"stopped after {timeout_s:g} s; narrow the filter, or ask the owner of "
-                f"{self._cluster} for a longer limit"
+                row_count=self._row_count,
+                byte_count=self._byte_count,
+                elapsed_s=round(time.monotonic() - self._started, 4),
             )
 
 
