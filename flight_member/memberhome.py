@@ -1,5 +1,6 @@
 """A member's state directory: what lies where, and how it comes into being."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from auth.auditstore import metadata as audit_tables
 from auth.grantstore import metadata as grant_tables
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
-from flight_member.profiles import write_private
-from flight_member.settings import MemberSettings
+from flight_member.profiles import make_private_directory, write_private
+from flight_member.settings import MemberSettings, load_settings
 from flight_member.statestore import Database
 from storage.tablestore import metadata as metastore_tables
 
@@ -27,10 +28,15 @@ class MemberHome:
 
     @classmethod
     def create(cls, settings: MemberSettings) -> "MemberHome":
-        """Make the directory, the signing key and the database; what is there is kept."""
+        """Make the directory, the signing key and the database; what is there is kept.
+
+        Raises:
+            ConfigurationError: When the directory is another cluster's, or cannot be made.
+        """
         home = cls(settings)
-        home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.tables_directory.mkdir(mode=0o700, exist_ok=True)
+        home._require_same_cluster()
+        make_private_directory(home.directory)
+        make_private_directory(home.tables_directory)
         if not home.signing_key_file.exists():
             SigningKey.generate().save(home.signing_key_file)
         home.open_database().close()
@@ -76,6 +82,16 @@ class MemberHome:
             )
         return SigningKey.load(self.signing_key_file)
 
+    def require_certificate(self) -> None:
+        """Check that there is what TLS needs, where TLS is on.
+
+        Raises:
+            ConfigurationError: Saying how to come by it.
+        """
+        if self.settings.server.uses_tls and not all(file.exists() for file in self.tls_files):
+            fault = "no TLS certificate yet; run flight-member join first, or listen on loopback"
+            raise ConfigurationError([f"{self.directory}: {fault}"])
+
     def open_database(self) -> Database:
         """Open the durable state; missing tables are made."""
         return Database(
@@ -86,6 +102,14 @@ class MemberHome:
             metastore_tables,
         )
 
+    def _require_same_cluster(self) -> None:
+        file = self.directory / SETTINGS_FILE
+        if not file.exists():
+            return
+        known = load_settings(MemberSettings, file).settings.cluster.name
+        if known != self.settings.cluster.name:
+            raise ConfigurationError([f"{self.directory} is the directory of {known} already"])
+
 
 def _settings_text(settings: MemberSettings) -> str:
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -94,5 +118,6 @@ def _settings_text(settings: MemberSettings) -> str:
         "# `flight-member check-config` shows every setting with its value and source.\n"
         'role = "member"\n\n'
         f'[cluster]\nname = "{settings.cluster.name}"\n\n'
-        f'[server]\nhost = "{settings.server.host}"\nport = {settings.server.port}\n'
+        # A JSON string is a basic string of TOML.
+        f"[server]\nhost = {json.dumps(settings.server.host)}\nport = {settings.server.port}\n"
     )

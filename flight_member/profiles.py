@@ -10,8 +10,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from auth.keyfiles import write_private as write_private_bytes
 from flight_member.errors import ConfigurationError
 
+_MAX_BYTES = 1 << 20
+_PRIVATE_DIRECTORY = 0o700
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -46,8 +49,9 @@ def read_profile(file: Path) -> Profile:
         ConfigurationError: When the file is missing, open to others, or no profile.
     """
     try:
-        mode = file.stat().st_mode
-        text = file.read_text("utf-8")
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            text = opened.read(_MAX_BYTES)
     except OSError as error:
         raise ConfigurationError([f"profile {file}: {error.strerror}"]) from None
     if mode & _OTHERS:
@@ -66,11 +70,26 @@ def write_profile(file: Path, profile: Profile) -> None:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file with mode 0600; a reader sees the old text or the new, never a part."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    aside.replace(file)
+    """Write a file with mode 0600; a reader sees the old text or the new, never a part.
+
+    Raises:
+        KeyFileError: When it cannot be written; what was there before stays.
+    """
+    write_private_bytes(file, text.encode())
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make a directory that only its owner may enter; one that is there becomes such a one.
+
+    Raises:
+        ConfigurationError: When that cannot be.
+    """
+    try:
+        directory.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        if directory.stat().st_mode & _OTHERS:
+            directory.chmod(_PRIVATE_DIRECTORY)
+    except OSError as error:
+        fault = error.strerror or "cannot be used"
+    else:
+        return
+    raise ConfigurationError([f"{directory}: {fault}"])

@@ -6,16 +6,22 @@ write-ahead logging and full synchronisation, so that `kill -9` or a power cut l
 was acknowledged.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, MetaData, create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from flight_member.errors import ConfigurationError
+
 _BUSY_TIMEOUT_MS = 10_000
+_PRIVATE = 0o600
 
 
 class Database:
@@ -27,10 +33,20 @@ class Database:
         Args:
             url: A SQLAlchemy URL.
             schemas: The tables of every store that will be used.
+
+        Raises:
+            ConfigurationError: When there is no such database, or it cannot be used.
         """
-        self._engine = _open(url)
-        for schema in schemas:
-            schema.create_all(self._engine)
+        try:
+            self._engine = _open(url)
+            for schema in schemas:
+                schema.create_all(self._engine)
+        except (SQLAlchemyError, ImportError, OSError) as error:
+            # The texts of these may quote the URL, and with it a password.
+            fault = error.strerror if isinstance(error, OSError) else type(error).__name__
+        else:
+            return
+        raise ConfigurationError([f"state.database: cannot be opened ({fault})"])
 
     @contextmanager
     def change(self) -> Iterator[Connection]:
@@ -66,8 +82,25 @@ class Database:
 def _open(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
+        # Anything else is a database in memory, or a URI of SQLite's own.
+        if engine.url.database and not engine.url.database.startswith((":", "file:")):
+            _make_private(Path(engine.url.database))
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Keep a SQLite file, and what SQLite puts beside it, from everybody but its owner.
+
+    A file that is there is never opened for that: closing it again would drop the locks that
+    SQLite holds on it in this process.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE))
+    # SQLite gives its other files the mode of the first; older ones may be there still.
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        with suppress(FileNotFoundError):
+            file.with_name(name).chmod(_PRIVATE)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -1,6 +1,7 @@
 """Changes of a member's own tables, each one transaction with its audit row."""
 
 import getpass
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -89,7 +90,12 @@ class TableDesk:
         # The folder has the table's id: names may come back, ids never do.
         target = self._home.tables_directory / table_id
         load_table(batches, target, partition_by=partition_by, progress=progress)
-        return self._add(name, table_id, target, "load")
+        try:
+            return self._add(name, table_id, target, "load")
+        except BaseException:
+            # Somebody else was faster with the name: what no table names is no table.
+            shutil.rmtree(target, ignore_errors=True)
+            raise
 
     def attach(self, text: str, location: Path, *, replace: bool = False) -> Table:
         """Make a table of files that stay where they are.
@@ -112,10 +118,7 @@ class TableDesk:
         if known is not None and known.location == str(real):
             self.rescan()
             return self.find(text) or known
-        if known is not None:
-            with self._database.change() as connection:
-                TableStore(connection).drop(name)
-        return self._add(name, uuid4().hex, real, "attach")
+        return self._add(name, uuid4().hex, real, "attach", replaces=known is not None)
 
     def rescan(self) -> bool:
         """Look for changed files of every table; returns whether there were any.
@@ -150,7 +153,15 @@ class TableDesk:
             _log.info("table_changed", table=str(table.name), row_count=fresh.row_count)
         return has_changed
 
-    def _add(self, name: ObjectName, table_id: str, location: Path, action: str) -> Table:
+    def _add(
+        self,
+        name: ObjectName,
+        table_id: str,
+        location: Path,
+        action: str,
+        *,
+        replaces: bool = False,
+    ) -> Table:
         found = scan_partitioned(location)
         table = Table(
             id=table_id,
@@ -165,6 +176,8 @@ class TableDesk:
             location=str(location),
         )
         with self._database.change() as connection:
+            if replaces:
+                TableStore(connection).drop(name)
             TableStore(connection).add(table)
             AuditStore(connection).append(
                 AuditRecord(

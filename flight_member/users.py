@@ -1,6 +1,7 @@
 """Changes of a member's own users, each one transaction with its audit row."""
 
 import getpass
+from contextlib import closing
 from datetime import UTC, datetime
 
 from auth import (
@@ -59,8 +60,7 @@ class UserDesk:
         hashed = hash_password(password)
         now = datetime.now(UTC)
         actor = f"{getpass.getuser()} at the terminal"
-        database = self._home.open_database()
-        with database.change() as connection:
+        with closing(self._home.open_database()) as database, database.change() as connection:
             UserStore(connection).add(
                 principal.name, hashed, is_admin=is_admin, groups=groups, now=now
             )
@@ -96,7 +96,6 @@ class UserDesk:
                         epoch=grants.epoch(),
                     )
                 )
-        database.close()
         return principal
 
     def _securable(self, text: str) -> ObjectName:
