@@ -13,7 +13,10 @@ import structlog
 
 from flight_member.settings import LogSection
 
-_SECRET_FIELDS = frozenset({"password", "token", "ticket", "authorization", "secret", "bearer"})
+# The last word of a field's name: `token` and `join_token`, but not `token_id`.
+_SECRET_FIELDS = frozenset(
+    {"password", "token", "ticket", "authorization", "secret", "bearer", "key"}
+)
 
 
 def configure_logging(section: LogSection, *, cluster: str) -> None:
@@ -64,6 +67,9 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def _withhold_secrets(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    for field in _SECRET_FIELDS.intersection(event):
-        event[field] = "withheld"
+    for field, value in event.items():
+        if field.lower().rpartition("_")[2] in _SECRET_FIELDS:
+            event[field] = "withheld"
+        elif isinstance(value, dict):
+            event[field] = _withhold_secrets(_logger, _method, dict(value))
     return event

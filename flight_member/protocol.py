@@ -7,11 +7,12 @@ each other, others refuse by name.
 
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flight_member.errors import BadRequestError
 
 PROTOCOL_MAJOR, PROTOCOL_MINOR = 1, 0
+_NAMED_FIELDS = 10
 
 # Answered by the MoM.
 JOIN = "federation.join"
@@ -26,20 +27,26 @@ SIGN_IN = "member.sign_in"
 class Message(BaseModel):
     """One message; `read` and `write` turn it into the body of an action."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    # Whoever sends more is not understood: anybody may try to join.
+    max_bytes: ClassVar[int] = 65_536
 
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Read a message.
 
         Raises:
-            BadRequestError: When the body is not this message; the fields at fault are named.
+            BadRequestError: When the body is too long or not this message; the fields at fault are
+                named.
         """
+        if len(body) > cls.max_bytes:
+            raise BadRequestError(f"a message of this kind has at most {cls.max_bytes} bytes")
         try:
             return cls.model_validate_json(body)
         except ValidationError as error:
-            fields = {".".join(map(str, fault["loc"])) or "body" for fault in error.errors()}
-            raise BadRequestError(f"not well formed: {', '.join(sorted(fields))}") from None
+            faults = error.errors(include_input=False, include_url=False)
+            fields = {".".join(map(str, fault["loc"])) or "body" for fault in faults}
+        raise BadRequestError(f"not well formed: {', '.join(sorted(fields)[:_NAMED_FIELDS])}")
 
     def write(self) -> bytes:
         """Return the message as the body of an action."""
@@ -68,7 +75,7 @@ class Versioned(Message):
 class JoinRequest(Versioned):
     """A member presents its one-time join token, its public key and a certificate request."""
 
-    token: str
+    token: str = Field(repr=False)
     cluster: str
     public_key: str
     certificate_request: str
@@ -103,6 +110,8 @@ class NodeRow(Message):
 
 class Heartbeat(Versioned):
     """What a member reports every `heartbeat.interval_s`."""
+
+    max_bytes: ClassVar[int] = 4 << 20
 
     uri: str
     nodes: tuple[NodeRow, ...]
@@ -142,6 +151,8 @@ class ReportedGrant(Message):
 class Report(Message):
     """A member's tables, users and home rules, replicated to the MoM when they change."""
 
+    max_bytes: ClassVar[int] = 256 << 20
+
     version: str
     metastore: str
     users: tuple[ReportedUser, ...]
@@ -158,25 +169,14 @@ class SignInRequest(Message):
     """The MoM passes a password on to the user's home cluster, with the client's address."""
 
     user: str
-    password: str
+    password: str = Field(repr=False)
     source: str
-
-    # A password must not reach a log through an error's text.
-    def __repr__(self) -> str:
-        return f"SignInRequest(user={self.user!r})"
-
-    __str__ = __repr__
 
 
 class SignInReply(Message):
     """The identity token that the home cluster issued."""
 
-    token: str
-
-    def __repr__(self) -> str:
-        return "SignInReply()"
-
-    __str__ = __repr__
+    token: str = Field(repr=False)
 
 
 class MembersRequest(Message):
@@ -199,5 +199,5 @@ class MembersReply(Message):
 
     cluster: str
     state: str
-    join_token: str | None = None
+    join_token: str | None = Field(default=None, repr=False)
     expires_at: str | None = None
