@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
 
-from auth import SigningKey, open_ticket
+from auth import RevokedTicketError, SigningKey, open_ticket
 from flight_member import protocol
 from flight_member.answers import ListedTable
 from flight_member.authority import MemberAuthority, ServiceCaller
@@ -79,6 +79,8 @@ class MemberBackend(FrontDoor):
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
         if ticket.cluster == self.cluster:
             # Today's home rules decide on a home user, however they came: home has the last word.
+            if not self._state.is_current(ticket.identity, ticket.issued_at.timestamp()):
+                raise RevokedTicketError("the user was changed since this ticket; sign in again")
             refused = self.gatekeeper.refused(ticket.identity, [one.name for one in ticket.tables])
             if refused is not None:
                 raise NotFoundError.of(refused)
@@ -106,7 +108,7 @@ class MemberBackend(FrontDoor):
             case Describe():
                 return self.describe_readable(call, statement)
             case Query():
-                return self.explain(call, statement, self.cluster)
+                return self.explain(call, statement, lambda: self.cluster)
             case _:
                 raise PermissionDeniedError("ask the MoM: this statement is the federation's")
 

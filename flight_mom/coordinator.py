@@ -69,9 +69,11 @@ class MomBackend(FrontDoor):
         """Decide, plan, route and seal a ticket for the member that holds the tables."""
         authorised = self.authorise(call, query)
         plan = plan_query(query, authorised.schemas)
-        member = self._serving(query)
+        member = self._serving(call, query)
         ticket = self.seal_query(call, query, plan, authorised, member.name)
-        return self.info(ticket, plan, _locations(call, member))
+        # Who reads no table has no business with the member that happens to answer.
+        locations = _locations(call, member) if query.tables else ()
+        return self.info(ticket, plan, locations)
 
     def describe_query(self, call: Call, query: Query) -> pa.Schema:
         """Decide and plan, without a ticket."""
@@ -92,25 +94,28 @@ class MomBackend(FrontDoor):
         self._require_served(member)
         return self._relay.open(call, member, handle)
 
-    def _serving(self, query: Query) -> Member:
-        """Return the member that runs a query; one without tables runs wherever there is one."""
+    def _serving(self, call: Call, query: Query) -> Member:
+        """Return the member that runs a query; its tables have been authorised."""
         federation = self._topology.federation
+        if not query.tables:
+            return self._answering(self.caller(call).cluster)
         member = federation.members.get(query.cluster)
-        if member is None and not query.tables:
-            member = next(
-                (
-                    one
-                    for one in federation.members.values()
-                    if self._topology.status(one).is_served
-                ),
-                None,
-            )
-            if member is None:
-                raise ClusterUnavailableError("no member answers; try again in a moment")
         if member is None:
-            raise NotFoundError.of(query.cluster)
+            raise NotFoundError.of(query.tables[0])
         self._require_served(member)
         return member
+
+    def _answering(self, home: str) -> Member:
+        """Return a member that answers, the caller's own first: what they ask reads no table.
+
+        Which cluster such a statement was addressed to does not count, so that it tells nothing of
+        clusters that the caller may not know of.
+        """
+        members = self._topology.federation.members
+        for name in sorted(members, key=lambda name: (name != home, name)):
+            if self._topology.status(members[name]).is_served:
+                return members[name]
+        raise ClusterUnavailableError("no member answers; try again in a moment")
 
     def _require_served(self, member: Member) -> None:
         status = self._topology.status(member)
@@ -150,7 +155,7 @@ class MomBackend(FrontDoor):
             case Describe():
                 return self.describe_readable(call, statement)
             case Query():
-                return self.explain(call, statement, self._serving(statement).name)
+                return self.explain(call, statement, lambda: self._serving(call, statement).name)
             case GrantStatement():
                 return self._administration.change_grants(statement, caller, call.peer)
             case ShowGrants():
