@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from auth import AuditRecord, AuditWriter
+from auth import AuditRecord, AuditUnavailableError, AuditWriter
 from auth.auditstore import AuditStore
 from flight_member.logs import get_logger
 from flight_member.statestore import Database
@@ -21,6 +21,7 @@ class AuditTrail:
             is_required: Whether reads are refused when they cannot be audited.
         """
         self._database = database
+        self._is_required = is_required
         self._writer = AuditWriter(self._write, is_required=is_required)
 
     def allow(self, record: AuditRecord) -> None:
@@ -28,8 +29,20 @@ class AuditTrail:
         self._writer.append(record)
 
     def refuse(self, record: AuditRecord) -> None:
-        """Record a refusal; it is durable when this returns."""
-        self._write([record])
+        """Record a refusal; it is durable when this returns.
+
+        Raises:
+            AuditUnavailableError: When the audit is required and cannot be written; otherwise the
+                refusal is given all the same, and the log says that its record is lost.
+        """
+        try:
+            self._write([record])
+        except Exception:  # noqa: BLE001  whatever failed: the refusal stands, unrecorded
+            _log.exception("audit_write_failed", action=record.action, actor=record.actor)
+        else:
+            return
+        if self._is_required:
+            raise AuditUnavailableError("the audit log cannot be written; try again later")
 
     def close(self) -> None:
         """Write what is waiting and stop."""

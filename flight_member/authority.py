@@ -28,6 +28,8 @@ from flight_member.tokencache import TokenCache
 
 _SERVICE_TTL_S = 60
 _WRONG = "user or password is wrong"
+# What strangers type is cut to what the audit holds.
+_MAX_ACTOR, _MAX_SOURCE = 128, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class MemberAuthority:
         """
         now = self._now()
         name, _, cluster = user.partition("@")
-        name = name.strip().lower()
+        name = name.strip().lower()[:_MAX_ACTOR]
         self._limiter.check(name, peer, now)
         found = self._state.snapshot.users.get(name)
         is_right = verify_password(password, found.password_hash if found else None)
@@ -90,7 +92,13 @@ class MemberAuthority:
         if found is None or found.is_locked or not is_right or not is_ours:
             self._limiter.fail(name, peer, now)
             self._audit.refuse(
-                AuditRecord(at=now, actor=user, source=peer, action="sign_in", allowed=False)
+                AuditRecord(
+                    at=now,
+                    actor=user[:_MAX_ACTOR],
+                    source=peer[:_MAX_SOURCE],
+                    action="sign_in",
+                    allowed=False,
+                )
             )
             raise InvalidTokenError(_WRONG)
         self._limiter.succeed(name, peer)

@@ -1,5 +1,7 @@
 """A member joins a federation: once, with the token that an administrator made for it."""
 
+from urllib.parse import urlsplit
+
 from auth import (
     InvalidTokenError,
     JoinToken,
@@ -8,10 +10,11 @@ from auth import (
     make_request,
 )
 from flight_member import protocol
-from flight_member.errors import ForwardedError
+from flight_member.errors import ConfigurationError, ForwardedError
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Membership
 from flight_member.profiles import write_private
+from flight_member.settings import MemberSettings, is_loopback
 from flight_sql import Client, RemoteError
 
 
@@ -26,14 +29,16 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
         token_text: The join token as it was printed.
 
     Raises:
-        InvalidTokenError: When the token is damaged, or another federation answers.
+        InvalidTokenError: When the token is damaged or another cluster's, or another federation
+            answers.
+        ConfigurationError: When the MoM is to be reached in plaintext beyond loopback.
         ForwardedError: When the MoM refuses, for instance because the token was used before.
     """
     token = JoinToken.parse(token_text)
     settings = home.settings
+    _require_fitting(token, settings)
     server = settings.server
     tls_key = TlsKey.generate()
-    scheme = "grpc+tls" if server.uses_tls else "grpc"
     request = protocol.JoinRequest(
         token=token_text,
         cluster=settings.cluster.name,
@@ -41,7 +46,7 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
         certificate_request=make_request(
             tls_key, settings.cluster.name, [server.advertised_host]
         ).decode(),
-        uri=f"{scheme}://{server.advertised_host}:{server.port}",
+        uri=server.uri(server.port),
     )
     reply = _ask(token, request)
     if fingerprint(reply.ca_certificate.encode()) != token.fingerprint:
@@ -58,6 +63,21 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
     )
     membership.save(home.directory)
     return membership
+
+
+def _require_fitting(token: JoinToken, settings: MemberSettings) -> None:
+    if token.member != settings.cluster.name:
+        raise InvalidTokenError(
+            f"this join token was made for {token.member}, and this is {settings.cluster.name}"
+        )
+    is_tls = token.address.startswith("grpc+tls://")
+    host = urlsplit(token.address).hostname or ""
+    if not (is_tls or is_loopback(host) or settings.server.insecure_plaintext):
+        fault = (
+            f"the MoM at {token.address} speaks plaintext: the join token and every report would "
+            "travel readable; turn TLS on there, or set server.insecure_plaintext here"
+        )
+        raise ConfigurationError([fault])
 
 
 def _ask(token: JoinToken, request: protocol.JoinRequest) -> protocol.JoinReply:

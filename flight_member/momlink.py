@@ -21,6 +21,8 @@ from storage.names import ObjectName
 _log = get_logger(__name__)
 _UNKNOWN_COUNT = -1
 _ACTION_TIMEOUT_S = 10.0
+# Nothing that is asked of the MoM but rows takes long; a MoM that hangs must not hang members.
+_CALL_TIMEOUT_S = 30.0
 
 T = TypeVar("T")
 
@@ -121,7 +123,8 @@ class MomLink:
             return ask(self._client(membership))
         except RemoteError as error:
             refusal = error
-        if refusal.code == "unavailable":
+        if membership.uri in refusal.text:
+            # The connection's failure, not an answer; the address is nobody's business.
             raise ClusterUnavailableError("the MoM does not answer; home tables are served as ever")
         raise ForwardedError(
             refusal.code, refusal.status, refusal.text, retryable=refusal.retryable
@@ -130,7 +133,11 @@ class MomLink:
     def _client(self, membership: Membership) -> Client:
         with self._opening:
             if self._connection is None or self._connection.uri != membership.uri:
-                self._connection = Client(membership.uri, tls_root_certs=membership.tls_root_certs)
+                self._connection = Client(
+                    membership.uri,
+                    tls_root_certs=membership.tls_root_certs,
+                    call_timeout_s=_CALL_TIMEOUT_S,
+                )
             return self._connection
 
     def _joined(self) -> Membership:

@@ -38,8 +38,8 @@ def require_free_port(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
-            fault = error.strerror or "cannot be used"
+        except (OSError, OverflowError) as error:
+            fault = getattr(error, "strerror", None) or "cannot be used"
         else:
             return
     raise StartupError(f"port {port} on {host}: {fault}; choose another with --port")

@@ -1,6 +1,8 @@
 """A member's process: everything put together, started and stopped."""
 
-from auth import KeyRing
+from contextlib import ExitStack
+
+from auth import InvalidTokenError, KeyRing, PublicKey
 from flight_member.admission import Admission
 from flight_member.audit import AuditTrail
 from flight_member.authority import MemberAuthority
@@ -35,10 +37,12 @@ class MemberServer:
         home = MemberHome(settings)
         cluster = settings.cluster.name
         key = home.load_key()
+        home.require_certificate()
         self._settings = settings
         self._home = home
         self._database = home.open_database()
         self._membership: Membership | None = None
+        self._joined()
         self._state = MemberState(cluster, self._database)
         self._audit = AuditTrail(self._database, is_required=settings.audit.required)
         self._mom = MomLink(cluster, key, self._joined, utc_now)
@@ -76,8 +80,7 @@ class MemberServer:
     def start(self) -> str:
         """Serve, and begin to report if the member has joined a federation."""
         self._flight.start()
-        scheme = "grpc+tls" if self._settings.server.uses_tls else "grpc"
-        uri = f"{scheme}://{self._settings.server.advertised_host}:{self._flight.port}"
+        uri = self._settings.server.uri(self._flight.port)
         self._heart = Heart(
             cluster=self._settings.cluster.name,
             uri=uri,
@@ -95,13 +98,15 @@ class MemberServer:
 
     def stop(self, deadline_s: float) -> None:
         """Stop reporting and serving; running streams get until the deadline."""
-        if self._heart is not None:
-            self._heart.stop()
-        self._flight.drain_and_stop(deadline_s)
-        self._mom.close()
-        self._audit.close()
-        self._engine.close()
-        self._database.close()
+        with ExitStack() as stack:
+            # Last in, first out; one that fails does not keep the others from being closed.
+            stack.callback(self._database.close)
+            stack.callback(self._engine.close)
+            stack.callback(self._audit.close)
+            stack.callback(self._mom.close)
+            stack.callback(self._flight.drain_and_stop, deadline_s)
+            if self._heart is not None:
+                stack.callback(self._heart.stop)
 
     def _joined(self) -> Membership | None:
         # Joining may happen while the member serves: until then, look again.
@@ -115,6 +120,17 @@ class MemberServer:
 
     def _learn_keys(self, mom_keys: tuple[str, ...]) -> None:
         membership = self._membership
+        # What cannot be read as keys would take everybody's sign-in down, home users' too.
+        if not mom_keys or not all(map(_is_key, mom_keys)):
+            return
         if membership is not None and membership.mom_keys != mom_keys:
             self._membership = membership.model_copy(update={"mom_keys": mom_keys})
             self._membership.save(self._home.directory)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        PublicKey.from_text(text)
+    except InvalidTokenError:
+        return False
+    return True

@@ -12,12 +12,26 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from flight_member.errors import ConfigurationError
 from storage.names import fold_name
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself, seen by nobody else."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 class Section(BaseModel):
@@ -53,10 +67,7 @@ class ServerSection(Section):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     @property
     def uses_tls(self) -> bool:
@@ -68,6 +79,12 @@ class ServerSection(Section):
         """The host that locations name."""
         return self.advertise or self.host
 
+    def uri(self, port: int) -> str:
+        """Return where the server answers, for others, when it listens on a port."""
+        host = self.advertised_host
+        bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        return f"{'grpc+tls' if self.uses_tls else 'grpc'}://{bracketed}:{port}"
+
 
 class StateSection(Section):
     """Where everything is kept that must survive."""
@@ -76,6 +93,16 @@ class StateSection(Section):
     database: str = Field(
         default="", description="SQLAlchemy URL; empty means SQLite in `directory`"
     )
+
+    @field_validator("database")
+    @classmethod
+    def _has_no_password(cls, url: str) -> str:
+        if urlsplit(url).password is not None:
+            raise ValueError(
+                "holds a password, which everybody who reads the settings would see; keep it in "
+                "the database's own password file (PGPASSFILE)"
+            )
+        return url
 
     @property
     def database_url(self) -> str:
@@ -244,7 +271,7 @@ def load_settings(
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
             message = str(fault["msg"]).removeprefix("Value error, ")
-            faults.append(f"{name}: {message} ({sources.get(name, 'not set')})")
+            faults.append(f"{name}: {message} ({_source_of(name, sources)})")
     else:
         if not faults:
             return LoadedSettings(settings, sources)
@@ -296,11 +323,24 @@ def _read_environment(kind: type[S], faults: list[str]) -> dict[str, Any]:
         is_ours = variable.upper().startswith(prefix) and "__" in variable
         if is_ours and variable.upper() not in known:
             faults.append(f"{variable}: no such setting (environment)")
+    try:
+        found = EnvSettingsSource(kind)()
+    except SettingsError as error:
+        # Lists are written as JSON; the library names the field and quotes nothing.
+        faults.append(f"{error} (environment)")
+        found = {}
     return {
         name: value
-        for name, value in EnvSettingsSource(kind)().items()
+        for name, value in found.items()
         if isinstance(value, dict) or name in kind.model_fields
     }
+
+
+def _source_of(name: str, sources: Mapping[str, str]) -> str:
+    """Return where a setting, or the section or list that it is in, was set."""
+    while name not in sources and "." in name:
+        name = name.rpartition(".")[0]
+    return sources.get(name, "not set")
 
 
 def _nest(flags: Mapping[str, object]) -> dict[str, Any]:

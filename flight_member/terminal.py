@@ -100,6 +100,8 @@ def read_secret(file: Path | None, what: str) -> str:
             text = sys.stdin.readline()
     except OSError as error:
         raise ConfigurationError([f"{file}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"the {what} is not text"]) from None
     if not text.strip():
         raise ConfigurationError([f"the {what} is empty"])
     return text.strip()

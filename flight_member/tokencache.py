@@ -19,8 +19,8 @@ class TokenCache(Generic[T]):
 
     def __init__(self, expires_at: Callable[[T], datetime]) -> None:
         self._expires_at = expires_at
-        self._state: object = None
-        self._found: dict[bytes, T] = {}
+        # One value, replaced at once: what was found under one state never counts under another.
+        self._held: tuple[object, dict[bytes, T]] = (None, {})
 
     def open(self, token: str, state: object, now: datetime, opener: Callable[[], T]) -> T:
         """Return what a token says, opening it only when it is not remembered.
@@ -31,14 +31,14 @@ class TokenCache(Generic[T]):
             now: The time.
             opener: Checks the token and returns what it says; what it raises is not remembered.
         """
-        if self._state is not state or len(self._found) >= _MOST:
-            self._found, self._state = {}, state
-        found = self._found
+        known_state, found = self._held
+        if known_state is not state or len(found) >= _MOST:
+            found = {}
+            self._held = (state, found)
         digest = hashlib.sha256(token.encode()).digest()
         known = found.get(digest)
         if known is not None and now < self._expires_at(known):
             return known
         opened = opener()
-        if self._state is state:
-            found[digest] = opened
+        found[digest] = opened
         return opened
