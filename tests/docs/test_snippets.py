@@ -1,6 +1,7 @@
 """Every snippet of the documentation runs: Python against a demo, the walk-through from nothing."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,12 @@ from tests.docs.pages import ROOT, all_pages, blocks
 
 _WALK = ROOT / "docs" / "getting-started.md"
 _README = ROOT / "README.md"
+_SERVE = re.compile(r"flight-\w+ serve --dir (?P<directory>\w+) &")
+_UNTIL_SERVED = """\
+port=$(sed -n 's/^port = //p' {directory}/flight-*.toml)
+until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.2; done"""
+_UNTIL_REPORTED = """\
+until [ "$(flight-mom clusters --json | grep -c '"table_count": 1')" = 2 ]; do sleep 0.2; done"""
 
 
 def python_snippets() -> Iterator[tuple[str, str]]:
@@ -52,18 +59,20 @@ def test_commands_of_the_readme_run_against_the_demo(demo: Path) -> None:
         _run(command, {"FLIGHT_MOM_PROFILE": str(profile)}, demo)
 
 
+@pytest.mark.timeout(300)  # some twenty commands, each a process of its own
 def test_getting_started_works_as_written(tmp_path: Path) -> None:
     script = "\n".join(blocks(_WALK, "sh"))
     for port in ("32010", "32011", "32012"):
         script = script.replace(port, str(_free_port()))
-    lines = ["trap 'kill $(jobs -p)' EXIT"]
+    lines = ["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for line in script.splitlines():
+        # A reader is slower than a server that starts and a member that reports; a script is not.
         if line.startswith("flight-mom clusters"):
-            # A reader is slower than a heartbeat; a script is not.
-            lines.append("sleep 3")
+            lines.append(_UNTIL_REPORTED)
         lines.append(line)
-        if line.endswith(" &"):
-            lines.append("sleep 4")
+        served = _SERVE.fullmatch(line)
+        if served is not None:
+            lines.append(_UNTIL_SERVED.format(directory=served["directory"]))
     output = _run("\n".join(lines), {}, tmp_path)
     for expected in blocks(_WALK, "text"):
         assert expected.strip() in output
@@ -79,7 +88,7 @@ def _run(script: str, environment: dict[str, str], directory: Path) -> str:
         cwd=directory,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
