@@ -58,7 +58,8 @@ class AttachedTable:
             name = ObjectName.parse(table, cluster=cluster)
         except InvalidNameError as error:
             raise ConfigurationError([f"--attach {text}: {error}"]) from None
-        if name.cluster not in MEMBERS or name.table is None:
+        is_one = name.cluster == cluster.lower() and name.table is not None
+        if name.cluster not in MEMBERS or not is_one:
             raise ConfigurationError([f"--attach {text}: name a table of {' or '.join(MEMBERS)}"])
         location = Path(directory).expanduser().resolve()
         if not location.is_dir():
