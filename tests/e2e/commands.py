@@ -82,6 +82,8 @@ class DemoProcess:
     def serving(cls, directory: Path, *arguments: str) -> Iterator[Self]:
         """Run the demo until its story is over and it serves; stop it afterwards."""
         output = directory.parent / f"{directory.name}.out"
+        # A run that was killed leaves its file behind.
+        (directory / "ready").unlink(missing_ok=True)
         with output.open("ab") as out:
             process = subprocess.Popen(  # noqa: S603  our own module
                 [

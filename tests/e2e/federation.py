@@ -111,10 +111,10 @@ def count(client: Client, sql: str, **options: Any) -> int:
     return int(client.query(sql, **options).read_all()["n"][0].as_py())
 
 
-def refusal(ask: Callable[[], object]) -> RemoteError:
+def refusal(ask: Callable[..., object], *arguments: object) -> RemoteError:
     """Return what a server refused with, whose message must be clean; fail when it answered."""
     try:
-        answered = ask()
+        answered = ask(*arguments)
     except RemoteError as error:
         require_clean(str(error))
         return error
