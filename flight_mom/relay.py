@@ -1,8 +1,9 @@
 """Reads a member's stream and hands its batches on, untouched."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
+from typing import Self
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from flight_mom.topology import Member
 from flight_sql import Call, Client, RemoteError, ResultStream, Rows
 
 _ACTION_TIMEOUT_S = 10.0
+_WATCH_S = 0.2
 
 
 class Relay:
@@ -31,6 +33,9 @@ class Relay:
         self._now = now
         self._opening = threading.Lock()
         self._clients: dict[str, Client] = {}
+        self._watched: dict[RelayedRows, Call] = {}
+        self._is_closed = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     def open(self, call: Call, member: Member, handle: bytes) -> ResultStream:
         """Open a ticket at its member.
@@ -47,8 +52,10 @@ class Relay:
         except RemoteError as error:
             refusal = error
         else:
-            return ResultStream(rows.arrow_schema, self._forward(member, rows))
-        raise self._refusal(member, refusal)
+            relayed = RelayedRows(member, rows)
+            self._watch(relayed, call)
+            return ResultStream(rows.arrow_schema, relayed)
+        raise _refusal(member, refusal)
 
     def action(self, member: Member, kind: str, body: bytes) -> bytes:
         """Ask a member something in the MoM's own name.
@@ -63,40 +70,92 @@ class Relay:
             )
         except RemoteError as error:
             refusal = error
-        raise self._refusal(member, refusal)
+        raise _refusal(member, refusal)
 
     def close(self) -> None:
         """Close every connection."""
+        self._is_closed.set()
         with self._opening:
             clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             client.close()
 
-    def _forward(self, member: Member, rows: Rows) -> Iterator[pa.RecordBatch]:
-        try:
-            with rows:
-                yield from rows
-        except RemoteError as error:
-            refusal = error
-        else:
-            return
-        raise self._refusal(member, refusal)
+    def _watch(self, relayed: "RelayedRows", call: Call) -> None:
+        """Stop the member's work when the caller leaves, also while no row is on its way."""
+        with self._opening:
+            self._watched[relayed] = call
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._run, name="relay", daemon=True)
+                self._watcher.start()
+
+    def _run(self) -> None:
+        while not self._is_closed.wait(_WATCH_S):
+            with self._opening:
+                watched = list(self._watched.items())
+            for relayed, call in watched:
+                if not relayed.is_closed and call.is_cancelled():
+                    relayed.close()
+                if relayed.is_closed:
+                    with self._opening:
+                        self._watched.pop(relayed, None)
 
     def _client(self, member: Member) -> Client:
+        """Return the connection to a member; a member that has moved gets another.
+
+        The old one is not closed here, because streams may still run on it: it ends with them.
+        """
         with self._opening:
-            client = self._clients.get(member.uri)
-            if client is None:
+            client = self._clients.get(member.name)
+            if client is None or client.uri != member.uri:
                 is_tls = member.uri.startswith("grpc+tls")
                 client = Client(
                     member.uri, tls_root_certs=self._tls_root_certs() if is_tls else None
                 )
-                self._clients[member.uri] = client
+                self._clients[member.name] = client
             return client
 
     def _token(self, member: Member) -> str:
         return service_token(self._key, issuer=self._cluster, audience=member.name, now=self._now())
 
-    def _refusal(self, member: Member, error: RemoteError) -> Exception:
-        if error.code == "unavailable":
-            return ClusterUnavailableError(f"{member.name} does not answer; try again in a moment")
-        return ForwardedError(error.code, error.status, error.text, retryable=error.retryable)
+
+class RelayedRows:
+    """The batches of a member's stream, and the stream itself until it ends.
+
+    Not a generator: one that was never advanced would not close its stream.
+    """
+
+    def __init__(self, member: Member, rows: Rows) -> None:
+        self._member = member
+        self._rows = rows
+        self.is_closed = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        """Return the next batch.
+
+        Raises:
+            FlightMemberError: What the member refused on the way, or that it ended.
+        """
+        try:
+            return next(self._rows)
+        except StopIteration:
+            self.close()
+            raise
+        except RemoteError as error:
+            refusal = error
+        self.close()
+        raise _refusal(self._member, refusal)
+
+    def close(self) -> None:
+        """Leave the stream; the member is told. Fine from any thread, and more than once."""
+        self.is_closed = True
+        self._rows.close()
+
+
+def _refusal(member: Member, error: RemoteError) -> Exception:
+    """Return what a member refused; a failure of the connection names no address."""
+    if error.code == "cluster-unavailable" or member.uri in error.text:
+        return ClusterUnavailableError(f"{member.name} does not answer; try again in a moment")
+    return ForwardedError(error.code, error.status, error.text, retryable=error.retryable)
