@@ -1,33 +1,54 @@
 """The MoM's side of membership: joining, heartbeats, reports, and what administrators change."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 from auth import (
     AuditRecord,
     CertificateAuthority,
+    Effect,
+    Grant,
     Identity,
     InvalidTokenError,
     JoinToken,
     PublicKey,
     SigningKey,
 )
+from auth import PermissionDeniedError as UnnamedHostError
 from auth.auditstore import AuditStore
+from auth.grantstore import GrantStore
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.errors import BadRequestError, NotFoundError, PermissionDeniedError
 from flight_member.logs import get_logger
+from flight_member.settings import is_loopback
 from flight_member.statestore import Database
+from flight_mom.locations import ENCRYPTED, fold_host, read_hosts, read_location
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.settings import MomSettings
-from flight_mom.topology import Member, Route, Topology
+from flight_mom.topology import Member, Route, Topology, read_report
 from flight_sql import Call
 from storage.names import InvalidNameError, fold_name
 
 _log = get_logger(__name__)
 _CERTIFICATE_DAYS = 365
 _JOIN_TOKEN_LIFE = timedelta(hours=24)
+_MAX_SHOWN, _MAX_RULE = 48, 200
+
+
+class _UnknownJoinTokenError(Exception):
+    """A join token does not count; which reason it is stands in the audit alone."""
+
+
+# What a join can be refused with; a refusal undoes everything but its audit record.
+_REFUSALS = (
+    _UnknownJoinTokenError,
+    BadRequestError,
+    PermissionDeniedError,
+    InvalidTokenError,
+    UnnamedHostError,
+)
 
 
 class MembershipDesk:
@@ -72,71 +93,76 @@ class MembershipDesk:
 
     def _join(self, call: Call, body: bytes) -> bytes:
         request = protocol.JoinRequest.read(body)
-        request.check_protocol(request.cluster)
-        digest = JoinToken.parse(request.token).digest
+        request.check_protocol(request.cluster[:_MAX_SHOWN])
+        token = JoinToken.parse(request.token)
         now = self._now()
-        certificate, refusal = b"", ""
+        try:
+            with self._database.change() as connection:
+                certificate = self._admit(MemberStore(connection), token, request, now)
+                AuditStore(connection).append(_join_record(call, request, now, refusal=None))
+        except _REFUSALS as error:
+            refusal = error
+        else:
+            self._topology.refresh()
+            _log.info("member_joined", member=request.cluster)
+            return protocol.JoinReply(
+                federation=self._federation,
+                mom=self._cluster,
+                mom_keys=(self._key.public_key.to_text(),),
+                ca_certificate=self._authority.certificate_pem.decode(),
+                certificate=certificate.decode(),
+            ).write()
         with self._database.change() as connection:
-            members, audit = MemberStore(connection), AuditStore(connection)
-            found = members.find_join_token(digest)
-            stored = {one.name: one for one in members.all()}.get(request.cluster)
-            if found is None or found.member != request.cluster or stored is None:
-                refusal = "join token unknown"
-            elif found.used_at is not None:
-                refusal = "join token already used"
-            elif found.expires_at < now:
-                refusal = "join token expired"
-            else:
-                public_key = _read_key(request.public_key)
-                _require_named_host(request.uri, stored)
-                certificate = self._authority.sign_request(
-                    request.certificate_request.encode(),
-                    common_name=stored.name,
-                    hosts=stored.hosts,
-                    now=now,
-                    days=_CERTIFICATE_DAYS,
-                )
-                members.use_join_token(digest, now)
-                members.set_joined(
-                    stored.name, request.uri, public_key.kid, request.public_key, now
-                )
-            audit.append(
-                AuditRecord(
-                    at=now,
-                    actor=request.cluster[:63],
-                    source=call.peer,
-                    action="join",
-                    object=request.cluster[:63],
-                    allowed=not refusal,
-                    rule=refusal or "join token",
-                )
-            )
-        if refusal:
+            AuditStore(connection).append(_join_record(call, request, now, refusal=refusal))
+        if isinstance(refusal, _UnknownJoinTokenError):
             raise InvalidTokenError(
                 "the join token does not count: it is unknown, used, expired or another "
                 "cluster's; ask an administrator for a new one"
             )
-        self._topology.refresh()
-        _log.info("member_joined", member=request.cluster)
-        return protocol.JoinReply(
-            federation=self._federation,
-            mom=self._cluster,
-            mom_keys=(self._key.public_key.to_text(),),
-            ca_certificate=self._authority.certificate_pem.decode(),
-            certificate=certificate.decode(),
-        ).write()
+        raise refusal
+
+    def _admit(
+        self, members: MemberStore, token: JoinToken, request: protocol.JoinRequest, now: datetime
+    ) -> bytes:
+        """Use up a join token and return the certificate that it is worth; all or nothing.
+
+        Raises:
+            _UnknownJoinTokenError: When the token does not count, for whatever reason.
+            BadRequestError: When the key or the address cannot be read.
+            PermissionDeniedError: When the member may not answer at that address.
+            InvalidTokenError: When the certificate request is damaged.
+        """
+        found, stored = members.find_join_token(token.digest), members.find(request.cluster)
+        if found is None or found.member != request.cluster or stored is None:
+            raise _UnknownJoinTokenError("join token unknown")
+        # Marking comes before looking: of two that bring one token at a time, one finds it used.
+        if not members.use_join_token(token.digest, now):
+            raise _UnknownJoinTokenError("join token already used")
+        if found.expires_at < now:
+            raise _UnknownJoinTokenError("join token expired")
+        public_key = _read_key(request.public_key)
+        self._require_named_host(request.uri, stored)
+        members.set_joined(stored.name, request.uri, public_key.kid, request.public_key, now)
+        return self._authority.sign_request(
+            request.certificate_request.encode(),
+            common_name=stored.name,
+            hosts=stored.hosts,
+            now=now,
+            days=_CERTIFICATE_DAYS,
+        )
 
     def _heartbeat(self, call: Call, body: bytes) -> bytes:
         member = self._calling_member(call)
         beat = protocol.Heartbeat.read(body)
         beat.check_protocol(member.name)
+        self._require_named_host(beat.uri, member)
         if beat.uri != member.uri:
-            _require_named_host(beat.uri, member)
             with self._database.change() as connection:
                 MemberStore(connection).set_uri(member.name, beat.uri)
             self._topology.refresh()
             _log.info("member_moved", member=member.name)
         self._topology.hear(member.name, beat.nodes)
+        member = self._calling_member(call)
         return protocol.HeartbeatReply(
             state=str(self._topology.status(member)),
             policy_epoch=self._topology.federation.grants.epoch,
@@ -147,6 +173,7 @@ class MembershipDesk:
     def _report(self, call: Call, body: bytes) -> bytes:
         member = self._calling_member(call)
         report = protocol.Report.read(body)
+        read_report(member.name, report)
         with self._database.change() as connection:
             MemberStore(connection).set_report(member.name, report.write())
         self._topology.refresh()
@@ -160,41 +187,77 @@ class MembershipDesk:
                 return member
         raise PermissionDeniedError("only members of the federation may send this")
 
+    def _require_named_host(self, uri: str, member: StoredMember | Member) -> None:
+        """Refuse a location that the administrator did not name, or that travels readable.
+
+        Raises:
+            BadRequestError: When it is no `grpc://host:port` or `grpc+tls://host:port`.
+            PermissionDeniedError: When the host was not named for the member, or the scheme is
+                plaintext beyond loopback.
+        """
+        scheme, host = read_location(uri)
+        if host not in {fold_host(named) for named in member.hosts}:
+            raise PermissionDeniedError(
+                f"{member.name} may not answer at that host; an administrator names its hosts with "
+                f"flight-mom member set {member.name} --host HOST"
+            )
+        is_safe = scheme == ENCRYPTED or is_loopback(host)
+        if not (is_safe or self._settings.server.insecure_plaintext):
+            raise PermissionDeniedError(
+                f"{member.name} must answer with TLS beyond loopback: tokens and passwords are "
+                "sent there"
+            )
+
     # What administrators change.
 
     def _members(self, call: Call, body: bytes) -> bytes:
+        request = protocol.MembersRequest.read(body)
         caller = call.identity
         if not isinstance(caller, Identity):
             raise PermissionDeniedError("sign in as an administrator")
-        self._require_administrator(caller)
-        request = protocol.MembersRequest.read(body)
         name = _read_name(request.cluster)
         now = self._now()
+        record = AuditRecord(
+            at=now,
+            actor=caller.name,
+            source=call.peer,
+            action=f"member {request.action}"[:_MAX_SHOWN],
+            object=name,
+            allowed=True,
+            rule=(request.route or " ".join(request.hosts))[:_MAX_RULE],
+        )
+        try:
+            self._require_administrator(caller)
+        except PermissionDeniedError as error:
+            refusal = error
+        else:
+            return self._change_members(request, name, record).write()
+        with self._database.change() as connection:
+            AuditStore(connection).append(replace(record, allowed=False, rule=refusal.text))
+        raise refusal
+
+    def _change_members(
+        self, request: protocol.MembersRequest, name: str, record: AuditRecord
+    ) -> protocol.MembersReply:
         reply = protocol.MembersReply(cluster=name, state="done")
         with self._database.change() as connection:
-            members = MemberStore(connection)
-            stored = {one.name: one for one in members.all()}.get(name)
+            members, audit = MemberStore(connection), AuditStore(connection)
+            stored = members.find(name)
             if request.action == protocol.MembersRequest.ADD:
-                reply = self._add(members, stored, name, request, now)
+                reply = self._add(members, stored, name, request, record.at)
             elif stored is None:
                 raise NotFoundError(f"{name} is no member; flight-mom clusters lists them")
+            elif request.action == protocol.MembersRequest.REMOVE:
+                members.remove(name)
+                for grant in _remove_allows(GrantStore(connection), name):
+                    audit.append(replace(record, action="revoke", rule=f"{grant}: removed"))
             else:
-                _change(members, name, request)
-            AuditStore(connection).append(
-                AuditRecord(
-                    at=now,
-                    actor=caller.name,
-                    source=call.peer,
-                    action=f"member {request.action}",
-                    object=name,
-                    allowed=True,
-                    rule=request.route or " ".join(request.hosts),
-                )
-            )
+                _change(members, stored, request)
+            audit.append(record)
         self._topology.refresh()
         member = self._topology.federation.members.get(name)
         state = "removed" if member is None else str(self._topology.status(member))
-        return reply.model_copy(update={"state": state}).write()
+        return reply.model_copy(update={"state": state})
 
     def _add(
         self,
@@ -207,11 +270,11 @@ class MembershipDesk:
         """Name a member, or give one a new join token; one that has joined may join again."""
         if name == self._cluster:
             raise BadRequestError(f"{name} is the MoM itself; choose another name")
-        hosts = request.hosts or (stored.hosts if stored else ("127.0.0.1",))
+        hosts = read_hosts(request.hosts) or (stored.hosts if stored else ("127.0.0.1",))
         if stored is None:
             members.add(name, hosts, str(_read_route(request.route)), now)
         else:
-            members.set_hosts(name, hosts)
+            _change(members, stored, request.model_copy(update={"action": request.SET}))
         token = JoinToken.make(name, self.uri, self._authority.fingerprint)
         expires_at = now + _JOIN_TOKEN_LIFE
         members.add_join_token(token.digest, name, expires_at)
@@ -223,20 +286,53 @@ class MembershipDesk:
         )
 
 
-def _change(members: MemberStore, name: str, request: protocol.MembersRequest) -> None:
-    kinds = protocol.MembersRequest
+def _change(members: MemberStore, stored: StoredMember, request: protocol.MembersRequest) -> None:
+    kinds, name = protocol.MembersRequest, stored.name
     match request.action:
         case kinds.SET:
             if request.route is not None:
                 members.set_route(name, str(_read_route(request.route)))
             if request.hosts:
-                members.set_hosts(name, request.hosts)
+                hosts = read_hosts(request.hosts)
+                members.set_hosts(name, hosts)
+                if stored.uri and read_location(stored.uri)[1] not in hosts:
+                    # Nobody is sent there any more; the member is back once it answers elsewhere.
+                    members.set_uri(name, "")
         case kinds.SUSPEND | kinds.RESUME:
             members.set_suspended(name, suspended=request.action == kinds.SUSPEND)
-        case kinds.REMOVE:
-            members.remove(name)
         case _:
             raise BadRequestError("action must be add, set, suspend, resume or remove")
+
+
+def _remove_allows(grants: GrantStore, cluster: str) -> list[Grant]:
+    """Take away what was allowed to a cluster's users and on its objects; denials stay by name.
+
+    Whoever joins under that name later is somebody else, and inherits nothing.
+    """
+    doomed = [
+        grant
+        for grant in grants.all()
+        if grant.effect is Effect.ALLOW
+        and cluster in {grant.principal.cluster, grant.securable.cluster}
+    ]
+    for grant in doomed:
+        grants.remove(grant.principal, grant.privilege, grant.securable, grant.effect)
+    return doomed
+
+
+def _join_record(
+    call: Call, request: protocol.JoinRequest, now: datetime, *, refusal: Exception | None
+) -> AuditRecord:
+    name = request.cluster[:_MAX_SHOWN]
+    return AuditRecord(
+        at=now,
+        actor=name,
+        source=call.peer,
+        action="join",
+        object=name,
+        allowed=refusal is None,
+        rule="join token" if refusal is None else str(refusal)[:_MAX_RULE],
+    )
 
 
 def _read_name(text: str) -> str:
@@ -258,16 +354,6 @@ def _read_route(text: str | None) -> Route:
 def _read_key(text: str) -> PublicKey:
     try:
         return PublicKey.from_text(text)
-    except ValueError:
+    except InvalidTokenError:
         pass
     raise BadRequestError("the public key is not one")
-
-
-def _require_named_host(uri: str, member: StoredMember | Member) -> None:
-    """Refuse a location whose host the administrator did not name for the member."""
-    host = urlsplit(uri).hostname
-    if host not in member.hosts:
-        raise PermissionDeniedError(
-            f"{member.name} may not answer at that host; an administrator names its hosts with "
-            f"flight-mom member set {member.name} --host HOST"
-        )

@@ -83,6 +83,10 @@ class MemberStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def find(self, name: str) -> StoredMember | None:
+        """Return one member, or None."""
+        return next((one for one in self.all() if one.name == name), None)
+
     def all(self) -> list[StoredMember]:
         """Return every member by name, those that have not joined yet too; it may be empty."""
         keys: dict[str, list[str]] = {}
@@ -175,13 +179,14 @@ class MemberStore:
             used_at=None if row.used_at is None else _moment(row.used_at),
         )
 
-    def use_join_token(self, digest: str, now: datetime) -> None:
-        """Mark a join token as used, for good."""
-        self._connection.execute(
+    def use_join_token(self, digest: str, now: datetime) -> bool:
+        """Mark a join token as used, for good; returns False when somebody was faster."""
+        used = self._connection.execute(
             update(_join_tokens)
-            .where(_join_tokens.c.digest == digest)
+            .where(_join_tokens.c.digest == digest, _join_tokens.c.used_at.is_(None))
             .values(used_at=now.timestamp())
         )
+        return used.rowcount == 1
 
     def _set(self, name: str, **values: object) -> None:
         self._connection.execute(update(_members).where(_members.c.name == name).values(**values))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from auth import (
+    AuthError,
     Effect,
     Grant,
     GrantSet,
@@ -21,14 +22,19 @@ from auth import (
     Principal,
     Privilege,
     PublicKey,
+    fold_principal,
 )
 from auth.grantstore import GrantStore
+from flight_member.errors import BadRequestError
+from flight_member.logs import get_logger
 from flight_member.protocol import NodeRow, Report, ReportedGrant, ReportedUser
 from flight_member.settings import HeartbeatSection
 from flight_member.statestore import Database
 from flight_mom.memberstore import MemberStore, StoredMember
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
+
+_log = get_logger(__name__)
 
 
 class MemberStatus(StrEnum):
@@ -122,7 +128,8 @@ class Topology:
         self._nodes: dict[str, tuple[NodeRow, ...]] = {}
         self._refreshing = threading.Lock()
         self._own_keys: tuple[PublicKey, ...] = ()
-        self._reports: dict[tuple[str, str], _ReadReport] = {}
+        # The last report of each member as it is kept, and what it was read as.
+        self._reports: dict[str, tuple[bytes, _ReadReport]] = {}
         self.federation = self._read()
 
     def trust(self, *keys: PublicKey) -> None:
@@ -151,7 +158,7 @@ class Topology:
         """
         if member.is_suspended:
             return MemberStatus.SUSPENDED
-        if member.joined_at is None:
+        if member.joined_at is None or not member.uri:
             return MemberStatus.JOINING
         silence = self._now() - self._heard_at.get(member.name, self._started_at)
         if silence > timedelta(seconds=self._settings.timeout_s):
@@ -193,31 +200,67 @@ class Topology:
 
     def _read_report(self, stored: StoredMember) -> "_ReadReport":
         if stored.report is None:
-            return _ReadReport("", Metastore(stored.name, 0, ()), {}, GrantSet((), 0))
-        report = Report.read(stored.report)
-        key = (stored.name, report.version)
-        if key not in self._reports:
-            self._reports[key] = _read_report(stored.name, report)
-        return self._reports[key]
+            return _nothing_reported(stored.name)
+        kept, read = self._reports.get(stored.name, (b"", _nothing_reported(stored.name)))
+        if kept != stored.report:
+            try:
+                read = read_report(stored.name, Report.read(stored.report))
+            except BadRequestError as error:
+                # One member's report must not take the federation down; it is asked for another.
+                _log.warning("report_unusable", member=stored.name, fault=error.text)
+                read = _nothing_reported(stored.name)
+            self._reports[stored.name] = (stored.report, read)
+        return read
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadReport:
+    """What a report says, read."""
+
     version: str
     metastore: Metastore
     users: Mapping[str, ReportedUser]
     rules: GrantSet
 
 
-def _read_report(cluster: str, report: Report) -> _ReadReport:
-    """Read a report, keeping only what lies in the reporting cluster itself."""
-    grants = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
-    return _ReadReport(
-        version=report.version,
-        metastore=Metastore.from_wire(base64.b64decode(report.metastore), cluster=cluster),
-        users=MappingProxyType({user.name: user for user in report.users}),
-        rules=GrantSet([grant for grant in grants if grant.securable.cluster == cluster], 0),
-    )
+def read_report(cluster: str, report: Report) -> _ReadReport:
+    """Read a report, which may only speak of the reporting cluster itself.
+
+    Raises:
+        BadRequestError: When anything in it cannot be read, or is another cluster's.
+    """
+    try:
+        metastore = Metastore.from_wire(
+            base64.b64decode(report.metastore, validate=True), cluster=cluster
+        )
+        rules = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
+        users = {fold_principal(user.name): user for user in report.users}
+        strangers = [
+            str(name)
+            for rule in rules
+            for name in (rule.principal, rule.securable)
+            if name.cluster != cluster
+        ]
+    except (ValueError, OverflowError, OSError, AuthError) as error:
+        # Of these only the package's own errors have texts that are meant to be read.
+        fault = error.text if isinstance(error, AuthError) else type(error).__name__
+    else:
+        if strangers:
+            fault = f"{strangers[0]} is not of {cluster}"
+        elif len(users) != len(report.users):
+            fault = "two users have one name"
+        else:
+            return _ReadReport(
+                version=report.version,
+                metastore=metastore,
+                users=MappingProxyType(users),
+                rules=GrantSet(rules, 0),
+            )
+    raise BadRequestError(f"the report of {cluster} cannot be read: {fault}")
+
+
+def _nothing_reported(cluster: str) -> _ReadReport:
+    return _ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet((), 0))
 
 
 def _home_rule(index: int, cluster: str, rule: ReportedGrant) -> Grant:
