@@ -3,7 +3,7 @@
 Every change is one transaction with its audit row, and binds when the statement returns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 import pyarrow as pa
@@ -12,13 +12,13 @@ from auth import (
     AuditRecord,
     Effect,
     Grant,
-    GrantSet,
     Identity,
     Principal,
     Privilege,
 )
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
+from auth.userstore import User, UserStore
 from flight_member.answers import answer, show_grants
 from flight_member.errors import NotFoundError, NotSupportedError, PermissionDeniedError
 from flight_member.statestore import Database
@@ -60,19 +60,38 @@ class Administration:
             NotFoundError: When a principal or securable does not exist.
             NotSupportedError: When both are of one cluster: home rules apply there.
         """
-        self.require_administrator(caller)
+        try:
+            self.require_administrator(caller)
+        except PermissionDeniedError as error:
+            refusal = error
+        else:
+            return self._apply(statement, caller, source)
+        with self._database.change() as connection:
+            AuditStore(connection).append(
+                AuditRecord(
+                    at=self._now(),
+                    actor=caller.name,
+                    source=source,
+                    action=statement.action.lower(),
+                    object=", ".join(map(str, statement.securables)),
+                    allowed=False,
+                    rule=refusal.text,
+                )
+            )
+        raise refusal
+
+    def _apply(self, statement: GrantStatement, caller: Identity, source: str) -> pa.Table:
         federation = self._topology.federation
         principals = [Principal.parse(text) for text in statement.principals]
-        for principal in principals:
-            _require_principal(federation, principal, self._cluster)
-            for securable in statement.securables:
-                _require_foreign(principal, securable)
-        if statement.action != "REVOKE":
-            for securable in statement.securables:
-                _require_securable(federation, securable)
         changed = [
             (principal, securable) for principal in principals for securable in statement.securables
         ]
+        # What is gone can still be revoked: denials outlive what they name.
+        if statement.action != "REVOKE":
+            for principal, securable in changed:
+                self._require_principal(federation, principal)
+                _require_foreign(principal, securable)
+                _require_securable(federation, securable)
         with self._database.change() as connection:
             grants, audit = GrantStore(connection), AuditStore(connection)
             outcomes = [
@@ -94,10 +113,9 @@ class Administration:
                     )
                 )
         self._topology.refresh()
-        rules = self._topology.federation.grants
         return answer(
             GrantStatement,
-            [(status, _warning(rules, grant, self._now())) for status, grant in outcomes],
+            [(status, self._warning(grant, self._now())) for status, grant in outcomes],
         )
 
     def _change(
@@ -154,20 +172,24 @@ class Administration:
 
         Raises:
             PermissionDeniedError: When a caller who is no administrator asks of somebody else.
-            NotFoundError: When the user or the table does not exist.
+            NotFoundError: When the user or the table does not exist; to those who are no
+                administrators a table that they may not read does not exist.
+            NotSupportedError: When it is asked of a group.
         """
         principal = Principal.parse(statement.principal)
-        if caller.principal != principal:
+        is_own = caller.principal == principal
+        if not is_own:
             self.require_administrator(caller)
+        if principal.kind != "user":
+            raise NotSupportedError("EXPLAIN ACCESS is asked of a user, as in user1@shanghai")
         federation = self._topology.federation
-        _require_principal(federation, principal, self._cluster)
-        _require_securable(federation, statement.table)
-        home = federation.members.get(str(principal.cluster))
-        known = home.users.get(principal.name) if home is not None else None
+        self._require_principal(federation, principal)
+        if not is_own:
+            _require_securable(federation, statement.table)
         subject = Identity(
             user=principal.name,
             cluster=str(principal.cluster),
-            groups=frozenset(known.groups if known else ()),
+            groups=self._groups_of(federation, principal),
             is_admin=False,
             token_id="",
             issued_at=self._now(),
@@ -175,30 +197,59 @@ class Administration:
         )
         rules = federation.rules_for(subject.cluster, statement.table)
         decision = rules.decide(subject, statement.table, self._now())
+        if is_own and not caller.administers(self._cluster):
+            is_there = federation.table(statement.table) is not None
+            if not (is_there and decision.is_allowed):
+                raise NotFoundError.of(statement.table)
+        elif is_own:
+            _require_securable(federation, statement.table)
         return answer(
             ExplainAccess,
             [(str(principal), str(statement.table), decision.is_allowed, decision.rule)],
         )
 
+    def _warning(self, grant: Grant | None, now: datetime) -> str | None:
+        if grant is None:
+            return None
+        federation = self._topology.federation
+        groups = [
+            Principal("group", name, grant.principal.cluster)
+            for name in sorted(self._groups_of(federation, grant.principal))
+        ]
+        useless = federation.grants.useless(grant, now, groups)
+        return None if useless is None else f"has no effect while this holds: {useless}"
 
-def _warning(rules: GrantSet, grant: Grant | None, now: datetime) -> str | None:
-    useless = rules.useless(grant, now) if grant is not None else None
-    return None if useless is None else f"has no effect while this holds: {useless}"
+    def _groups_of(self, federation: Federation, principal: Principal) -> frozenset[str]:
+        """Return the groups at home of a user; none of anybody who is not known."""
+        groups: Iterable[str] = ()
+        if principal.kind != "user":
+            return frozenset()
+        if principal.cluster == self._cluster:
+            found = {user.name: user for user in self._own_users()}.get(principal.name)
+            groups = found.groups if found is not None else ()
+        elif (home := federation.members.get(str(principal.cluster))) is not None:
+            known = home.users.get(principal.name)
+            groups = known.groups if known is not None else ()
+        return frozenset(groups)
 
+    def _require_principal(self, federation: Federation, principal: Principal) -> None:
+        if principal.cluster is None:
+            raise NotFoundError(f"{principal} does not exist: the federation keeps no groups yet")
+        users: Mapping[str, Iterable[str]] = {}
+        if principal.cluster == self._cluster:
+            users = {user.name: user.groups for user in self._own_users()}
+        elif (member := federation.members.get(principal.cluster)) is not None:
+            users = {user.name: user.groups for user in member.users.values()}
+        if principal.kind == "user":
+            is_there = principal.name in users
+        else:
+            is_there = any(principal.name in groups for groups in users.values())
+        if not is_there:
+            raise NotFoundError(f"{principal} does not exist")
 
-def _require_principal(federation: Federation, principal: Principal, own: str) -> None:
-    if principal.cluster is None:
-        raise NotFoundError(f"{principal} does not exist: the federation keeps no groups yet")
-    if principal.cluster == own:
-        return
-    member = federation.members.get(principal.cluster)
-    if member is not None and principal.kind == "user" and principal.name in member.users:
-        return
-    if member is not None and principal.kind == "group":
-        groups = {group for user in member.users.values() for group in user.groups}
-        if principal.name in groups:
-            return
-    raise NotFoundError(f"{principal} does not exist")
+    def _own_users(self) -> list[User]:
+        with self._database.read() as connection:
+            return UserStore(connection).all()
 
 
 def _require_securable(federation: Federation, securable: ObjectName) -> None:
