@@ -25,7 +25,7 @@ from auth.userstore import User, UserStore
 from flight_member import protocol
 from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller
-from flight_member.errors import RevokedTokenError
+from flight_member.errors import ForwardedError, RevokedTokenError
 from flight_member.settings import AuthSection
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
@@ -33,6 +33,7 @@ from flight_mom.relay import Relay
 from flight_mom.topology import Federation, Topology
 
 _WRONG = "user or password is wrong"
+_MAX_ACTOR = 128
 
 
 def _expiry(session: SessionToken) -> datetime:
@@ -85,7 +86,7 @@ class MomAuthority:
         now = self._now()
         name, _, cluster = user.strip().lower().rpartition("@")
         name, cluster = (name, cluster) if name else (cluster, self._cluster)
-        who = f"{name}@{cluster}"
+        who = f"{name}@{cluster}"[:_MAX_ACTOR]
         self._limiter.check(who, peer, now)
         try:
             if cluster == self._cluster:
@@ -99,7 +100,8 @@ class MomAuthority:
             )
             raise
         self._limiter.succeed(who, peer)
-        return str(self._seal(identity, proved_at=now))
+        # The home cluster's own time: it is compared with its own times of change.
+        return str(self._seal(identity, proved_at=identity.issued_at))
 
     def issue_identity(self, user: User) -> str:
         """Return an identity token for one of the MoM's own users."""
@@ -190,14 +192,20 @@ class MomAuthority:
 
     def _ask_home(self, name: str, cluster: str, password: str, peer: str) -> Identity:
         member = self._topology.federation.members.get(cluster)
-        if member is None or member.joined_at is None:
+        if member is None or not member.uri:
             # As slow as a cluster that exists and says no.
             verify_password(password, None)
             raise InvalidTokenError(_WRONG)
         request = protocol.SignInRequest(user=name, password=password, source=peer)
-        reply = protocol.SignInReply.read(
-            self._relay.action(member, protocol.SIGN_IN, request.write())
-        )
+        reply = None
+        try:
+            body = self._relay.action(member, protocol.SIGN_IN, request.write())
+            reply = protocol.SignInReply.read(body)
+        except ForwardedError as error:
+            if error.code != InvalidTokenError.code:
+                raise
+        if reply is None:
+            raise InvalidTokenError(_WRONG)
         identity = open_identity_token(
             reply.token, self._topology.federation.keys, audience=FEDERATION, now=self._now()
         )
