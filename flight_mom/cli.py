@@ -1,7 +1,6 @@
 """The command `flight-mom`."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,11 @@ from flight_member.terminal import (
     reported_errors,
 )
 from flight_mom.demo.command import AttachedTable, run_demo
+from flight_mom.grantcommands import (
+    change_statement,
+    explain_access_statement,
+    show_grants_statement,
+)
 from flight_mom.membercommands import add_member, change_member, sign_in_profile
 from flight_mom.momhome import SETTINGS_FILE, MomHome
 from flight_mom.server import MomServer
@@ -183,8 +187,9 @@ def grant(
     as_json: AsJson = False,
 ) -> None:
     """Allow a user or group to read."""
-    end = f" UNTIL '{_moment(until)}'" if until else ""
-    _ask(f"GRANT {privilege} ON {securable} TO {principal}{end}", profile, as_json=as_json)
+    with reported_errors():
+        sql = change_statement("GRANT", privilege, securable, principal, until)
+    _ask(sql, profile, as_json=as_json)
 
 
 @app.command(epilog="Example: flight-mom deny SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
@@ -197,8 +202,9 @@ def deny(
     as_json: AsJson = False,
 ) -> None:
     """Forbid a user or group to read, whatever else allows it."""
-    end = f" UNTIL '{_moment(until)}'" if until else ""
-    _ask(f"DENY {privilege} ON {securable} TO {principal}{end}", profile, as_json=as_json)
+    with reported_errors():
+        sql = change_statement("DENY", privilege, securable, principal, until)
+    _ask(sql, profile, as_json=as_json)
 
 
 @app.command(epilog="Example: flight-mom revoke SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
@@ -210,7 +216,9 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Take a grant or a denial back."""
-    _ask(f"REVOKE {privilege} ON {securable} FROM {principal}", profile, as_json=as_json)
+    with reported_errors():
+        sql = change_statement("REVOKE", privilege, securable, principal)
+    _ask(sql, profile, as_json=as_json)
 
 
 @app.command(epilog="Example: flight-mom grants --for user1@shanghai")
@@ -223,8 +231,9 @@ def grants(
     as_json: AsJson = False,
 ) -> None:
     """List grants and denials."""
-    of = f" FOR {principal}" if principal else f" ON {securable}" if securable else ""
-    _ask(f"SHOW GRANTS{of}", profile, as_json=as_json)
+    with reported_errors():
+        sql = show_grants_statement(principal, securable)
+    _ask(sql, profile, as_json=as_json)
 
 
 @app.command(
@@ -238,7 +247,9 @@ def explain_access(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a user may read a table, and which rule decides it."""
-    _ask(f"EXPLAIN ACCESS OF {principal} TO {table}", profile, as_json=as_json)
+    with reported_errors():
+        sql = explain_access_statement(principal, table)
+    _ask(sql, profile, as_json=as_json)
 
 
 @member_app.command("add", epilog="Example: flight-mom member add shanghai --host 10.0.0.7")
@@ -340,12 +351,3 @@ def _change_member(
         reply = change_member(client, request)
         rows = [{"cluster": reply.cluster, "state": reply.state}]
         print_rows(rows, ["cluster", "state"], as_json=as_json)
-
-
-def _moment(text: str) -> str:
-    """Return a point in time as the statement writes it."""
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("write it as 2027-01-01T00:00:00Z") from None
-    return text
