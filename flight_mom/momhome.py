@@ -1,6 +1,8 @@
 """The MoM's state directory: what lies where, and how a federation comes into being."""
 
+import json
 import secrets
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from auth.grantstore import metadata as grant_tables
 from auth.userstore import UserStore
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
-from flight_member.profiles import write_private
+from flight_member.profiles import make_private_directory, write_private
 from flight_member.statestore import Database
 from flight_mom.memberstore import metadata as member_tables
 from flight_mom.settings import MomSettings
@@ -44,7 +46,7 @@ class MomHome:
         if home.signing_key_file.exists():
             raise ConfigurationError([f"{home.directory} already holds a federation"])
         now = datetime.now(UTC)
-        home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(home.directory)
         authority = CertificateAuthority.create(settings.cluster.name, now=now)
         authority.save(*home.authority_files)
         home._make_certificate(authority, now)
@@ -126,11 +128,12 @@ class MomHome:
 
     def _add_administrator(self, now: datetime) -> None:
         password = secrets.token_urlsafe(18)
-        database = self.open_database()
-        with database.change() as connection:
-            UserStore(connection).add(
-                ADMIN, hash_password(password), is_admin=True, groups=(), now=now
-            )
+        with closing(self.open_database()) as database, database.change() as connection:
+            users = UserStore(connection)
+            if users.find(ADMIN) is not None:
+                # Of an `init` that did not come to its end.
+                users.remove(ADMIN)
+            users.add(ADMIN, hash_password(password), is_admin=True, groups=(), now=now)
             AuditStore(connection).append(
                 AuditRecord(
                     at=now,
@@ -141,7 +144,6 @@ class MomHome:
                     allowed=True,
                 )
             )
-        database.close()
         write_private(self.password_file, password + "\n")
 
 
@@ -151,5 +153,6 @@ def _settings_text(settings: MomSettings, now: datetime) -> str:
         "# `flight-mom check-config` shows every setting with its value and source.\n"
         'role = "mom"\n\n'
         f'[cluster]\nname = "{settings.cluster.name}"\n\n'
-        f'[server]\nhost = "{settings.server.host}"\nport = {settings.server.port}\n'
+        # A JSON string is a basic string of TOML.
+        f"[server]\nhost = {json.dumps(settings.server.host)}\nport = {settings.server.port}\n"
     )

@@ -1,5 +1,7 @@
 """The MoM's process: everything put together, started and stopped."""
 
+from contextlib import ExitStack
+
 from flight_member.audit import AuditTrail
 from flight_member.frontdoor import utc_now
 from flight_member.gatekeeper import Gatekeeper
@@ -78,15 +80,16 @@ class MomServer:
 
     def start(self) -> str:
         """Serve; returns the URI."""
+        # Before the first call: join tokens carry it.
+        self._desk.uri = self._settings.server.uri(self._flight.port)
         self._flight.start()
-        server = self._settings.server
-        scheme = "grpc+tls" if server.uses_tls else "grpc"
-        self._desk.uri = f"{scheme}://{server.advertised_host}:{self._flight.port}"
         return self._desk.uri
 
     def stop(self, deadline_s: float) -> None:
         """Stop serving; running relays get until the deadline."""
-        self._flight.drain_and_stop(deadline_s)
-        self._relay.close()
-        self._audit.close()
-        self._database.close()
+        with ExitStack() as stack:
+            # Last in, first out; one that fails does not keep the others from being closed.
+            stack.callback(self._database.close)
+            stack.callback(self._audit.close)
+            stack.callback(self._relay.close)
+            stack.callback(self._flight.drain_and_stop, deadline_s)
