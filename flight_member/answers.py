@@ -125,15 +125,16 @@ def show_schemas(listed: Iterable[ListedTable], catalog: ObjectName | None) -> p
 
 
 def show_tables(listed: Iterable[ListedTable], parent: ObjectName | None) -> pa.Table:
-    """Answer SHOW TABLES: ordered by catalog, schema and name."""
+    """Answer SHOW TABLES: ordered by catalog, schema and name; counts are null where unknown."""
     rows = sorted(
         (
             one.catalog,
             one.schema,
             one.name,
-            one.table.row_count,
-            one.table.byte_count,
-            one.table.file_count,
+            *(
+                None if count < 0 else count
+                for count in (one.table.row_count, one.table.byte_count, one.table.file_count)
+            ),
         )
         for one in listed
         if parent is None or parent.covers(one.table.name)

@@ -41,7 +41,12 @@ from flight_member.answers import (
     show_schemas,
     show_tables,
 )
-from flight_member.errors import NotFoundError, RevokedTokenError, WrongCallerError
+from flight_member.errors import (
+    NotFoundError,
+    NotSupportedError,
+    RevokedTokenError,
+    WrongCallerError,
+)
 from flight_member.gatekeeper import Authorised, Gatekeeper
 from flight_member.runner import statement_digest, text_limits
 from flight_member.settings import ServerSettings
@@ -298,6 +303,8 @@ class FrontDoor(ABC):
         for others.
         """
         authorised = self.authorise(call, query)
+        if query.analyze:
+            raise NotSupportedError("EXPLAIN ANALYZE is not offered; EXPLAIN tells what is read")
         plan_query(query, authorised.schemas)
         return explain_query(query, authorised.tables, node(), authorised.rules)
 

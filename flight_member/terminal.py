@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.prompt import Prompt
 from rich.table import Table
+from rich.text import Text
 
 from flight_member.errors import ConfigurationError, StartupError
 
@@ -58,12 +59,14 @@ def print_rows(
     if as_json:
         sys.stdout.write(json.dumps(list(rows), default=json_value, indent=2) + "\n")
         return
-    table = Table(title=title or None, title_justify="left")
+    # Text, not str: a value in brackets is a value, and no markup of ours.
+    table = Table(title=Text(title) if title else None, title_justify="left")
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        justify: JustifyMethod = "right" if numeric else "left"
+        table.add_column(Text(column), justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
     console.print(table)
 
 

@@ -44,7 +44,11 @@ def add_member(
 def sign_in_profile(
     user: str, password: str, uri: str, home_uri: str | None, certificates: Path | None
 ) -> Profile:
-    """Sign in at the MoM and return a profile that holds the session token, not the password."""
+    """Sign in and return a profile that holds the token, not the password.
+
+    Where the home cluster's address is known, its identity token is kept, which counts there and
+    at the MoM; else the MoM's session token, which counts at the MoM.
+    """
     name, at, cluster = user.rpartition("@")
     if not (name and at and cluster):
         raise ConfigurationError([f"{user}: write it as user@cluster"])
@@ -55,7 +59,7 @@ def sign_in_profile(
         except OSError as error:
             raise ConfigurationError([f"{certificates}: {error.strerror}"]) from None
     pem = root_certs.encode() if root_certs else None
-    with Client(uri, tls_root_certs=pem) as client:
+    with Client(home_uri or uri, tls_root_certs=pem) as client:
         token = client.sign_in(user, password)
     return Profile(
         uri=uri,

@@ -22,7 +22,7 @@ _BEFORE_NAME = frozenset(
      "CATALOG", "DATABASE", "INDEX", "TEMPORARY", "TEMP", "MATERIALIZED", "OVERWRITE", "ONLY",
      "UNBOUNDED", "ON", "COLUMN", "FUNCTION", "UNIQUE", "SEQUENCE", "TRIGGER", "ANALYZE"}
 )  # fmt: skip
-_SESSION = "set session options (Flight SQL SetSessionOptions) or the headers x-catalog, x-schema"
+_SESSION = "write names in full, or send the headers x-cluster, x-catalog and x-schema"
 _OTHERS = {
     "SET": _SESSION,
     "RESET": _SESSION,
@@ -35,7 +35,7 @@ _OTHERS = {
     "COMMIT": "each statement stands alone: leave transactions out",
     "ROLLBACK": "each statement stands alone: leave transactions out",
     "SAVEPOINT": "each statement stands alone: leave transactions out",
-    "CANCEL": "cancel through the client's own call (Flight SQL CancelFlightInfo)",
+    "CANCEL": "close the cursor or the connection that asked: the statement stops with it",
 }
 _UNKNOWN = frozenset(
     {"CALL", "DO", "ATTACH", "DETACH", "LOAD", "INSTALL", "PRAGMA", "LOCK", "LISTEN", "NOTIFY",
