@@ -272,6 +272,7 @@ class FrontDoor(ABC):
     ) -> Ticket:
         """Return a ticket for one caller, one statement, its tables as they are, one member."""
         caller, now = self.caller(call), self._now()
+        expires_at = now + self._ticket_life
         return Ticket(
             id=uuid4().hex,
             member=member,
@@ -287,7 +288,7 @@ class FrontDoor(ABC):
             ),
             epoch=authorised.epoch,
             issued_at=now,
-            expires_at=now + self._ticket_life,
+            expires_at=min(expires_at, authorised.until or expires_at),
             query_id=call.query_id,
         )
 

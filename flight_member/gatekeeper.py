@@ -43,6 +43,8 @@ class Authorised:
     epoch: int
     tables: tuple[Table, ...]
     rules: tuple[str, ...]
+    until: datetime | None
+    """When the first of the deciding grants ends; a ticket ends no later."""
 
     @property
     def schemas(self) -> Mapping[ObjectName, pa.Schema]:
@@ -78,6 +80,7 @@ class Gatekeeper:
         policy, now = self._policy(), self._now()
         tables: list[Table] = []
         rules: list[str] = []
+        ends: list[datetime] = []
         for name in names:
             table = policy.table(name)
             decision = policy.rules_for(caller.cluster, name).decide(caller, name, now)
@@ -99,7 +102,9 @@ class Gatekeeper:
             self._audit.allow(record)
             tables.append(table)
             rules.append(decision.rule)
-        return Authorised(policy.epoch, tuple(tables), tuple(rules))
+            if decision.grant is not None and decision.grant.until is not None:
+                ends.append(decision.grant.until)
+        return Authorised(policy.epoch, tuple(tables), tuple(rules), min(ends, default=None))
 
     def may_read(self, caller: Identity, name: ObjectName) -> bool:
         """Whether a caller may read a table by today's rules; not audited, for listings."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from auth import SigningKey
 from auth.auditstore import metadata as audit_tables
 from auth.grantstore import metadata as grant_tables
+from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
 from flight_member.profiles import make_private_directory, write_private
@@ -99,6 +100,7 @@ class MemberHome:
             audit_tables,
             grant_tables,
             user_tables,
+            revocation_tables,
             metastore_tables,
         )
 

@@ -16,6 +16,7 @@ from flight_member.errors import ConfigurationError
 from flight_member.logs import get_logger
 from flight_member.memberstate import MemberState
 from flight_member.profiles import write_private
+from flight_member.revocationlog import RevocationLog
 
 _log = get_logger(__name__)
 _FILE = "membership.json"
@@ -73,6 +74,7 @@ class Heart:
         uri: str,
         interval_s: float,
         state: MemberState,
+        revoked: RevocationLog,
         admission: Admission,
         directory: Path,
         send: Callable[[str, bytes], bytes],
@@ -87,6 +89,7 @@ class Heart:
             uri: Where this member answers.
             interval_s: Seconds between beats.
             state: What is reported.
+            revoked: Told what the MoM took back.
             admission: Counts running and queued statements.
             directory: The file system whose space is reported.
             send: Sends one action to the MoM.
@@ -98,6 +101,7 @@ class Heart:
         self._uri = uri
         self._interval_s = interval_s
         self._state = state
+        self._revoked = revoked
         self._admission = admission
         self._directory = directory
         self._send = send
@@ -124,9 +128,10 @@ class Heart:
             uri=self._uri,
             nodes=(self._node_row(),),
             report_version=report.version,
-            policy_epoch=self._state.snapshot.rules.epoch,
+            policy_epoch=self._revoked.epoch,
         )
         reply = protocol.HeartbeatReply.read(self._send(protocol.HEARTBEAT, heartbeat.write()))
+        self._revoked.learn(reply.revocations, reply.policy_epoch)
         self._learned(reply.mom_keys)
         if reply.wants_report:
             self._send(protocol.REPORT, report.write())

@@ -117,6 +117,16 @@ class Heartbeat(Versioned):
     nodes: tuple[NodeRow, ...]
     report_version: str
     policy_epoch: int
+    """The MoM's policy epoch as the member last heard it; what came since is replied."""
+
+
+class RevokedRight(Message):
+    """A principal's right to a securable was taken back, at a policy epoch."""
+
+    epoch: int
+    at: float
+    principal: str | None = None
+    securable: str | None = None
 
 
 class HeartbeatReply(Message):
@@ -126,6 +136,7 @@ class HeartbeatReply(Message):
     policy_epoch: int
     mom_keys: tuple[str, ...]
     wants_report: bool
+    revocations: tuple[RevokedRight, ...] = ()
 
 
 class ReportedUser(Message):

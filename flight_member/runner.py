@@ -12,7 +12,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from auth import Ticket
+from auth import RevokedTicketError, Ticket
 from flight_member.admission import Admission, Place
 from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongCallerError
 from flight_member.logs import get_logger
@@ -37,13 +37,24 @@ class StatementRunner:
         metastore: Callable[[], Metastore],
         admission: Admission,
         limits: LimitsSection,
+        check_ticket: Callable[[Ticket], None],
     ) -> None:
-        """Keep what every execution needs; `metastore` returns the current snapshot."""
+        """Keep what every execution needs.
+
+        Args:
+            cluster: This cluster.
+            engine: Executes.
+            metastore: Returns the current snapshot.
+            admission: Gives out places.
+            limits: What one statement may take.
+            check_ticket: Raises when what a ticket of the MoM rests on was taken back.
+        """
         self._cluster = cluster
         self._engine = engine
         self._metastore = metastore
         self._admission = admission
         self._limits = limits
+        self._check_ticket = check_ticket
         self._text_limits = text_limits(limits)
 
     def run(self, call: Call, ticket: Ticket, *, is_home: bool) -> ResultStream:
@@ -58,13 +69,16 @@ class StatementRunner:
             StaleTicketError: When a table is gone or no longer the one that was decided on.
             WrongCallerError: When the statement is not one over the ticket's tables.
             OverloadedError: When there is no place for it.
+            RevokedTicketError: When what the ticket rests on was taken back.
         """
+        if not is_home:
+            self._check_ticket(ticket)
         query = self._read(ticket, is_home=is_home)
         tables = [self._table(name, ticket) for name in query.tables]
         plan = plan_query(query, {table.name: table.arrow_schema for table in tables})
         batch_rows = batch_rows_for(wire_schema(plan.arrow_schema))
         timeout_s = self._limits.statement_timeout_s if is_home else self._limits.visitor_timeout_s
-        deadline = time.monotonic() + timeout_s
+        stop_reason = self._stop_reason(ticket, timeout_s, is_home=is_home)
         place = self._admission.enter(call.is_cancelled)
         try:
             execution = self._engine.execute(
@@ -73,7 +87,7 @@ class StatementRunner:
                 catalog=query.catalog,
                 schema=query.schema,
                 batch_rows=batch_rows,
-                is_cancelled=lambda: call.is_cancelled() or time.monotonic() > deadline,
+                is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
             )
         except BaseException:
             place.leave()
@@ -81,8 +95,29 @@ class StatementRunner:
         # The schema that was promised: the engine's own may differ in what can be null.
         return ResultStream(
             plan.arrow_schema,
-            RunningStatement(execution, place, ticket, deadline=deadline, timeout_s=timeout_s),
+            RunningStatement(execution, place, ticket, stop_reason),
         )
+
+    def _stop_reason(
+        self, ticket: Ticket, timeout_s: float, *, is_home: bool
+    ) -> Callable[[], Exception | None]:
+        """Return what says why a statement must not go on, or None as long as it may."""
+        deadline = time.monotonic() + timeout_s
+
+        def reason() -> Exception | None:
+            if time.monotonic() > deadline:
+                return StatementTimeoutError(
+                    f"stopped after {timeout_s:g} s; narrow the filter, or ask the owner of "
+                    f"{self._cluster} for a longer limit"
+                )
+            try:
+                if not is_home:
+                    self._check_ticket(ticket)
+            except RevokedTicketError as error:
+                return error
+            return None
+
+        return reason
 
     def _read(self, ticket: Ticket, *, is_home: bool) -> Query:
         defaults = Defaults(self._cluster, ticket.catalog, ticket.schema)
@@ -120,16 +155,13 @@ class RunningStatement:
         execution: Execution,
         place: Place,
         ticket: Ticket,
-        *,
-        deadline: float,
-        timeout_s: float,
+        stop_reason: Callable[[], Exception | None],
     ) -> None:
-        """Take over an execution and its place; `deadline` is a time of `time.monotonic`."""
+        """Take over an execution and its place."""
         self._execution = execution
         self._place = place
         self._ticket = ticket
-        self._deadline = deadline
-        self._timeout_s = timeout_s
+        self._stop_reason = stop_reason
         self._batches = execution.batches()
         self._started = time.monotonic()
         self._row_count = self._byte_count = 0
@@ -143,12 +175,13 @@ class RunningStatement:
 
         Raises:
             StatementTimeoutError: When the statement's time is over.
+            RevokedTicketError: When what it rests on was taken back meanwhile.
         """
         try:
             batch = next(self._batches)
         except CancelledError as error:
-            # The engine is stopped alike for a caller who left and for time that ran out.
-            failure: Exception = error
+            # The engine is stopped alike for a caller who left and for a reason of ours.
+            failure: Exception = self._stop_reason() or error
         except StopIteration:
             self._end("finished")
             raise
@@ -156,15 +189,12 @@ class RunningStatement:
             self._end(str(getattr(error, "code", "internal")))
             raise
         else:
-            if time.monotonic() <= self._deadline:
+            reason = self._stop_reason()
+            if reason is None:
                 self._row_count += batch.num_rows
                 self._byte_count += batch.nbytes
                 return batch
-        if time.monotonic() > self._deadline:
-            failure = StatementTimeoutError(
-                f"stopped after {self._timeout_s:g} s; narrow the filter, or ask the owner of "
-                f"{self._ticket.member} for a longer limit"
-            )
+            failure = reason
         self._end(str(getattr(failure, "code", "cancelled")))
         raise failure
 

@@ -14,6 +14,7 @@ from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
 from flight_member.process import require_free_port
+from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
 from flight_member.tables import TableDesk
@@ -44,6 +45,7 @@ class MemberServer:
         self._membership: Membership | None = None
         self._joined()
         self._state = MemberState(cluster, self._database)
+        self._revoked = RevocationLog(self._database, utc_now)
         self._audit = AuditTrail(self._database, is_required=settings.audit.required)
         self._mom = MomLink(cluster, key, self._joined, utc_now)
         authority = MemberAuthority(
@@ -55,7 +57,12 @@ class MemberServer:
         )
         self._admission = Admission(settings.limits)
         runner = StatementRunner(
-            cluster, self._engine, self._state.metastore, self._admission, settings.limits
+            cluster,
+            self._engine,
+            self._state.metastore,
+            self._admission,
+            settings.limits,
+            self._revoked.check,
         )
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         backend = MemberBackend(
@@ -86,6 +93,7 @@ class MemberServer:
             uri=uri,
             interval_s=self._settings.heartbeat.interval_s,
             state=self._state,
+            revoked=self._revoked,
             admission=self._admission,
             directory=self._home.directory,
             send=self._mom.action,

@@ -129,7 +129,9 @@ class AuthSection(Section):
     session_max_h: float = Field(
         default=12, gt=0, description="hours until a session must prove anew"
     )
-    ticket_ttl_s: int = Field(default=300, ge=5, description="life of a query ticket in seconds")
+    ticket_ttl_s: int = Field(
+        default=300, ge=5, le=3600, description="life of a query ticket in seconds"
+    )
 
 
 class LimitsSection(Section):

@@ -15,12 +15,15 @@ from auth import (
     Identity,
     Principal,
     Privilege,
+    Revocation,
 )
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
+from auth.revocationstore import RevocationStore
 from auth.userstore import User, UserStore
 from flight_member.answers import answer, show_grants
 from flight_member.errors import NotFoundError, NotSupportedError, PermissionDeniedError
+from flight_member.revocationlog import KEPT
 from flight_member.statestore import Database
 from flight_mom.topology import Federation, Topology
 from planner import ExplainAccess, GrantStatement, ShowGrants
@@ -99,6 +102,8 @@ class Administration:
                 for principal, securable in changed
             ]
             epoch = grants.epoch()
+            if statement.action != "ALLOW":
+                self._revoke(RevocationStore(connection), changed, epoch)
             for (principal, securable), (status, _) in zip(changed, outcomes, strict=True):
                 audit.append(
                     AuditRecord(
@@ -117,6 +122,18 @@ class Administration:
             GrantStatement,
             [(status, self._warning(grant, self._now())) for status, grant in outcomes],
         )
+
+    def _revoke(
+        self,
+        revocations: RevocationStore,
+        changed: Iterable[tuple[Principal, ObjectName]],
+        epoch: int,
+    ) -> None:
+        """Tell members, by their next heartbeat, which tickets to honour no more."""
+        now = self._now()
+        for principal, securable in changed:
+            revocations.append(Revocation(epoch, now, principal, securable))
+        revocations.forget_before(now - KEPT)
 
     def _change(
         self,

@@ -22,6 +22,7 @@ from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.errors import BadRequestError, NotFoundError, PermissionDeniedError
 from flight_member.logs import get_logger
+from flight_member.revocationlog import written
 from flight_member.settings import is_loopback
 from flight_member.statestore import Database
 from flight_mom.locations import ENCRYPTED, fold_host, read_hosts, read_location
@@ -168,6 +169,7 @@ class MembershipDesk:
             policy_epoch=self._topology.federation.grants.epoch,
             mom_keys=(self._key.public_key.to_text(),),
             wants_report=beat.report_version != member.report_version,
+            revocations=written(self._topology.federation.revocations, beat.policy_epoch),
         ).write()
 
     def _report(self, call: Call, body: bytes) -> bytes:

@@ -22,9 +22,11 @@ from auth import (
     Principal,
     Privilege,
     PublicKey,
+    RevocationSet,
     fold_principal,
 )
 from auth.grantstore import GrantStore
+from auth.revocationstore import RevocationStore
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
 from flight_member.protocol import NodeRow, Report, ReportedGrant, ReportedUser
@@ -83,6 +85,7 @@ class Federation:
     members: Mapping[str, Member]
     grants: GrantSet
     keys: KeyRing
+    revocations: RevocationSet
 
     @property
     def epoch(self) -> int:
@@ -173,6 +176,7 @@ class Topology:
             stored = MemberStore(connection).all()
             grants = GrantStore(connection)
             grant_set = GrantSet(grants.all(), grants.epoch())
+            revocations = RevocationStore(connection).all()
         members = {one.name: self._member(one) for one in stored}
         ring = KeyRing()
         for key in self._own_keys:
@@ -180,7 +184,7 @@ class Topology:
         for member in members.values():
             for key in member.keys:
                 ring = ring.with_key(member.name, key)
-        return Federation(MappingProxyType(members), grant_set, ring)
+        return Federation(MappingProxyType(members), grant_set, ring, revocations)
 
     def _member(self, stored: StoredMember) -> Member:
         read = self._read_report(stored)

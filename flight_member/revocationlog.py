@@ -1,0 +1,77 @@
+"""What the MoM took back lately, as this member knows it: learned from heartbeats, kept on disk.
+
+A ticket that rests on something taken back is refused, and a stream that runs on one is ended,
+within one heartbeat. What is known outlives a restart, so that none brings a dead ticket back.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from auth import Principal, Revocation, RevocationSet, Ticket
+from auth.revocationstore import RevocationStore
+from flight_member.protocol import RevokedRight
+from flight_member.statestore import Database
+from storage.names import ObjectName
+
+# Longer than any ticket lives (`auth.ticket_ttl_s` is an hour at most).
+KEPT = timedelta(hours=2)
+
+
+class RevocationLog:
+    """The current snapshot of revocations. Read without a lock; one thread learns."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+        with database.read() as connection:
+            self._known = RevocationStore(connection).all()
+        self.epoch = max((each.epoch for each in self._known), default=0)
+
+    def learn(self, rights: Sequence[RevokedRight], epoch: int) -> None:
+        """Take over what a heartbeat's reply says.
+
+        Args:
+            rights: What was taken back since the epoch that the heartbeat named.
+            epoch: The MoM's policy epoch.
+        """
+        known = set(self._known)
+        fresh = [one for one in map(_read, rights) if one not in known]
+        if fresh:
+            oldest = self._now() - KEPT
+            with self._database.change() as connection:
+                store = RevocationStore(connection)
+                for one in fresh:
+                    store.append(one)
+                store.forget_before(oldest)
+            self._known = self._known.with_more(fresh, forget_before=oldest)
+        self.epoch = epoch
+
+    def check(self, ticket: Ticket) -> None:
+        """Refuse a ticket that rests on something taken back.
+
+        Raises:
+            RevokedTicketError: When it does.
+        """
+        self._known.check_ticket(ticket)
+
+
+def written(known: RevocationSet, since: int) -> tuple[RevokedRight, ...]:
+    """Return the revocations after an epoch as a heartbeat's reply carries them."""
+    return tuple(
+        RevokedRight(
+            epoch=one.epoch,
+            at=one.at.timestamp(),
+            principal=None if one.principal is None else str(one.principal),
+            securable=None if one.securable is None else str(one.securable),
+        )
+        for one in known.since(since)
+    )
+
+
+def _read(right: RevokedRight) -> Revocation:
+    return Revocation(
+        epoch=right.epoch,
+        at=datetime.fromtimestamp(right.at, UTC),
+        principal=None if right.principal is None else Principal.parse(right.principal),
+        securable=None if right.securable is None else ObjectName.parse(right.securable),
+    )

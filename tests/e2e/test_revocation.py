@@ -1,0 +1,81 @@
+"""What is taken back dies with its tickets and streams, within one heartbeat."""
+
+import time
+
+import pytest
+
+from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
+from flight_sql import Client, Endpoint, RemoteError
+from tests.e2e.federation import COUNT_FLIGHTS, FLIGHTS_AT, READER, refused_ticket
+
+# More rows than any buffer between engine and client holds.
+LONG = f"select carrier, unnest(range(1, 20000)) as n from {FLIGHTS_AT}"
+HEARTBEATS_S = 3.0
+
+
+def sealed(client: Client, sql: str) -> Endpoint:
+    return client.get_info(sql).endpoints[0]
+
+
+@pytest.fixture
+def reader(federation: DemoFederation, granted: None) -> Client:
+    return federation.client("user1", SHANGHAI, at=MOM)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"REVOKE TABLE_READ ON {FLIGHTS_AT} FROM {READER}",
+        f"DENY CATALOG_READ ON aviation@hangzhou TO {READER}",
+    ],
+)
+def test_ticket_dies_of_a_later_revocation(
+    federation: DemoFederation, admin: Client, reader: Client, statement: str
+) -> None:
+    endpoint = sealed(reader, COUNT_FLIGHTS)
+    admin.update(statement)
+    # Where the MoM relays, at once; at the member, with its next heartbeat.
+    assert refused_ticket(reader, endpoint.handle).code == "revoked-ticket"
+    time.sleep(HEARTBEATS_S)
+    with Client(federation.uri(HANGZHOU)) as at_member:
+        assert refused_ticket(at_member, endpoint.handle).code == "revoked-ticket"
+    reader.close()
+
+
+def test_running_stream_ends_when_its_right_is_taken_back(
+    federation: DemoFederation, admin: Client, reader: Client
+) -> None:
+    endpoint = sealed(reader, LONG)
+    with Client(federation.uri(HANGZHOU)) as at_member:
+        rows = at_member.open_ticket(endpoint.handle)
+        next(rows)
+        admin.update(f"REVOKE TABLE_READ ON {FLIGHTS_AT} FROM {READER}")
+        time.sleep(HEARTBEATS_S)
+        with pytest.raises(RemoteError) as refused:
+            for _ in rows:
+                pass
+    assert refused.value.code == "revoked-ticket"
+    reader.close()
+
+
+def test_others_streams_live_on(federation: DemoFederation, admin: Client, reader: Client) -> None:
+    endpoint = sealed(reader, f"select count(*) as n from ({LONG}) t")
+    admin.update(f"DENY TABLE_READ ON {FLIGHTS_AT} TO stranger@shanghai")
+    time.sleep(HEARTBEATS_S)
+    with Client(federation.uri(HANGZHOU)) as at_member:
+        assert at_member.open_ticket(endpoint.handle).read_all()["n"][0].as_py() == 4_000 * 19_999
+    reader.close()
+
+
+def test_ticket_ends_no_later_than_its_grant(admin: Client, reader: Client) -> None:
+    admin.update(f"REVOKE TABLE_READ ON {FLIGHTS_AT} FROM {READER}")
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER} UNTIL '2999-01-01T00:00:00Z'")
+    far = sealed(reader, COUNT_FLIGHTS).expires_at
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER} UNTIL '{soon}'")
+    near = sealed(reader, COUNT_FLIGHTS).expires_at
+    assert near is not None
+    assert far is not None
+    assert near.strftime("%Y-%m-%dT%H:%M:%SZ") == soon
+    assert (far - near).total_seconds() > 60
+    reader.close()
