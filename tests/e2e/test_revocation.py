@@ -1,6 +1,7 @@
 """What is taken back dies with its tickets and streams, within one heartbeat."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,8 +19,10 @@ def sealed(client: Client, sql: str) -> Endpoint:
 
 
 @pytest.fixture
-def reader(federation: DemoFederation, granted: None) -> Client:
-    return federation.client("user1", SHANGHAI, at=MOM)
+def reader(federation: DemoFederation, admin: Client) -> Iterator[Client]:
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER}")
+    with federation.client("user1", SHANGHAI, at=MOM) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,6 @@ def test_ticket_dies_of_a_later_revocation(
     time.sleep(HEARTBEATS_S)
     with Client(federation.uri(HANGZHOU)) as at_member:
         assert refused_ticket(at_member, endpoint.handle).code == "revoked-ticket"
-    reader.close()
 
 
 def test_running_stream_ends_when_its_right_is_taken_back(
@@ -55,7 +57,6 @@ def test_running_stream_ends_when_its_right_is_taken_back(
             for _ in rows:
                 pass
     assert refused.value.code == "revoked-ticket"
-    reader.close()
 
 
 def test_others_streams_live_on(federation: DemoFederation, admin: Client, reader: Client) -> None:
@@ -64,7 +65,6 @@ def test_others_streams_live_on(federation: DemoFederation, admin: Client, reade
     time.sleep(HEARTBEATS_S)
     with Client(federation.uri(HANGZHOU)) as at_member:
         assert at_member.open_ticket(endpoint.handle).read_all()["n"][0].as_py() == 4_000 * 19_999
-    reader.close()
 
 
 def test_ticket_ends_no_later_than_its_grant(admin: Client, reader: Client) -> None:
@@ -78,4 +78,3 @@ def test_ticket_ends_no_later_than_its_grant(admin: Client, reader: Client) -> N
     assert far is not None
     assert near.strftime("%Y-%m-%dT%H:%M:%SZ") == soon
     assert (far - near).total_seconds() > 60
-    reader.close()
