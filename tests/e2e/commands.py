@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+from typer import Typer
+from typer.testing import CliRunner
+
+from flight_member.cli import app as flight_member_app
+from flight_mom.cli import app as flight_mom_app
 
 _START_S = 60.0
 
@@ -42,6 +47,23 @@ def _run(
         check=False,
         env={**os.environ, "COLUMNS": "200", **(env or {})},
     )
+
+
+def try_mom(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `flight-mom` inside this process: what fails at once needs no interpreter of its own."""
+    return _try(flight_mom_app, arguments)
+
+
+def try_member(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `flight-member` inside this process."""
+    return _try(flight_member_app, arguments)
+
+
+def _try(app: Typer, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"}, input="")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 @contextlib.contextmanager
