@@ -27,11 +27,11 @@ from datafusion import (
 from datafusion.catalog import Catalog, Schema
 from datafusion.catalog import Table as Provider
 
-from storage.enginefaults import to_storage_error
+from storage.enginefaults import is_current, to_storage_error
 from storage.errors import StaleMetastoreError, StatementRefusedError
 from storage.execution import Execution
 from storage.metastore import Table
-from storage.plannodes import is_steady, node_names
+from storage.plannodes import is_steady, multiplies_rows, node_names
 
 __all__ = ["Engine", "Execution"]
 
@@ -45,7 +45,13 @@ _REFUSED_NODES = frozenset(
     {"Explain", "Analyze", "DescribeTable", "Statement", "Dml", "Ddl", "Copy"}
 )
 _MIN_BATCH_ROWS, _MAX_BATCH_ROWS = 1024, 1_048_576
+# The engine looks for a cancellation between batches only, also where each row of one batch meets
+# every row of another: there, large batches would keep all its threads busy for minutes.
+_MULTIPLIED_BATCH_ROWS = 1024
 _MAX_PROVIDERS = 512
+# Every footer that is read at once takes a thread of the engine's, which later reads data as well
+# and keeps what it freed: 32, the engine's default, doubled a scan's memory from 250 to 600 MiB.
+_FOOTERS_AT_ONCE = "2"
 _NOWHERE = "_unset"  # no catalog or schema can be called so
 
 
@@ -103,7 +109,7 @@ class Engine:
 
         Raises:
             StatementRefusedError: When the text is anything but a query.
-            StaleMetastoreError: When the files of a table are gone.
+            StaleMetastoreError: When the files of a table are not those of its snapshot.
             StorageError: One of the others, for what the engine found out while planning.
         """
         session = self._session(tables, catalog, schema)
@@ -113,11 +119,13 @@ class Engine:
             nodes = node_names(logical.display_indent())
             if not _REFUSED_NODES.isdisjoint(nodes):
                 raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is
+            if multiplies_rows(nodes):
+                batch_rows = min(batch_rows, _MULTIPLIED_BATCH_ROWS)
             executor = self._executor(batch_rows)
             frame: DataFrame = executor.create_dataframe_from_logical_plan(logical)
             stream = frame.execute_stream()
             arrow_schema = frame.schema()
-        except Exception as error:  # noqa: BLE001  the engine's faults have no common class
+        except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
             fault = to_storage_error(error, tables)
         else:
             return Execution(
@@ -161,8 +169,9 @@ class Engine:
         return session
 
     def _provider(self, table: Table) -> Provider:
-        if table.location is None or not Path(table.location).is_dir():
-            raise StaleMetastoreError(f"the files of {table.name} are not here; execute it again")
+        if table.location is None or not is_current(table):
+            # The engine lists the files itself, and would pass over those that are gone.
+            raise StaleMetastoreError(f"the files of {table.name} have changed; execute it again")
         key = (table.id, table.snapshot, table.location)
         with self._lock:
             provider = self._providers.get(key)
@@ -194,9 +203,13 @@ class Engine:
         """Return the session that executes with about so many rows per batch."""
         rows = 1 << (max(_MIN_BATCH_ROWS, min(batch_rows, _MAX_BATCH_ROWS)).bit_length() - 1)
         with self._lock:
-            if rows not in self._executors:
-                self._executors[rows] = SessionContext(self._config(rows), self._shared)
-            return self._executors[rows]
+            executor = self._executors.get(rows)
+            if executor is None:
+                executor = SessionContext(self._config(rows), self._shared)
+                # Which files a table has is asked anew: the engine would remember it for ever.
+                executor.sql("SET datafusion.runtime.list_files_cache_limit = '0K'")
+                self._executors[rows] = executor
+            return executor
 
     def _config(self, batch_rows: int) -> SessionConfig:
         # The methods of a config change it and return it: every session needs one of its own.
@@ -208,4 +221,5 @@ class Engine:
             .with_parquet_pruning(enabled=True)
             .set("datafusion.execution.parquet.schema_force_view_types", "false")
             .set("datafusion.execution.parquet.pushdown_filters", "false")
+            .set("datafusion.execution.meta_fetch_concurrency", _FOOTERS_AT_ONCE)
         )
