@@ -32,7 +32,8 @@ _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("ddl not supported", StatementRefusedError, "only queries are executed here"),
     ("dml not supported", StatementRefusedError, "only queries are executed here"),
     ("statement not supported", StatementRefusedError, "only queries are executed here"),
-    ("show [variable]", StatementRefusedError, "only queries are executed here"),
+    ("unless information_schema", StatementRefusedError, "only queries are executed here"),
+    ("no sql statement", StatementRefusedError, "there is no statement"),
     ("feature is not implemented", StatementRefusedError, "only single queries are executed here"),
     ("sql error", StatementRefusedError, "only single queries are executed here"),
     (
@@ -62,6 +63,8 @@ _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("schema error", TypeMismatchError, "the statement names a column that is not there"),
 )
 
+_FILE_FAULTS = ("parquet error", "parquet argument error")
+
 
 def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageError:
     """Return the error to raise for a fault of the engine.
@@ -72,23 +75,23 @@ def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageEr
     """
     if isinstance(error, StorageError):
         return error
+    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+        raise error
     words = str(error)
     _log.info("engine_refused", extra={"engine_text": words})
     said = words.lower()
+    is_about_files = any(part in said for part in _FILE_FAULTS)
     for part, kind, text in _FAULTS:
-        if part in said:
+        if part in said and (not is_about_files or kind is StaleMetastoreError):
             return kind(text)
-    if "parquet error" in said and _has_changed(tables):
-        return StaleMetastoreError("a file of the table has changed; execute it again")
+    if not all(is_current(table) for table in tables):
+        return StaleMetastoreError("a file of a table has changed; execute it again")
     return EngineFaultError("the engine failed; the operator finds the reason by the call's id")
 
 
-def _has_changed(tables: Sequence[Table]) -> bool:
-    """Whether a table's files are others than those that the metastore knows."""
-    for table in tables:
-        try:
-            if snapshot_of(list_files(Path(str(table.location)))) != table.snapshot:
-                return True
-        except (StorageError, OSError):
-            return True
-    return False
+def is_current(table: Table) -> bool:
+    """Whether a table's files are those of its snapshot; none of them is opened."""
+    try:
+        return snapshot_of(list_files(Path(str(table.location)))) == table.snapshot
+    except (StorageError, OSError):
+        return False

@@ -89,7 +89,7 @@ class Execution:
                 batch = stream.next().to_pyarrow()
             except StopIteration:
                 return
-            except Exception as error:  # noqa: BLE001  the engine's faults have no common class
+            except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
                 fault = to_storage_error(error, self._tables)
             else:
                 if batch.num_rows:
@@ -160,7 +160,8 @@ class _Pump:
         except StopAsyncIteration:
             self._received.put(_END)
         except BaseException as error:  # noqa: BLE001  whatever it is, the consumer raises it
-            self._received.put(error)
+            # Its frames would keep the stream, and with it the engine's work, alive.
+            self._received.put(error.with_traceback(None))
         finally:
             # Dropping the stream is what stops the engine.
             self._stream = None

@@ -26,6 +26,7 @@ from storage.partitionwriter import PartitionWriter, sync
 
 Progress = Callable[[int], None]
 
+_READ_AHEAD = 2
 _FORMATS = {".csv": "csv", ".parquet": "parquet"}
 
 
@@ -123,7 +124,10 @@ def _read_file(file: Path, kind: str) -> Iterator[pa.RecordBatch]:
     while True:
         try:
             if batches is None:
-                batches = iter(ds.dataset(file, format=kind).to_batches())
+                scan = ds.dataset(file, format=kind).to_batches(
+                    batch_readahead=_READ_AHEAD, fragment_readahead=1
+                )
+                batches = iter(scan)
             batch = next(batches, None)
         except (OSError, pa.ArrowException):
             break

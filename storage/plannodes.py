@@ -9,9 +9,7 @@ def node_names(display: str) -> frozenset[str]:
     Text of the statement can occur inside a line, and a line break in a literal makes a further
     one: the answer may hold names that are no nodes, and never lacks one that is.
     """
-    return frozenset(
-        line.strip().partition(":")[0].partition(" ")[0] for line in display.splitlines()
-    )
+    return frozenset(line.strip().partition(":")[0] for line in display.splitlines())
 
 
 def is_steady(nodes: frozenset[str]) -> bool:
@@ -20,3 +18,8 @@ def is_steady(nodes: frozenset[str]) -> bool:
     Such a plan never works for long between two batches.
     """
     return nodes <= _STEADY and "TableScan" in nodes
+
+
+def multiplies_rows(nodes: frozenset[str]) -> bool:
+    """Whether a plan of these nodes can make very many rows of two batches that it reads."""
+    return "Unnest" in nodes or any(node.endswith(" Join") for node in nodes)

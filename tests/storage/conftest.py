@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -7,10 +6,10 @@ from storage.engine import Engine
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     made = Engine(
         memory_limit_bytes=64 * 1024 * 1024,
-        spill_directory=tmp_path / "spill",
+        spill_directory=tmp_path_factory.mktemp("spill"),
         target_partitions=2,
     )
     yield made
