@@ -38,6 +38,7 @@ CODES = (
     *("permission-denied", "locked", "row-too-large"),
 )
 SERVERS = (MOM, SHANGHAI, HANGZHOU)
+SUSPEND = b'{"action": "suspend", "cluster": "hangzhou"}'
 HOSTILE_SQL = (
     "",
     " ",
@@ -242,7 +243,7 @@ def test_what_only_members_or_administrators_may_send_is_denied_to_users(
     options = bearer(tokens[server])
     kinds = ["member.sign_in"] if server != MOM else list(FEDERATION_ACTIONS[1:4])
     for kind in kinds:
-        text = _message(_act, raw, flight.Action(kind, b"{}"), options)
+        text = _message(_act, raw, flight.Action(kind, SUSPEND), options)
         assert text is not None
         assert "permission-denied: " in text
 
