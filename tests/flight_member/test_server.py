@@ -1,0 +1,152 @@
+import time
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+
+from flight_member import protocol
+from flight_member.errors import ConfigurationError
+from flight_member.memberhome import MemberHome
+from flight_member.server import MemberServer
+from flight_sql import Client, RemoteError
+from tests.flight_member.factories import (
+    PASSWORD,
+    QUOTE,
+    add_user,
+    change_users,
+    load_quotes,
+    make_home,
+)
+
+COUNT = f"select count(*) as n from {QUOTE}"
+
+
+@pytest.fixture
+def server(home: MemberHome) -> Iterator[MemberServer]:
+    """shanghai with two users, one of whom may read nothing; one place for statements."""
+    load_quotes(home)
+    add_user(home)
+    add_user(home, "user2", readable=())
+    add_user(home, "user3")
+    limits = home.settings.limits.model_copy(update={"max_running": 1, "max_queued": 0})
+    server = MemberServer(home.settings.model_copy(update={"limits": limits}))
+    server.start()
+    yield server
+    server.stop(1)
+
+
+def uri(server: MemberServer) -> str:
+    return server._flight.uri
+
+
+def sign_in(server: MemberServer, user: str = "user1") -> Client:
+    client = Client(uri(server))
+    client.sign_in(user, PASSWORD)
+    return client
+
+
+def wait_for_none(server: MemberServer) -> None:
+    deadline = time.monotonic() + 5
+    while server._admission.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_clients_that_leave_before_the_first_row_take_no_place_with_them(
+    server: MemberServer,
+) -> None:
+    with sign_in(server) as client:
+        for _ in range(10):
+            client.query(f"select * from {QUOTE}").close()
+            wait_for_none(server)
+        assert client.query(COUNT).read_all().to_pylist() == [{"n": 100}]
+    wait_for_none(server)
+
+
+def test_ticket_counts_for_the_user_it_was_made_for_alone(server: MemberServer) -> None:
+    with sign_in(server) as one, sign_in(server, "user3") as other, Client(uri(server)) as nobody:
+        (endpoint,) = one.get_info(COUNT).endpoints
+        assert one.open_ticket(endpoint.handle).read_all().to_pylist() == [{"n": 100}]
+        for client in (other, nobody):
+            with pytest.raises(RemoteError) as caught:
+                client.open_ticket(endpoint.handle)
+            assert caught.value.status == "UNAUTHENTICATED"
+
+
+def test_answer_counts_for_the_user_it_was_made_for_alone(server: MemberServer) -> None:
+    with sign_in(server) as one, sign_in(server, "user3") as other:
+        (endpoint,) = one.get_info("show tables").endpoints
+        with pytest.raises(RemoteError) as caught:
+            other.open_ticket(endpoint.handle)
+        assert caught.value.code == "invalid-ticket"
+
+
+def test_table_that_may_not_be_read_is_refused_as_one_that_is_not_there(
+    server: MemberServer,
+) -> None:
+    texts = []
+    with sign_in(server, "user2") as client:
+        assert client.tables().num_rows == 0
+        for name in (QUOTE, "trading.stock.nothing"):
+            for sql in (
+                f"select * from {name}",
+                f"describe {name}",
+                f"explain select 1 from {name}",
+            ):
+                with pytest.raises(RemoteError) as caught:
+                    client.query(sql).read_all()
+                assert caught.value.code == "not-found"
+                texts.append(caught.value.text.replace(name, "NAME"))
+    assert len(set(texts)) == 1
+
+
+def test_ticket_dies_with_its_users_change(server: MemberServer, home: MemberHome) -> None:
+    with sign_in(server) as client:
+        (endpoint,) = client.get_info(COUNT).endpoints
+        change_users(home, "set_locked", "user1", is_locked=True)
+        server._state.refresh()
+        with pytest.raises(RemoteError) as caught:
+            client.open_ticket(endpoint.handle)
+    assert caught.value.code == "revoked-token"
+
+
+def test_users_pass_no_passwords_on(server: MemberServer) -> None:
+    request = protocol.SignInRequest(user="user3", password=PASSWORD, source="x")
+    with sign_in(server) as client, pytest.raises(RemoteError) as caught:
+        client.action(protocol.SIGN_IN, request.write())
+    assert caught.value.code == "permission-denied"
+
+
+def test_statement_of_the_federation_needs_one(server: MemberServer) -> None:
+    with sign_in(server) as client:
+        for sql in ("show grants", "select * from a.b.c@hangzhou", "show clusters"):
+            with pytest.raises(RemoteError) as caught:
+                client.query(sql)
+            assert caught.value.code == "cluster-unavailable"
+            assert "flight-member join" in caught.value.text
+
+
+def test_spill_and_state_are_the_owners_alone(server: MemberServer, home: MemberHome) -> None:
+    del server
+    wide = [file for file in home.directory.iterdir() if file.stat().st_mode & 0o077]
+    assert not wide
+
+
+def test_member_with_a_damaged_membership_does_not_start(home: MemberHome) -> None:
+    (home.directory / "membership.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="join again"):
+        MemberServer(home.settings)
+
+
+def test_member_beyond_loopback_does_not_start_without_a_certificate(home: MemberHome) -> None:
+    other = make_home(home.directory.parent / "tls", server__tls=True)
+    with pytest.raises(ConfigurationError, match="TLS certificate"):
+        MemberServer(other.settings)
+
+
+def test_keys_of_the_mom_that_cannot_be_read_are_not_learned(server: MemberServer) -> None:
+    for keys in ((), ("nonsense",), ("ed25519:AAAA",)):
+        server._learn_keys(keys)
+    assert server._membership is None
+    with sign_in(server) as client:
+        assert isinstance(client.query(COUNT).read_all(), pa.Table)
