@@ -13,11 +13,13 @@ from auth import (
     InvalidTokenError,
     JoinToken,
     PublicKey,
+    Revocation,
     SigningKey,
 )
 from auth import PermissionDeniedError as UnnamedHostError
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
+from auth.revocationstore import RevocationStore
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.errors import BadRequestError, NotFoundError, PermissionDeniedError
@@ -164,12 +166,14 @@ class MembershipDesk:
             _log.info("member_moved", member=member.name)
         self._topology.hear(member.name, beat.nodes)
         member = self._calling_member(call)
+        # One state: an epoch that is newer than its revocations would hide one for good.
+        federation = self._topology.federation
         return protocol.HeartbeatReply(
             state=str(self._topology.status(member)),
-            policy_epoch=self._topology.federation.grants.epoch,
+            policy_epoch=federation.epoch,
             mom_keys=(self._key.public_key.to_text(),),
             wants_report=beat.report_version != member.report_version,
-            revocations=written(self._topology.federation.revocations, beat.policy_epoch),
+            revocations=written(federation.revocations, beat.policy_epoch),
         ).write()
 
     def _report(self, call: Call, body: bytes) -> bytes:
@@ -251,8 +255,12 @@ class MembershipDesk:
                 raise NotFoundError(f"{name} is no member; flight-mom clusters lists them")
             elif request.action == protocol.MembersRequest.REMOVE:
                 members.remove(name)
-                for grant in _remove_allows(GrantStore(connection), name):
+                grants = GrantStore(connection)
+                for grant in _remove_allows(grants, name):
                     audit.append(replace(record, action="revoke", rule=f"{grant}: removed"))
+                    RevocationStore(connection).append(
+                        Revocation(grants.epoch(), record.at, grant.principal, grant.securable)
+                    )
             else:
                 _change(members, stored, request)
             audit.append(record)
