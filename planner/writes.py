@@ -92,7 +92,8 @@ def _written_cluster(tokens: list[Token]) -> str | None:
     position = 1
     while position < len(tokens) and tokens[position].text.upper() in _BEFORE_NAME:
         position += 1
-    for token, following in zip(tokens[position:], [*tokens[position + 1 :], None], strict=True):
+    target = tokens[position:]
+    for token, following in zip(target, [*target[1:], None], strict=False):
         if token.token_type in QUOTED and "@" in token.text:
             return (split_cluster(token.text)[1] or "").lower()
         if token.token_type is TokenType.PARAMETER and token.text == "@" and following is not None:
