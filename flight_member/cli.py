@@ -10,10 +10,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flight_member.joining import join_federation
 from flight_member.logs import configure_logging
 from flight_member.memberhome import SETTINGS_FILE, MemberHome
+from flight_member.options import (
+    AsJson,
+    Config,
+    Format,
+    ListenHost,
+    ListenPort,
+    Output,
+    ProfileFile,
+    StatementFile,
+    WithParent,
+    print_settings,
+    require_directory,
+    settings_in,
+)
 from flight_member.process import run_until_stopped
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
 from flight_member.server import MemberServer
-from flight_member.settings import LoadedSettings, MemberSettings, load_settings
+from flight_member.settings import LoadedSettings, MemberSettings
 from flight_member.tables import TableDesk
 from flight_member.terminal import console, print_rows, read_secret, reported_errors
 from flight_member.users import UserDesk
@@ -28,10 +42,6 @@ user_app = typer.Typer(help="The member's own users.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 
 Directory = Annotated[Path, typer.Option("--dir", help="The member's state directory.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; else the one in --dir.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _HERE = Path(".flight-member")
 
 
@@ -43,12 +53,11 @@ def main() -> None:
 def _load(
     directory: Path, config: Path | None, flags: Mapping[str, object] | None = None
 ) -> LoadedSettings[MemberSettings]:
-    file = config or directory / SETTINGS_FILE
-    given = {"state.directory": str(directory), **(flags or {})}
-    return load_settings(MemberSettings, file if config or file.exists() else None, given)
+    return settings_in(MemberSettings, directory, SETTINGS_FILE, config, flags)
 
 
 def _home(directory: Path) -> MemberHome:
+    require_directory(directory, "flight-member")
     home = MemberHome(_load(directory, None).settings)
     home.load_key()
     return home
@@ -89,14 +98,13 @@ def join(
 def serve(
     directory: Directory = _HERE,
     config: Config = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    host: ListenHost = None,
+    port: ListenPort = None,
+    with_parent: WithParent = False,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     with reported_errors():
+        require_directory(directory, "flight-member")
         flags = {"server.host": host, "server.port": port}
         settings = _load(directory, config, flags).settings
         configure_logging(settings.log, cluster=settings.cluster.name)
@@ -207,12 +215,10 @@ def tables(directory: Directory = _HERE, as_json: AsJson = False) -> None:
 )
 def query(
     statement: Annotated[str | None, typer.Argument(help="The statement.")] = None,
-    file: Annotated[Path | None, typer.Option(help="File with the statement; - is stdin.")] = None,
-    profile: Annotated[Path | None, typer.Option(help="Who is asking, and where.")] = None,
-    kind: Annotated[
-        str, typer.Option("--format", help="table, csv, json, parquet or arrow.")
-    ] = "table",
-    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    file: StatementFile = None,
+    profile: ProfileFile = None,
+    kind: Format = "table",
+    output: Output = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask the home cluster of a profile."""
@@ -228,8 +234,4 @@ def check_config(
 ) -> None:
     """Print every effective setting and where it comes from; list every fault."""
     with reported_errors():
-        rows = [
-            {"setting": one.name, "value": one.value, "source": one.source}
-            for one in _load(directory, config).effective()
-        ]
-        print_rows(rows, ["setting", "value", "source"], as_json=as_json)
+        print_settings(_load(directory, config), as_json=as_json)

@@ -8,10 +8,24 @@ import typer
 
 from flight_member import protocol
 from flight_member.logs import configure_logging
+from flight_member.options import (
+    AsJson,
+    Config,
+    Format,
+    ListenHost,
+    ListenPort,
+    Output,
+    ProfileFile,
+    StatementFile,
+    WithParent,
+    print_settings,
+    require_directory,
+    settings_in,
+)
 from flight_member.process import run_until_stopped
 from flight_member.profiles import write_profile
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
-from flight_member.settings import LoadedSettings, load_settings
+from flight_member.settings import LoadedSettings
 from flight_member.terminal import (
     console,
     print_arrow,
@@ -40,14 +54,6 @@ member_app = typer.Typer(help="Change the membership (administrators).", no_args
 app.add_typer(member_app, name="member")
 
 Directory = Annotated[Path, typer.Option("--dir", help="The MoM's state directory.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; else the one in --dir.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-ProfileFile = Annotated[
-    Path | None,
-    typer.Option("--profile", help="Who is asking, and where; else FLIGHT_MOM_PROFILE names it."),
-]
 Until = Annotated[str | None, typer.Option(help="When it ends by itself, as 2027-01-01T00:00:00Z.")]
 _HERE = Path(".flight-mom")
 
@@ -60,9 +66,7 @@ def main() -> None:
 def _load(
     directory: Path, config: Path | None, flags: Mapping[str, object] | None = None
 ) -> LoadedSettings[MomSettings]:
-    file = config or directory / SETTINGS_FILE
-    given = {"state.directory": str(directory), **(flags or {})}
-    return load_settings(MomSettings, file if config or file.exists() else None, given)
+    return settings_in(MomSettings, directory, SETTINGS_FILE, config, flags)
 
 
 @app.command(epilog="Example: flight-mom init --dir headquarters --name headquarters")
@@ -85,14 +89,13 @@ def init(
 def serve(
     directory: Directory = _HERE,
     config: Config = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.")] = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    host: ListenHost = None,
+    port: ListenPort = None,
+    with_parent: WithParent = False,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     with reported_errors():
+        require_directory(directory, "flight-mom")
         flags = {"server.host": host, "server.port": port}
         settings = _load(directory, config, flags).settings
         configure_logging(settings.log, cluster=settings.cluster.name)
@@ -125,12 +128,10 @@ def demo(
 @app.command(epilog="Example: flight-mom query --profile user1.json 'show tables'")
 def query(
     statement: Annotated[str | None, typer.Argument(help="The statement.")] = None,
-    file: Annotated[Path | None, typer.Option(help="File with the statement; - is stdin.")] = None,
+    file: StatementFile = None,
     profile: ProfileFile = None,
-    kind: Annotated[
-        str, typer.Option("--format", help="table, csv, json, parquet or arrow.")
-    ] = "table",
-    output: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    kind: Format = "table",
+    output: Output = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask the MoM a statement."""
@@ -332,11 +333,7 @@ def check_config(
 ) -> None:
     """Print every effective setting and where it comes from; list every fault."""
     with reported_errors():
-        rows = [
-            {"setting": one.name, "value": one.value, "source": one.source}
-            for one in _load(directory, config).effective()
-        ]
-        print_rows(rows, ["setting", "value", "source"], as_json=as_json)
+        print_settings(_load(directory, config), as_json=as_json)
 
 
 def _ask(sql: str, profile: Path | None, *, as_json: bool) -> None:
