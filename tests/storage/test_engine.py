@@ -30,6 +30,13 @@ CROSS_JOIN = """
 SECRET = ObjectName("hangzhou", "trading", "stock", "secret")
 
 
+def busy_share(period_s: float) -> float:
+    """How many cores this process keeps busy."""
+    before = time.process_time()
+    time.sleep(period_s)
+    return (time.process_time() - before) / period_s
+
+
 def test_rows_of_all_partitions_are_answered(tmp_path: Path, engine: Engine) -> None:
     table = table_of(write_quotes(tmp_path, days=2, row_count=2))
 
@@ -441,12 +448,10 @@ def test_cancelled_statement_ends_the_work_at_once(engine: Engine, way: str) -> 
             waiting.result(5)
         took_s = time.monotonic() - stopped_at
         time.sleep(max(0.0, 0.2 - took_s))
-        busy_before = time.process_time()
-        time.sleep(0.3)
-        busy_s = time.process_time() - busy_before
+        busy = busy_share(0.3)
 
     assert took_s < 0.2
-    assert busy_s < 0.1
+    assert busy < 0.3
 
 
 def test_cancelled_cross_join_leaves_the_engine_to_others(engine: Engine) -> None:
@@ -457,10 +462,11 @@ def test_cancelled_cross_join_leaves_the_engine_to_others(engine: Engine) -> Non
         execution.cancel()
         with pytest.raises(CancelledError):
             waiting.result(5)
-    started = time.monotonic()
+    deadline = time.monotonic() + 20
 
     assert ask(engine, "select 1 as one").to_pylist() == [{"one": 1}]
-    assert time.monotonic() - started < 5
+    while busy_share(0.2) > 0.3:  # uninterrupted it would take hours
+        assert time.monotonic() < deadline
 
 
 def test_leaving_the_iteration_ends_the_work(engine: Engine) -> None:
@@ -474,10 +480,7 @@ def test_leaving_the_iteration_ends_the_work(engine: Engine) -> None:
     next(batches)
     batches.close()  # type: ignore[attr-defined]  # it is a generator
     time.sleep(0.2)
-    busy_before = time.process_time()
-    time.sleep(0.3)
-
-    assert time.process_time() - busy_before < 0.1
+    assert busy_share(0.3) < 0.3
 
 
 @pytest.mark.parametrize("condition", ["", "where number >= 0"], ids=["pulled", "pumped"])
@@ -516,10 +519,7 @@ def test_slow_consumer_holds_the_engine_back(
     batches = execution.batches()
     next(batches)
     time.sleep(1)
-    busy_before = time.process_time()
-    time.sleep(0.3)
-
-    assert time.process_time() - busy_before < 0.1  # it waits, with most of the rows unread
+    assert busy_share(0.3) < 0.3  # it waits, with most of the rows unread
     assert sum(batch.num_rows for batch in batches) > 3_900_000
 
 
