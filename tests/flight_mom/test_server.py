@@ -126,6 +126,8 @@ def test_direct_member_is_named_first_and_the_header_may_only_be_stricter(
 
 def test_statement_without_tables_names_nobodys_address(servers: Servers) -> None:
     servers.change("set", HANGZHOU, route="direct")
+    # The administrator has no home among the members: hangzhou, direct and first by name, answers.
+    assert servers.admin.get_info("select 1 as one").endpoints[0].locations == ()
     for cluster in (HANGZHOU, SHANGHAI, "nowhere"):
         headers = (("x-cluster", cluster),)
         info = servers.user.get_info("select 1 as one", headers=headers)
