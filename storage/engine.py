@@ -49,6 +49,9 @@ _MIN_BATCH_ROWS, _MAX_BATCH_ROWS = 1024, 1_048_576
 # every row of another: there, large batches would keep all its threads busy for minutes.
 _MULTIPLIED_BATCH_ROWS = 1024
 _MAX_PROVIDERS = 512
+# What an aggregate reads stays in the processor's cache: TPC-H Q1 takes 10 to 20 % longer with
+# batches of 131,072 rows. What it makes is small, however it is cut.
+_AGGREGATED_BATCH_ROWS = 16_384
 # Every footer that is read at once takes a thread of the engine's, which later reads data as well
 # and keeps what it freed: 32, the engine's default, doubled a scan's memory from 250 to 600 MiB.
 _FOOTERS_AT_ONCE = "2"
@@ -121,6 +124,8 @@ class Engine:
                 raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is
             if multiplies_rows(nodes):
                 batch_rows = min(batch_rows, _MULTIPLIED_BATCH_ROWS)
+            elif "Aggregate" in nodes:
+                batch_rows = min(batch_rows, _AGGREGATED_BATCH_ROWS)
             executor = self._executor(batch_rows)
             frame: DataFrame = executor.create_dataframe_from_logical_plan(logical)
             stream = frame.execute_stream()
