@@ -131,6 +131,15 @@ class MomAuthority:
             return ServiceCaller(claims["iss"])
         return self._open(token, now).identity
 
+    def exchange(self, token: str, identity: object) -> str:
+        """Return a session token for whoever brings an identity token to a Handshake.
+
+        The session ends as if the password had been given when the token was issued.
+        """
+        if not isinstance(identity, Identity) or kind_of(token) is TokenKind.SESSION:
+            return token
+        return self._seal(identity, proved_at=identity.issued_at) or token
+
     def renew(self, token: str, identity: object) -> str | None:
         """Return a fresh session token once half of the old one is spent.
 

@@ -155,6 +155,10 @@ class Authenticator(Protocol):
         """Return the identity that a bearer token proves."""
         ...
 
+    def exchange(self, token: str, identity: Any) -> str:
+        """Return the bearer token for a Handshake with a token; it may be the same."""
+        ...
+
     def renew(self, token: str, identity: Any) -> str | None:
         """Return a fresh token for the response's header, or None while this one will do."""
         ...

@@ -116,7 +116,9 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
             user, password = _read_basic(basic)
             return self._authenticator.sign_in(user, password, call.peer)
         answer = self._identify(call, credentials, flight.FlightMethod.HANDSHAKE)
-        return answer or call.bearer or ""
+        if call.identity is None or call.bearer is None:
+            return ""
+        return answer or self._authenticator.exchange(call.bearer, call.identity)
 
     def _identify(self, call: Call, credentials: Sequence[str], method: Any) -> str | None:
         """Set the call's identity and return a renewed token, if it is time for one.

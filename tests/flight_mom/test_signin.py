@@ -156,6 +156,17 @@ def test_identity_token_of_the_home_cluster_counts_and_is_not_renewed(gate: Gate
     assert gate.authority.renew(token, identity) is None
 
 
+def test_handshake_with_an_identity_token_is_answered_with_a_session(gate: Gate) -> None:
+    token = gate.identity_token()
+    identity: Any = gate.authority.authenticate(token, PEER)
+    session_token = gate.authority.exchange(token, identity)
+    session = gate.session(session_token)
+    assert session.identity.name == "user1@shanghai"
+    assert session.proved_at == identity.issued_at
+    again = gate.authority.exchange(session_token, gate.authority.authenticate(session_token, PEER))
+    assert again == session_token
+
+
 @pytest.mark.parametrize("change", ["locked", "changed", "removed"])
 def test_token_of_a_user_who_changed_at_home_is_revoked_with_the_report(
     gate: Gate, change: str

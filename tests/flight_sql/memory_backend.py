@@ -193,6 +193,9 @@ class MemoryAuthenticator:
             raise RefusedError("UNAUTHENTICATED")
         return token.split("-")[2]
 
+    def exchange(self, token: str, _identity: Any) -> str:
+        return token
+
     def renew(self, _token: str, _identity: Any) -> str | None:
         return self.renewed
 
