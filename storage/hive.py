@@ -10,6 +10,7 @@ a number or a date only when every value is written in the one canonical way.
 import re
 from collections.abc import Collection
 from datetime import date
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ _CANONICAL_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 
 
+@lru_cache(maxsize=65_536)
 def split_segment(segment: str) -> tuple[str, str] | None:
     """Return column and value of a directory's name, or None when it is not of that form.
 

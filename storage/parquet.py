@@ -89,7 +89,7 @@ def list_files(directory: Path) -> list[ParquetFile]:
     Raises:
         UnusableTableError: When there is none, or a file or folder does not belong there.
     """
-    files = sorted(_walk(directory, ""), key=lambda file: file.path)
+    files = sorted(_walk(directory), key=lambda file: file.path)
     if not files:
         raise UnusableTableError("the location holds no Parquet files")
     keys = [key for key, _ in files[0].partitions]
@@ -136,25 +136,30 @@ def scan_partitioned(directory: Path) -> PartitionedFiles:
     )
 
 
-def _walk(directory: Path, below: str) -> Iterator[ParquetFile]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            is_hidden = entry.name.startswith((".", "_"))
-            is_parquet = entry.name.endswith(SUFFIX)
-            if entry.is_symlink():
-                raise UnusableTableError(f"{entry.name} is a symbolic link; tables hold real files")
-            if entry.is_dir():
-                if is_hidden or split_segment(entry.name) is None:
-                    raise UnusableTableError(f"folder {entry.name} is not a partition key=value")
-                yield from _walk(Path(entry.path), f"{below}{entry.name}/")
-            elif is_hidden and not is_parquet:
-                continue
-            elif is_hidden or not is_parquet or not entry.is_file():
-                # The engine reads hidden Parquet files as well: half-written ones, as a rule.
-                raise UnusableTableError(f"{entry.name} does not belong to a table; move it away")
-            else:
-                status = entry.stat()
-                yield ParquetFile(below + entry.name, status.st_size, status.st_mtime_ns)
+def _walk(directory: Path) -> Iterator[ParquetFile]:
+    """Yield the files of a table in no order. Every statement looks: plain text, no paths."""
+    folders = [(os.fspath(directory), "")]
+    while folders:
+        folder, below = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                is_hidden = name.startswith((".", "_"))
+                is_parquet = name.endswith(SUFFIX)
+                if entry.is_symlink():
+                    raise UnusableTableError(f"{name} is a symbolic link; tables hold real files")
+                if entry.is_dir():
+                    if is_hidden or split_segment(name) is None:
+                        raise UnusableTableError(f"folder {name} is not a partition key=value")
+                    folders.append((entry.path, f"{below}{name}/"))
+                elif is_hidden and not is_parquet:
+                    continue
+                elif is_hidden or not is_parquet or not entry.is_file():
+                    # The engine reads hidden Parquet files as well: half-written ones, as a rule.
+                    raise UnusableTableError(f"{name} does not belong to a table; move it away")
+                else:
+                    status = entry.stat()
+                    yield ParquetFile(below + name, status.st_size, status.st_mtime_ns)
 
 
 def _read_footer(directory: Path, file: ParquetFile) -> pq.FileMetaData:
