@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint types unit format bench clean help
+.PHONY: install demo test lint types unit format docs bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ unit: install
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install ## write the generated pages of docs/ anew
+	$(BIN)/python -m tests.docs.generate
 
 bench: install ## the scan benchmark at scale 2 (table, JSON and plot in bench/results)
 	$(BIN)/python -m bench scan

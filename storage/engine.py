@@ -11,6 +11,7 @@ package: `storage.enginefaults` turns it into this package's errors.
 """
 
 import os
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ _AGGREGATED_BATCH_ROWS = 16_384
 # and keeps what it freed: a scan of 12 million rows held 600 MiB with 32, the engine's default,
 # up to 340 MiB with 2, and 250 MiB with 1. Footers are read once per snapshot of a table.
 _FOOTERS_AT_ONCE = "1"
+_SPILL_FOLDERS = "datafusion-*"
 _NOWHERE = "_unset"  # no catalog or schema can be called so
 
 
@@ -74,10 +76,14 @@ class Engine:
         Args:
             memory_limit_bytes: What sorts, aggregates and joins of all statements may hold
                 together before they spill, and then fail.
-            spill_directory: Where they spill to; made when it is missing.
+            spill_directory: Where they spill to, this engine alone; made when it is missing, and
+                emptied of what an earlier engine left.
             target_partitions: How many threads one statement uses; all cores by default.
         """
         spill_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # What a process left that was killed, or did not wait for the engine's threads.
+        for left in spill_directory.glob(_SPILL_FOLDERS):
+            shutil.rmtree(left, ignore_errors=True)
         self._partitions = target_partitions or os.cpu_count() or 1
         # A builder hands its memory pool on to every session that is made with it.
         self._shared = (

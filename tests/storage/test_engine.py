@@ -532,3 +532,13 @@ def test_many_statements_run_at_once(tmp_path: Path, engine: Engine) -> None:
 
     assert all(answer == answers[0] for answer in answers)
     assert answers[0]["total"].to_pylist() == [6, 6, 6]
+
+
+def test_what_a_killed_engine_spilled_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / "datafusion-left"
+    left.mkdir()
+    (left / "spilled.arrow").write_bytes(b"rows")
+    (tmp_path / "kept").mkdir()
+    Engine(memory_limit_bytes=64 << 20, spill_directory=tmp_path).close()
+    assert not left.exists()
+    assert (tmp_path / "kept").exists()
