@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,9 +32,10 @@ from storage.enginefaults import is_current, to_storage_error
 from storage.errors import StaleMetastoreError, StatementRefusedError
 from storage.execution import Execution
 from storage.metastore import Table
+from storage.names import ObjectName
 from storage.plannodes import is_steady, multiplies_rows, node_names
 
-__all__ = ["Engine", "Execution"]
+__all__ = ["Engine", "Execution", "MemoryEngine"]
 
 _ONLY_QUERIES = (
     SQLOptions()
@@ -237,3 +238,69 @@ class Engine:
             .set("datafusion.execution.parquet.reorder_filters", "true")
             .set("datafusion.execution.meta_fetch_concurrency", _FOOTERS_AT_ONCE)
         )
+
+
+class MemoryEngine:
+    """Executes statements over tables that are handed in, row by row; no file is ever touched."""
+
+    def __init__(self, *, memory_limit_bytes: int) -> None:
+        """Keep the limit of what all statements may hold together beside their tables."""
+        self._shared = (
+            RuntimeEnvBuilder()
+            .with_greedy_memory_pool(memory_limit_bytes)
+            .with_disk_manager_disabled()
+        )
+
+    def execute(
+        self,
+        tables: Mapping[ObjectName, pa.Table],
+        text: str,
+        *,
+        catalog: str | None,
+        schema: str | None,
+        is_cancelled: Callable[[], bool] = bool,
+    ) -> Execution:
+        """Start a statement; see `Engine.execute`.
+
+        Raises:
+            StatementRefusedError: When the text is anything but a query.
+            StorageError: One of the others, for what the engine found out while planning.
+        """
+        try:
+            session = self._session(tables, catalog, schema)
+            frame = session.sql_with_options(text, _ONLY_QUERIES)
+            nodes = node_names(frame.logical_plan().display_indent())
+            if not _REFUSED_NODES.isdisjoint(nodes):
+                raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is
+            return Execution(
+                frame.execute_stream(),
+                frame.schema(),
+                (),
+                is_steady=False,
+                is_cancelled=is_cancelled,
+            )
+        except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
+            fault = to_storage_error(error, ())
+        raise fault
+
+    def _session(
+        self, tables: Mapping[ObjectName, pa.Table], catalog: str | None, schema: str | None
+    ) -> SessionContext:
+        """Return a fresh session that knows these tables and nothing else."""
+        config = (
+            SessionConfig()
+            .with_information_schema(enabled=False)
+            .with_target_partitions(1)
+            .with_batch_size(_MULTIPLIED_BATCH_ROWS)
+            .with_create_default_catalog_and_schema(enabled=False)
+            .with_default_catalog_and_schema(catalog or _NOWHERE, schema or _NOWHERE)
+        )
+        session = SessionContext(config, self._shared)
+        for in_catalog in {str(name.catalog) for name in tables}:
+            session.register_catalog_provider(in_catalog, Catalog.memory_catalog())
+        for in_catalog, in_schema in {(str(n.catalog), str(n.schema)) for n in tables}:
+            session.catalog(in_catalog).register_schema(in_schema, Schema.memory_schema())
+        for name, rows in tables.items():
+            empty = pa.RecordBatch.from_pylist([], schema=rows.schema)
+            session.register_record_batches(name.local, [rows.to_batches() or [empty]])
+        return session
