@@ -2,13 +2,18 @@
 
 import json
 import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.lineitem import count_rows, prepare_lineitem
+from bench.federation import MeasuredFederation
+from bench.lineitem import PLAIN, count_rows, prepare_lineitem
+from bench.planning import measure_planning, planning_steps, prepare_tables
+from bench.planreport import timing_table, write_timing_plot
+from bench.planresults import plan_json
 from bench.plot import write_plot
 from bench.report import check_table, measurement_table
 from bench.results import checks, to_json
@@ -23,6 +28,7 @@ app = typer.Typer(
 )
 
 _HERE = Path(__file__).parent
+_PLAN_SCALE = 0.01
 
 
 def main() -> None:
@@ -44,14 +50,8 @@ def scan(
     results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
 ) -> None:
     """Read lineitem in four ways from two layouts: alone, from a member, through the MoM."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
     with reported_errors():
-        with Progress(*columns, console=errors) as progress:
+        with _progress() as progress:
             task = progress.add_task("preparing", total=None)
             layouts = prepare_lineitem(
                 data, scale, lambda text: progress.update(task, description=text)
@@ -62,8 +62,7 @@ def scan(
             )
         row_count = count_rows(next(iter(layouts.values())))
         answer = to_json(measurements, scale=scale, runs=runs, row_count=row_count)
-        results.mkdir(parents=True, exist_ok=True)
-        (results / "scan.json").write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
+        _write(results / "scan.json", answer)
         title = f"TPC-H lineitem, {row_count:,} rows: median of {runs} runs"
         write_plot(measurements, results / "scan.png", title)
         if as_json:
@@ -71,3 +70,50 @@ def scan(
             return
         console.print(measurement_table(measurements), check_table(checks(measurements)))
         console.print(f"written: {results / 'scan.json'} and scan.png", highlight=False)
+
+
+@app.command(epilog="Example: python -m bench plan --runs 300")
+def plan(
+    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each contender.")] = 300,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    data: Annotated[Path, typer.Option(help="Where the generated data is kept.")] = _HERE / "data",
+    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+) -> None:
+    """Plan statements of 1 KiB at first sight and again: in this process, and asked of a MoM."""
+    with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
+        with _progress() as progress:
+            task = progress.add_task("preparing", total=planning_steps(runs))
+            at = Path(directory)
+            tables = prepare_tables(prepare_lineitem(data, _PLAN_SCALE)[PLAIN], at)
+            federation = MeasuredFederation(at / "federation", tables)
+            with federation.running(), federation.visitor_client() as client:
+                timings = measure_planning(
+                    tables,
+                    client,
+                    runs,
+                    lambda text: progress.update(task, description=text, advance=1),
+                )
+        answer = plan_json(timings, runs=runs)
+        _write(results / "plan.json", answer)
+        title = f"planning a statement of about 1 KiB: {runs} runs"
+        write_timing_plot(timings, results / "plan.png", title)
+        if as_json:
+            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+            return
+        console.print(timing_table(timings))
+        console.print(f"written: {results / 'plan.json'} and plan.png", highlight=False)
+
+
+def _progress() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=errors)
+
+
+def _write(file: Path, answer: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(answer, indent=2) + "\n", "utf-8")

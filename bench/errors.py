@@ -19,3 +19,9 @@ class RowsDifferError(BenchError):
     """Contenders that should return the same rows do not: nothing they measured counts."""
 
     code = "rows-differ"
+
+
+class UnexpectedStatementError(BenchError):
+    """A text of the benchmark was read as something else than a query."""
+
+    code = "unexpected-statement"

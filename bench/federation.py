@@ -9,6 +9,7 @@ from flight_member.tables import TableDesk
 from flight_member.users import UserDesk
 from flight_mom.demo.federation import HANGZHOU, MEMBERS, MOM, SHANGHAI, USERS, DemoFederation
 from flight_mom.momhome import ADMIN
+from flight_sql import Client
 
 _CATALOG = "bench"
 _VISITOR, _OWNER = f"user1@{SHANGHAI}", f"user2@{HANGZHOU}"
@@ -44,6 +45,10 @@ class MeasuredFederation:
                 grant = f"GRANT CATALOG_READ ON {_CATALOG}@{HANGZHOU} TO {_VISITOR}"
                 admin.query(grant).read_all()
             yield
+
+    def visitor_client(self) -> Client:
+        """Return a client of another member's user at the MoM; to be closed."""
+        return self._demo.client("user1", SHANGHAI, at=MOM)
 
     def owner(self) -> Account:
         """Return the member's own user, asking the member."""

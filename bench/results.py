@@ -1,21 +1,17 @@
 """What was measured, as values: medians, ratios, and the JSON that holds them."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from statistics import median
 from typing import Any, Self
 
 from bench.contenders import DATAFUSION, FLIGHT, MEMBER, MOM_DIRECT, MOM_RELAY
+from bench.machine import described_machine, measured_now
 from bench.reading import Reading, Sizes
 from bench.statements import FOUR_COLUMNS
 
 MIB = 1 << 20
 
-_VERSIONS = ("pyarrow", "datafusion", "adbc-driver-flightsql")
 _MAX_MOM_DIRECT, _MAX_MOM_RELAY, _MAX_MEMBER = 1.10, 1.60, 1.25
 _MAX_MEMBER_MIB, _MAX_BATCH_MIB = 400.0, 15.0
 
@@ -115,14 +111,8 @@ def to_json(
     """Return the whole benchmark as JSON values."""
     return {
         "benchmark": "scan",
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "processor": platform.machine(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in _VERSIONS},
-        },
+        "measured_at": measured_now(),
+        "machine": described_machine(),
         "scale": scale,
         "runs": runs,
         "row_count": row_count,
