@@ -83,7 +83,7 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
         explain=explain,
         analyze=analyze,
         is_home=reading.is_home,
-        whole_reads=count_whole_reads(reading.tree),
+        whole_reads=count_whole_reads(reading.nodes),
     )
 
 
@@ -117,7 +117,7 @@ def _check_hidden(reading: Reading) -> None:
         if reference.cluster is not None or len(reference.parts) > 1
     }
     bare = {name for name in written if "." not in name}
-    for cte in reading.tree.find_all(exp.CTE):
+    for cte in reading.nodes.of(exp.CTE):
         name = cte_name(cte)
         if name in bare or "." in name or "@" in name:
             alias = cte.args["alias"]
@@ -148,7 +148,7 @@ def _qualifier_edits(reading: Reading, cluster: str) -> list[Edit]:
         for count in range(1, len(reference.parts) + 1)
     } | {_full_parts(reading, reference) for reference in reading.references}
     edits: list[Edit] = []
-    for column in reading.tree.find_all(exp.Column):
+    for column in reading.nodes.of(exp.Column):
         parts = tuple(part for part in column.parts[:-1] if isinstance(part, exp.Identifier))
         if parts and isinstance(column.this, exp.Star):
             edits += _star_edits(reading, parts, aliases, cluster)
@@ -225,7 +225,7 @@ def _aliases(reading: Reading) -> set[str]:
     """Return every alias of a table or WITH part, as the engine keeps it."""
     return {
         engine_name(alias.this)
-        for alias in reading.tree.find_all(exp.TableAlias)
+        for alias in reading.nodes.of(exp.TableAlias)
         if isinstance(alias.this, exp.Identifier)
     }
 

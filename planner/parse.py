@@ -22,6 +22,7 @@ from planner.errors import (
     StatementNotSupportedError,
 )
 from planner.limits import Limits
+from planner.nodes import Nodes
 from planner.reading import Reading
 from planner.references import find_references
 from planner.statement import Defaults, Query, Statement
@@ -143,13 +144,15 @@ _EXPLAIN_OPTIONS = frozenset({"ANALYZE", "VERBOSE", "FORMAT", "COSTS", "BUFFERS"
 def _read_query(sql: str, explained: _Explained, defaults: Defaults, home: str | None) -> Query:
     named = names.join_names(sql, explained.tokens)
     tree = read_tree(sql, named.tokens)
-    rules.check_construct(sql, tree)
+    nodes = Nodes(tree)
+    rules.check_construct(sql, tree, nodes)
     reading = Reading(
         sql=sql,
         tokens=named.tokens,
         joined=named.joined,
         tree=tree,
-        references=find_references(sql, tree),
+        nodes=nodes,
+        references=find_references(sql, nodes),
         defaults=defaults,
         home=home,
     )

@@ -6,6 +6,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token
 
 from planner.dialect import place_at
+from planner.nodes import Nodes
 from planner.references import Reference, start_of
 from planner.statement import Defaults
 
@@ -19,6 +20,7 @@ class Reading:
         tokens: Its tokens, without EXPLAIN and semicolons, `name@cluster` joined.
         joined: Where the joined ones start.
         tree: sqlglot's reading.
+        nodes: Its pieces, by kind.
         references: The tables that it names, in the order of the text.
         defaults: What completes names.
         home: The cluster whose own tables may be joined, if any.
@@ -28,6 +30,7 @@ class Reading:
     tokens: tuple[Token, ...]
     joined: frozenset[int]
     tree: exp.Expr
+    nodes: Nodes
     references: tuple[Reference, ...]
     defaults: Defaults
     home: str | None

@@ -8,6 +8,7 @@ from sqlglot import exp
 from planner.dialect import place_at
 from planner.errors import SqlSyntaxError
 from planner.names import fold_part
+from planner.nodes import Nodes
 from storage.names import split_cluster
 
 
@@ -33,7 +34,7 @@ class Reference:
         return ".".join(self.parts) + (f"@{self.cluster}" if self.cluster else "")
 
 
-def find_references(sql: str, tree: exp.Expr) -> tuple[Reference, ...]:
+def find_references(sql: str, nodes: Nodes) -> tuple[Reference, ...]:
     """Return every table that a query names, in the order of the text.
 
     Raises:
@@ -41,7 +42,7 @@ def find_references(sql: str, tree: exp.Expr) -> tuple[Reference, ...]:
     """
     found = [
         read_reference(sql, table)
-        for table in tree.find_all(exp.Table)
+        for table in nodes.of(exp.Table)
         if is_named(table) and not is_cte(table)
     ]
     return tuple(sorted(found, key=lambda reference: reference.start))

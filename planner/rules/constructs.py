@@ -4,6 +4,7 @@ from sqlglot import exp
 
 from planner.dialect import place_at
 from planner.errors import StatementNotSupportedError, StatementTooLargeError
+from planner.nodes import Nodes
 from planner.references import start_of
 
 MAX_PARTS = 250
@@ -28,14 +29,14 @@ _UNREAD: dict[type[exp.Expr], str] = {
 }
 
 
-def check_construct(sql: str, tree: exp.Expr) -> None:
+def check_construct(sql: str, tree: exp.Expr, nodes: Nodes) -> None:
     """Refuse a statement that is no query, writes inside one, or holds what would be ignored.
 
     Raises:
         StatementNotSupportedError: When it does.
         StatementTooLargeError: When it has more than `MAX_PARTS` WITH parts.
     """
-    for node in tree.walk():
+    for node in nodes:
         fault = None
         if isinstance(node, _WRITES):
             fault = "a query reads only; leave out what writes (INSERT, UPDATE, INTO …)"
@@ -47,7 +48,7 @@ def check_construct(sql: str, tree: exp.Expr) -> None:
             fault = "a string in FROM would name a file; ask for tables by name (see SHOW TABLES)"
         if fault is not None:
             raise StatementNotSupportedError(f"{_place(sql, node)}{fault}")
-    if sum(1 for _ in tree.find_all(exp.CTE)) > MAX_PARTS:
+    if len(nodes.of(exp.CTE)) > MAX_PARTS:
         raise StatementTooLargeError(
             f"the statement has more than {MAX_PARTS} WITH parts; send several statements"
         )

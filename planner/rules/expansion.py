@@ -5,9 +5,12 @@ would make a plan of a billion tables out of one kilobyte. What planning costs g
 tables that are read times the columns that they hand on, and with the windows.
 """
 
+from collections.abc import Iterable
+
 from sqlglot import exp
 
 from planner.errors import StatementTooLargeError
+from planner.nodes import Nodes
 from planner.reading import Reading
 from planner.references import cte_name, engine_name, is_cte, start_of
 
@@ -23,10 +26,8 @@ def check_expansion(reading: Reading) -> None:
         StatementTooLargeError: When it reads more than `MAX_READS` tables, hands on more than
             `MAX_CELLS` columns of them, or has more than `MAX_WINDOWS` windows.
     """
-    reads = count_reads(reading.tree)
-    width = max(
-        (len(select.expressions) for select in reading.tree.find_all(exp.Select)), default=0
-    )
+    reads = count_reads(reading.nodes)
+    width = max((len(select.expressions) for select in reading.nodes.of(exp.Select)), default=0)
     if reads > MAX_READS:
         raise StatementTooLargeError(
             f"the statement reads more than {MAX_READS} tables once its WITH parts are written "
@@ -34,7 +35,7 @@ def check_expansion(reading: Reading) -> None:
         )
     if reads > 1:
         check_cells(reads, width)
-    windows = sum(1 for _ in reading.tree.find_all(exp.Window))
+    windows = len(reading.nodes.of(exp.Window))
     if windows > MAX_WINDOWS:
         raise StatementTooLargeError(
             f"the statement has {windows} windows, and at most {MAX_WINDOWS} can be; send several "
@@ -55,29 +56,26 @@ def check_cells(reads: int, width: int) -> None:
         )
 
 
-def count_whole_reads(tree: exp.Expr) -> int:
+def count_whole_reads(nodes: Nodes) -> int:
     """Return how many tables are read if some are handed on with `*`; 0 if none is."""
     has_star = any(
         isinstance(item, exp.Star) or isinstance(item.this, exp.Star)
-        for select in tree.find_all(exp.Select)
+        for select in nodes.of(exp.Select)
         for item in select.expressions
         if not isinstance(item, exp.Func)
     )
-    return count_reads(tree) if has_star else 0
+    return count_reads(nodes) if has_star else 0
 
 
-def count_reads(tree: exp.Expr) -> int:
+def count_reads(nodes: Nodes) -> int:
     """Return how many tables a query reads once its WITH parts are written out."""
     sizes: dict[str, int] = {}
-    for cte in sorted(tree.find_all(exp.CTE), key=lambda cte: start_of(cte.args["alias"])):
+    for cte in sorted(nodes.of(exp.CTE), key=lambda cte: start_of(cte.args["alias"])):
         name = cte_name(cte)
-        sizes[name] = max(_reads(cte, sizes), sizes.get(name, 1))
-    return max(_reads(tree, sizes), *sizes.values(), 0)
+        sizes[name] = max(_reads(cte.find_all(exp.Table), sizes), sizes.get(name, 1))
+    return max(_reads(nodes.of(exp.Table), sizes), *sizes.values(), 0)
 
 
-def _reads(node: exp.Expr, sizes: dict[str, int]) -> int:
-    """Return how many tables are read below a node, given the sizes of the WITH parts so far."""
-    return sum(
-        sizes.get(engine_name(table.this), 1) if is_cte(table) else 1
-        for table in node.find_all(exp.Table)
-    )
+def _reads(tables: Iterable[exp.Table], sizes: dict[str, int]) -> int:
+    """Return how many tables are read by these names, given the sizes of the WITH parts so far."""
+    return sum(sizes.get(engine_name(table.this), 1) if is_cte(table) else 1 for table in tables)

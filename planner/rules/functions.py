@@ -24,7 +24,7 @@ def check_functions(reading: Reading) -> None:
         StatementNotSupportedError: When one would reach a file or a host.
         SqlSyntaxError: When a function is written with `@cluster`.
     """
-    for node in reading.tree.find_all(exp.Func):
+    for node in reading.nodes.of(exp.Func):
         name = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
         if "@" in name:
             raise SqlSyntaxError(

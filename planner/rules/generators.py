@@ -32,7 +32,7 @@ def check_generators(reading: Reading) -> None:
     Raises:
         StatementTooLargeError: When one would, or when one is nested in another.
     """
-    for call in reading.tree.find_all(exp.Func):
+    for call in reading.nodes.of(exp.Func):
         if not _is_generator(call) or isinstance(call.parent, exp.Table):
             continue
         if call.find(exp.Column) is not None or call.find(exp.Query) is not None:

@@ -15,7 +15,7 @@ def check_grouping(reading: Reading) -> None:
     Raises:
         StatementTooLargeError: When one does.
     """
-    for group in reading.tree.find_all(exp.Group):
+    for group in reading.nodes.of(exp.Group):
         if _sets(group) > MAX_SETS:
             raise StatementTooLargeError(
                 f"{reading.place(group)}: this GROUP BY stands for more than {MAX_SETS} sets of "

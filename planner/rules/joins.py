@@ -19,7 +19,7 @@ def check_joins(reading: Reading) -> None:
     """
     if reading.is_home:
         return
-    for node in reading.tree.find_all(exp.Join, exp.Lateral, exp.Intersect, exp.Except):
+    for node in reading.nodes.of(exp.Join, exp.Lateral, exp.Intersect, exp.Except):
         raise JoinNotSupportedError(
             f"{reading.place(node)}: {_describe(node)}{_tables(reading)} is a join; "
             f"{_instead(node)}"

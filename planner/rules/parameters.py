@@ -12,7 +12,7 @@ def check_parameters(reading: Reading) -> None:
     Raises:
         StatementNotSupportedError: When the query holds one.
     """
-    for node in reading.tree.find_all(exp.Parameter, exp.Placeholder):
+    for node in reading.nodes.of(exp.Parameter, exp.Placeholder):
         raise StatementNotSupportedError(
             f"{reading.place(node.parent or node)}: parameters such as $1 and ? are not supported; "
             "write the value into the text"

@@ -19,14 +19,14 @@ def check_subqueries(reading: Reading) -> None:
     """
     if reading.is_home:
         return
-    for query in reading.tree.find_all(exp.Select, exp.SetOperation, exp.Values):
+    for query in reading.nodes.of(exp.Select, exp.SetOperation, exp.Values):
         word = _compared_by(query)
         if word is not None:
             raise JoinNotSupportedError(
                 f"{reading.place(query)}: {word} over a query is a join; send the inner query "
                 "first and write its values as a list, or " + INSTEAD
             )
-    for query in reading.tree.find_all(exp.Select):
+    for query in reading.nodes.of(exp.Select):
         outer = _outer_column(query)
         if outer is not None:
             raise JoinNotSupportedError(

@@ -32,7 +32,7 @@ def check_table_functions(reading: Reading) -> None:
         StatementNotSupportedError: When there is one, or when a series is not made of literals.
         SqlSyntaxError: When a name has more than three parts.
     """
-    for table in reading.tree.find_all(exp.Table):
+    for table in reading.nodes.of(exp.Table):
         if not isinstance(table.this, exp.Identifier):
             _check_series(reading, table)
 
