@@ -55,6 +55,7 @@ def write_timing_plot(timings: Sequence[Timing], file: Path, title: str) -> None
                 _draw(panel, one, len(contenders) - contenders.index(one.contender))
         panel.set_title(statement, fontsize=10)
         panel.set_xscale("log")
+        panel.set_ylim(0.4, len(contenders) + 0.7)
         panel.set_xlabel("ms")
         panel.grid(axis="x", alpha=0.3)
     axes[0][0].set_yticks(range(len(contenders), 0, -1), contenders)

@@ -1,23 +1,10 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from bench.contenders import CONTENDERS
 from bench.lineitem import BY_YEAR, PLAIN
 from bench.statements import STATEMENTS
-
-ROOT = Path(__file__).parents[2]
-
-
-def run_bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603  our own module
-        [sys.executable, "-m", "bench", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
+from tests.bench.commands import run_bench
 
 
 def test_scan_measures_every_contender_over_both_layouts(tmp_path: Path) -> None:
