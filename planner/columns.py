@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 from sqlglot import exp
 
-from planner.bind import Edit, splice
 from planner.dialect import place_at, read_tokens, shown
+from planner.edits import Edit, splice
 from planner.errors import UnknownColumnError
 from planner.limits import nesting_fault
 from planner.parse import read_tree

@@ -1,7 +1,7 @@
 """Which of the names in a query are tables, and which are common table expressions or aliases."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -9,6 +9,7 @@ from planner.dialect import place_at
 from planner.errors import SqlSyntaxError
 from planner.names import fold_part
 from planner.nodes import Nodes
+from planner.scopes import alias_of
 from storage.names import split_cluster
 
 
@@ -22,6 +23,9 @@ class Reference:
         identifiers: The written parts.
         start: Where the first of them stands.
         alias: The name that the query goes on with, as the engine keeps it.
+        table: The node of the tree.
+        is_shadowed: Whether an engine would take the name for a WITH part's, when it is written
+            without cluster and quotes: it has to be written out.
     """
 
     parts: tuple[str, ...]
@@ -29,6 +33,8 @@ class Reference:
     identifiers: tuple[exp.Identifier, ...]
     start: int
     alias: str | None
+    table: exp.Table = field(compare=False, repr=False)
+    is_shadowed: bool = False
 
     def __str__(self) -> str:
         return ".".join(self.parts) + (f"@{self.cluster}" if self.cluster else "")
@@ -119,14 +125,15 @@ def read_reference(sql: str, table: exp.Table) -> Reference:
     """
     identifiers = tuple(part for part in table.parts if isinstance(part, exp.Identifier))
     parts, cluster = read_parts(sql, identifiers)
-    alias = table.args.get("alias")
-    named = alias.this if alias is not None and isinstance(alias.this, exp.Identifier) else None
+    alias = alias_of(table)
     return Reference(
         parts=parts,
         cluster=cluster,
         identifiers=identifiers,
         start=identifiers[0].meta["start"],
-        alias=engine_name(named) if named is not None else None,
+        alias=engine_name(alias) if alias is not None else None,
+        table=table,
+        is_shadowed=len(parts) == 1 and parts[0] in visible_ctes(table),
     )
 
 
