@@ -8,7 +8,12 @@ from auth import RevokedTicketError, SigningKey, open_ticket
 from flight_member import protocol
 from flight_member.answers import ListedTable
 from flight_member.authority import MemberAuthority, ServiceCaller
-from flight_member.errors import NotFoundError, PermissionDeniedError, WrongCallerError
+from flight_member.errors import (
+    FlightMemberError,
+    NotFoundError,
+    PermissionDeniedError,
+    WrongCallerError,
+)
 from flight_member.frontdoor import FrontDoor, Moment
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.memberstate import MemberState
@@ -17,13 +22,14 @@ from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
 from flight_sql import Call, ResultStream, StatementInfo
 from planner import (
+    Defaults,
     Describe,
     Query,
     ShowCatalogs,
     ShowSchemas,
     ShowTables,
+    SplittableError,
     Statement,
-    plan_query,
 )
 
 
@@ -56,7 +62,7 @@ class MemberBackend(FrontDoor):
         if query.cluster != self.cluster:
             return self.forward(call, query, query.sql)
         authorised = self.authorise(call, query)
-        plan = plan_query(query, authorised.schemas)
+        plan = self.plan_readable(call, query, authorised)
         ticket = self.seal_query(call, query, plan, authorised, self.cluster)
         return self.info(ticket, plan, ())
 
@@ -85,6 +91,20 @@ class MemberBackend(FrontDoor):
             if refused is not None:
                 raise NotFoundError.of(refused)
         return self._runner.run(call, ticket, is_home=is_home)
+
+    def advise(
+        self, call: Call, refusal: SplittableError, sql: str, defaults: Defaults
+    ) -> Exception:
+        """Return the MoM's refusal of the same statement: it knows all tables, and what is granted.
+
+        Where it does not answer, or not with the same code, this member's own stands.
+        """
+        try:
+            self._mom.execute(call, sql, defaults)
+        except FlightMemberError as error:
+            if error.code == refusal.code:
+                return error
+        return refusal
 
     # Statements without rows of their own.
 

@@ -21,6 +21,8 @@ FlightMemberError
 from collections.abc import Sequence
 from typing import ClassVar
 
+from planner import not_found_text
+
 
 class FlightMemberError(Exception):
     """Root of this package's refusals; the text is safe for clients and starts with the code."""
@@ -47,11 +49,7 @@ class NotFoundError(FlightMemberError):
             name: What was asked for.
             elsewhere: Objects of that name that the caller may read; they are suggested.
         """
-        meant = f"did you mean {' or '.join(map(str, elsewhere))}? " if elsewhere else ""
-        return cls(
-            f"{name} does not exist, or you may not read it; {meant}SHOW TABLES lists what you "
-            "may read, and an administrator of the federation can grant TABLE_READ on it"
-        )
+        return cls(not_found_text(name, elsewhere))
 
 
 class PermissionDeniedError(FlightMemberError):

@@ -60,9 +60,11 @@ from planner import (
     ShowCatalogs,
     ShowSchemas,
     ShowTables,
+    SplittableError,
     Statement,
     parse_statement,
     plan_query,
+    suggest_parts,
 )
 from storage.names import InvalidNameError, fold_name
 
@@ -150,8 +152,39 @@ class FrontDoor(ABC):
     # Statements.
 
     def parse(self, call: Call, sql: str) -> Statement:
-        """Read one statement for its caller, whose session fills in missing parts of names."""
-        return parse_statement(sql, self.defaults(call), home=self._home, limits=self._limits)
+        """Read one statement for its caller, whose session fills in missing parts of names.
+
+        Raises:
+            PlannerError: When it is refused; a join of tables that the caller may all read is
+                refused with the statements to send instead.
+        """
+        defaults = self.defaults(call)
+        try:
+            return parse_statement(sql, defaults, home=self._home, limits=self._limits)
+        except SplittableError as error:
+            refusal = error
+        raise self.advise(call, refusal, sql, defaults)
+
+    def advise(
+        self, call: Call, refusal: SplittableError, sql: str, defaults: Defaults
+    ) -> Exception:
+        """Return a refusal, with the statements to send instead if all tables may be read."""
+        schemas = self.gatekeeper.readable_schemas(self.caller(call), refusal.tables)
+        if schemas is None:
+            return refusal
+        return refusal.followed_by(suggest_parts(sql, defaults, schemas))
+
+    def plan_readable(self, call: Call, query: Query, authorised: Authorised) -> Plan:
+        """Plan a query over tables that the caller may read.
+
+        Raises:
+            PlannerError: When it cannot be planned; as for `parse`, a join comes with advice.
+        """
+        try:
+            return plan_query(query, authorised.schemas)
+        except SplittableError as error:
+            refusal = error
+        raise self.advise(call, refusal, query.sql, self.defaults(call))
 
     def defaults(self, call: Call) -> Defaults:
         """Return what fills in missing parts of names: headers, else the caller's home cluster."""
@@ -265,7 +298,7 @@ class FrontDoor(ABC):
 
     def plan(self, call: Call, query: Query) -> Plan:
         """Decide on a query and plan it, without a ticket."""
-        return plan_query(query, self.authorise(call, query).schemas)
+        return self.plan_readable(call, query, self.authorise(call, query))
 
     def seal_query(
         self, call: Call, query: Query, plan: Plan, authorised: Authorised, member: str
@@ -306,7 +339,7 @@ class FrontDoor(ABC):
         authorised = self.authorise(call, query)
         if query.analyze:
             raise NotSupportedError("EXPLAIN ANALYZE is not offered; EXPLAIN tells what is read")
-        plan_query(query, authorised.schemas)
+        self.plan_readable(call, query, authorised)
         return explain_query(query, authorised.tables, node(), authorised.rules)
 
     def describe_readable(self, call: Call, statement: Describe) -> pa.Table:

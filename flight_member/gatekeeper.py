@@ -33,7 +33,7 @@ class Policy(Protocol):
         """Return the rules that decide for callers of a cluster."""
 
     def namesakes(self, name: ObjectName) -> Iterable[ObjectName]:
-        """Return tables of the same name on other clusters; whoever may read one is told."""
+        """Return the same name on every cluster, whether or not there is such a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,37 @@ class Gatekeeper:
             )
             if table is None or not decision.is_allowed:
                 self._audit.refuse(record)
-                readable = [one for one in policy.namesakes(name) if self.may_read(caller, one)]
-                raise NotFoundError.of(name, elsewhere=readable)
+                raise NotFoundError.of(name, elsewhere=self._namesakes(policy, caller, name, now))
             self._audit.allow(record)
             tables.append(table)
             rules.append(decision.rule)
             if decision.grant is not None and decision.grant.until is not None:
                 ends.append(decision.grant.until)
         return Authorised(policy.epoch, tuple(tables), tuple(rules), min(ends, default=None))
+
+    def readable_schemas(
+        self, caller: Identity, names: Sequence[ObjectName]
+    ) -> Mapping[ObjectName, pa.Schema] | None:
+        """Return the columns of tables, or None when one is not there or may not be read.
+
+        For advice on a statement that is refused anyway: nothing is read, and nothing audited.
+        Every name is looked up, so that the time does not tell which one it was.
+        """
+        policy, now = self._policy(), self._now()
+        found = {name: _readable(policy, caller, name, now) for name in names}
+        schemas = {name: one.arrow_schema for name, one in found.items() if one is not None}
+        return schemas if names and len(schemas) == len(found) else None
+
+    def _namesakes(
+        self, policy: Policy, caller: Identity, name: ObjectName, now: datetime
+    ) -> list[ObjectName]:
+        """Return the tables of this name on any cluster that the caller may read.
+
+        Each cluster is asked alike, that of the name included.
+        """
+        return [
+            one for one in policy.namesakes(name) if _readable(policy, caller, one, now) is not None
+        ]
 
     def may_read(self, caller: Identity, name: ObjectName) -> bool:
         """Whether a caller may read a table by today's rules; not audited, for listings."""
@@ -114,3 +137,10 @@ class Gatekeeper:
     def refused(self, caller: Identity, names: Sequence[ObjectName]) -> ObjectName | None:
         """Return the first table that a caller may not read by today's rules, if any."""
         return next((name for name in names if not self.may_read(caller, name)), None)
+
+
+def _readable(policy: Policy, caller: Identity, name: ObjectName, now: datetime) -> Table | None:
+    """Return a table that the caller may read; one that is not there takes the same steps."""
+    table = policy.table(name)
+    decision = policy.rules_for(caller.cluster, name).decide(caller, name, now)
+    return table if decision.is_allowed else None

@@ -34,7 +34,6 @@ from planner import (
     ShowSchemas,
     ShowTables,
     Statement,
-    plan_query,
 )
 
 
@@ -68,7 +67,7 @@ class MomBackend(FrontDoor):
     def execute_query(self, call: Call, query: Query) -> StatementInfo:
         """Decide, plan, route and seal a ticket for the member that holds the tables."""
         authorised = self.authorise(call, query)
-        plan = plan_query(query, authorised.schemas)
+        plan = self.plan_readable(call, query, authorised)
         member = self._serving(call, query)
         ticket = self.seal_query(call, query, plan, authorised, member.name)
         # Who reads no table has no business with the member that happens to answer.

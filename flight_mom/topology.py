@@ -98,11 +98,9 @@ class Federation:
         return None if member is None else member.metastore.table(name)
 
     def namesakes(self, name: ObjectName) -> Iterator[ObjectName]:
-        """Yield the tables of the same name on all clusters, ordered by cluster."""
+        """Yield the same name on every cluster, ordered by cluster."""
         for cluster in sorted(self.members):
-            other = ObjectName(cluster, name.catalog, name.schema, name.table)
-            if self.table(other) is not None:
-                yield other
+            yield ObjectName(cluster, name.catalog, name.schema, name.table)
 
     def rules_for(self, caller_cluster: str, table: ObjectName) -> GrantSet:
         """Return the rules that decide: home rules at home, the federation's grants elsewhere."""

@@ -11,15 +11,18 @@ from planner.errors import (
     NotFoundError,
     OneStatementOnlyError,
     PlannerError,
+    SplittableError,
     SqlSyntaxError,
     StatementNotSupportedError,
     StatementTooLargeError,
     TypeMismatchError,
     UnknownColumnError,
+    not_found_text,
 )
 from planner.limits import Limits
 from planner.parse import parse_statement
 from planner.plan import Plan, plan_query
+from planner.split import suggest_parts
 from planner.statement import (
     Defaults,
     Describe,
@@ -53,12 +56,15 @@ __all__ = [
     "ShowGrants",
     "ShowSchemas",
     "ShowTables",
+    "SplittableError",
     "SqlSyntaxError",
     "Statement",
     "StatementNotSupportedError",
     "StatementTooLargeError",
     "TypeMismatchError",
     "UnknownColumnError",
+    "not_found_text",
     "parse_statement",
     "plan_query",
+    "suggest_parts",
 ]

@@ -4,8 +4,9 @@
     ├── SqlSyntaxError            sql-syntax               INVALID_ARGUMENT
     ├── OneStatementOnlyError     one-statement-only       INVALID_ARGUMENT
     ├── StatementTooLargeError    statement-too-large      INVALID_ARGUMENT
-    ├── MultiClusterQueryError    multi-cluster-query      INVALID_ARGUMENT
-    ├── JoinNotSupportedError     join-not-supported       INVALID_ARGUMENT
+    ├── SplittableError
+    │   ├── MultiClusterQueryError multi-cluster-query     INVALID_ARGUMENT
+    │   └── JoinNotSupportedError join-not-supported       INVALID_ARGUMENT
     ├── UnknownColumnError        unknown-column           INVALID_ARGUMENT
     ├── TypeMismatchError         type-mismatch            INVALID_ARGUMENT
     ├── CrossClusterReadOnlyError cross-cluster-read-only  UNIMPLEMENTED
@@ -16,7 +17,10 @@ Texts are safe for clients: they hold names and positions of the statement itsel
 to do instead; never a library's text.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+from storage.names import ObjectName
 
 
 class PlannerError(Exception):
@@ -55,14 +59,31 @@ class StatementTooLargeError(PlannerError):
     status = "INVALID_ARGUMENT"
 
 
-class MultiClusterQueryError(PlannerError):
+class SplittableError(PlannerError):
+    """A statement that can be asked in parts.
+
+    Attributes:
+        tables: The tables that it names, in full; empty when some name is not complete. Whoever
+            may read all of them can be shown the parts (see `planner.split`).
+    """
+
+    tables: tuple[ObjectName, ...] = ()
+
+    def followed_by(self, advice: str) -> "SplittableError":
+        """Return this refusal with more advice at its end."""
+        more = type(self)(self.text + advice)
+        more.tables = self.tables
+        return more
+
+
+class MultiClusterQueryError(SplittableError):
     """One statement names tables of two or more clusters."""
 
     code = "multi-cluster-query"
     status = "INVALID_ARGUMENT"
 
 
-class JoinNotSupportedError(PlannerError):
+class JoinNotSupportedError(SplittableError):
     """The statement is written with a join, or its plan holds one."""
 
     code = "join-not-supported"
@@ -98,7 +119,21 @@ class StatementNotSupportedError(PlannerError):
 
 
 class NotFoundError(PlannerError):
-    """A name leads to no table: its catalog or schema is missing and has no default."""
+    """A name leads to no table: it is not complete, or there is none that may be read."""
 
     code = "not-found"
     status = "NOT_FOUND"
+
+
+def not_found_text(name: object, elsewhere: Sequence[object] = ()) -> str:
+    """Return the one text about an object that is not there or may not be read.
+
+    Args:
+        name: What was asked for.
+        elsewhere: Objects of that name that the caller may read; they are suggested.
+    """
+    meant = f"did you mean {' or '.join(map(str, elsewhere))}? " if elsewhere else ""
+    return (
+        f"{name} does not exist, or you may not read it; {meant}SHOW TABLES lists what you "
+        "may read, and an administrator of the federation can grant TABLE_READ on it"
+    )

@@ -18,6 +18,7 @@ from planner.bind import bind_query
 from planner.dialect import dialect, place_at, read_tokens, shown, source_of
 from planner.errors import (
     OneStatementOnlyError,
+    SplittableError,
     SqlSyntaxError,
     StatementNotSupportedError,
 )
@@ -142,11 +143,29 @@ _EXPLAIN_OPTIONS = frozenset({"ANALYZE", "VERBOSE", "FORMAT", "COSTS", "BUFFERS"
 
 
 def _read_query(sql: str, explained: _Explained, defaults: Defaults, home: str | None) -> Query:
+    reading = _reading_of(sql, explained, defaults, home)
+    try:
+        for rule in rules.RULES:
+            rule(reading)
+        return bind_query(reading, explain=explained.explain, analyze=explained.analyze)
+    except SplittableError as refusal:
+        refusal.tables = reading.tables
+        raise
+
+
+def read_again(sql: str, defaults: Defaults) -> Reading:
+    """Return the reading of a query that was read before, whether or not a rule refused it."""
+    tokens = _one_statement(sql, read_tokens(sql))
+    explained = _strip_explain(sql, tokens) or _Explained(tokens, explain=False, analyze=False)
+    return _reading_of(sql, explained, defaults, None)
+
+
+def _reading_of(sql: str, explained: _Explained, defaults: Defaults, home: str | None) -> Reading:
     named = names.join_names(sql, explained.tokens)
     tree = read_tree(sql, named.tokens)
     nodes = Nodes(tree)
     rules.check_construct(sql, tree, nodes)
-    reading = Reading(
+    return Reading(
         sql=sql,
         tokens=named.tokens,
         joined=named.joined,
@@ -156,9 +175,6 @@ def _read_query(sql: str, explained: _Explained, defaults: Defaults, home: str |
         defaults=defaults,
         home=home,
     )
-    for rule in rules.RULES:
-        rule(reading)
-    return bind_query(reading, explain=explained.explain, analyze=explained.analyze)
 
 
 def read_tree(sql: str, tokens: tuple[Token, ...]) -> exp.Expr:

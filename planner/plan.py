@@ -18,7 +18,7 @@ from datafusion import SessionConfig, SessionContext, SQLOptions
 from datafusion.catalog import Catalog, Schema
 
 from planner.columns import resolve_columns
-from planner.errors import JoinNotSupportedError, NotFoundError
+from planner.errors import JoinNotSupportedError, NotFoundError, not_found_text
 from planner.faults import explain_fault
 from planner.rules.expansion import check_cells
 from planner.rules.joins import INSTEAD
@@ -98,12 +98,9 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         StatementTooLargeError: When it is nested too deeply, or hands on too many columns.
         StatementNotSupportedError: When the engine does not support it.
     """
-    missing = [str(table) for table in query.tables if table not in schemas]
+    missing = [table for table in query.tables if table not in schemas]
     if missing:
-        raise NotFoundError(
-            f"there is no table {missing[0]}, or you may not read it; SHOW TABLES "
-            "lists those that you can"
-        )
+        raise NotFoundError(not_found_text(missing[0]))
     read = tuple(schemas[table] for table in query.tables)
     plan = _plans.get(query, read)
     if plan is None:
@@ -175,10 +172,12 @@ def _check_joins(query: Query, plans: list[str]) -> None:
     if not any(_JOIN.match(line) for line in lines) and not _has_outer(query, lines):
         return
     tables = ", ".join(str(table) for table in query.tables[:4])
-    raise JoinNotSupportedError(
+    refusal = JoinNotSupportedError(
         f"the statement is a join of {tables or 'its parts'} when it is planned; leave out "
         f"subqueries that use columns of the query around them, or {INSTEAD}"
     )
+    refusal.tables = query.tables
+    raise refusal
 
 
 def _has_outer(query: Query, lines: list[str]) -> bool:

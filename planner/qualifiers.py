@@ -30,9 +30,7 @@ def qualifier_edits(reading: Reading, cluster: str) -> list[Edit]:
         MultiClusterQueryError: When a column is qualified by a table of another cluster.
     """
     qualifiers = _Qualifiers(reading, cluster)
-    return [
-        edit for column in reading.nodes.of(exp.Column) for edit in qualifiers.edits_of(column)
-    ]
+    return [edit for column in reading.nodes.of(exp.Column) for edit in qualifiers.edits_of(column)]
 
 
 def fold_edits(sql: str, identifiers: tuple[exp.Identifier, ...]) -> list[Edit]:

@@ -7,8 +7,9 @@ from sqlglot.tokenizer_core import Token
 
 from planner.dialect import place_at
 from planner.nodes import Nodes
-from planner.references import Reference, start_of
+from planner.references import Reference, full_name, start_of
 from planner.statement import Defaults
+from storage.names import ObjectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class Reading:
         """The clusters of the tables, in the order of the text, each once."""
         named = (reference.cluster or self.defaults.cluster for reference in self.references)
         return tuple(dict.fromkeys(named))
+
+    @property
+    def tables(self) -> tuple[ObjectName, ...]:
+        """The full names of the references; empty when one of them is not complete."""
+        names = [full_name(reference, self.defaults) for reference in self.references]
+        return tuple(name for name in names if name is not None) if all(names) else ()
 
     @property
     def is_home(self) -> bool:

@@ -10,7 +10,10 @@ from planner.errors import SqlSyntaxError
 from planner.names import fold_part
 from planner.nodes import Nodes
 from planner.scopes import alias_of
-from storage.names import split_cluster
+from planner.statement import Defaults
+from storage.names import ObjectName, split_cluster
+
+_TABLE_PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,15 @@ def find_references(sql: str, nodes: Nodes) -> tuple[Reference, ...]:
         if is_named(table) and not is_cte(table)
     ]
     return tuple(sorted(found, key=lambda reference: reference.start))
+
+
+def full_name(reference: Reference, defaults: Defaults) -> ObjectName | None:
+    """Return the full name of a table; None when a part is missing and has no default."""
+    missing = _TABLE_PARTS - len(reference.parts)
+    parts = (*(defaults.catalog, defaults.schema)[: max(missing, 0)], *reference.parts)
+    if len(parts) != _TABLE_PARTS or None in parts:
+        return None
+    return ObjectName(reference.cluster or defaults.cluster, *parts)
 
 
 def is_named(table: exp.Table) -> bool:

@@ -165,6 +165,8 @@ def test_home_rules_decide_at_home_and_grants_elsewhere(federation: Mom) -> None
     assert rules_for(SHANGHAI, name).decide(user1, name, now).is_allowed
 
 
-def test_namesakes_are_tables_of_the_same_name_on_all_clusters(federation: Mom) -> None:
+def test_namesakes_are_asked_of_all_clusters_whether_or_not_they_have_one(
+    federation: Mom,
+) -> None:
     found = federation.topology.federation.namesakes(ObjectName.parse("aviation.nyc.flights@x"))
-    assert [str(one) for one in found] == [FLIGHTS]
+    assert [str(one) for one in found] == [FLIGHTS, "aviation.nyc.flights@shanghai"]
