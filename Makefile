@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint types unit format docs bench clean help
+.PHONY: install demo test lint types unit hostile format docs bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ types: install
 
 unit: install
 	$(BIN)/python -m pytest
+
+hostile: install ## the laws of every statement on many times the usual examples (about half an hour)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/planner/test_hostile.py --timeout 0
 
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .

@@ -5,6 +5,7 @@ word makes the tokenizer swallow the rest of a statement. The reading decides re
 runs is the user's own text.
 """
 
+import logging
 from functools import cache
 
 from sqlglot.dialects.postgres import Postgres
@@ -12,6 +13,9 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from planner.errors import SqlSyntaxError
+
+# It warns of statements with their text, which is nobody's to log.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 QUOTED = frozenset({TokenType.IDENTIFIER})
 STRINGS = frozenset(

@@ -34,13 +34,15 @@ def join_names(sql: str, tokens: list[Token]) -> NamedTokens:
     """Return the tokens with each `name@cluster` joined.
 
     Raises:
-        SqlSyntaxError: When an `@` stands anywhere else, or what follows it names no cluster.
+        SqlSyntaxError: When an `@` stands anywhere else, or what follows it names no cluster; when
+            FROM stands twice.
     """
     result: list[Token] = []
     joined: set[int] = set()
     position = 0
     while position < len(tokens):
         token = tokens[position]
+        _check_from(sql, token, result)
         if token.token_type is not TokenType.PARAMETER or token.text != "@":
             result.append(token)
             position += 1
@@ -59,6 +61,23 @@ def join_names(sql: str, tokens: list[Token]) -> NamedTokens:
         joined.add(name.start)
         position += 2
     return NamedTokens(tuple(result), frozenset(joined))
+
+
+def _check_from(sql: str, token: Token, before: list[Token]) -> None:
+    """Refuse `FROM FROM x`, which is a query of x to one parser and a table `from` to another.
+
+    Raises:
+        SqlSyntaxError: When the second FROM is this token.
+    """
+    if token.token_type is not TokenType.FROM or not before:
+        return
+    if before[-1].token_type is not TokenType.FROM:
+        return
+    if len(before) > 1 and before[-2].token_type in {TokenType.DOT, TokenType.ALIAS}:
+        return  # the first one is a name
+    raise SqlSyntaxError(
+        f"{place_at(sql, token.start)}: unexpected {source_of(sql, token)!r}; write FROM once"
+    )
 
 
 def check_part(sql: str, token: Token, part: str) -> str:

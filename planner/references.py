@@ -84,27 +84,30 @@ def visible_ctes(node: exp.Expr) -> set[str]:
 
     Each sees those before it, and a recursive one itself.
     """
-    names: set[str] = set()
+    return {name for name, is_later in _ctes_around(node) if not is_later}
+
+
+def _ctes_around(node: exp.Expr) -> Iterator[tuple[str, bool]]:
+    """Yield the WITH parts around a place, each with whether it comes later in a recursive WITH.
+
+    Engines take the name of a later one neither for a WITH part nor for a table.
+    """
     child: exp.Expr = node
     parent = node.parent
     while parent is not None:
         if isinstance(parent, exp.With):
-            names.update(_names_before(parent, child))
+            is_recursive = bool(parent.args.get("recursive"))
+            is_later = False
+            for cte in parent.expressions:
+                if is_recursive or (cte is not child and not is_later):
+                    yield cte_name(cte), is_later
+                is_later = is_later or cte is child
         else:
             clause = parent.args.get("with_")
             if clause is not None and clause is not child:
-                names.update(cte_name(cte) for cte in clause.expressions)
+                for cte in clause.expressions:
+                    yield cte_name(cte), False
         child, parent = parent, parent.parent
-    return names
-
-
-def _names_before(clause: exp.With, child: exp.Expr) -> Iterator[str]:
-    for cte in clause.expressions:
-        is_last = cte is child
-        if not is_last or clause.args.get("recursive"):
-            yield cte_name(cte)
-        if is_last:
-            return
 
 
 def cte_name(cte: exp.CTE) -> str:
@@ -145,8 +148,25 @@ def read_reference(sql: str, table: exp.Table) -> Reference:
         start=identifiers[0].meta["start"],
         alias=engine_name(alias) if alias is not None else None,
         table=table,
-        is_shadowed=len(parts) == 1 and parts[0] in visible_ctes(table),
+        is_shadowed=_is_shadowed(sql, table, parts, cluster),
     )
+
+
+def _is_shadowed(sql: str, table: exp.Table, parts: tuple[str, ...], cluster: str | None) -> bool:
+    """Whether a table has the name of a WITH part.
+
+    Raises:
+        SqlSyntaxError: When the name is that of a later part of a recursive WITH.
+    """
+    if len(parts) > 1:
+        return False
+    around = [(name, is_later) for name, is_later in _ctes_around(table) if name == parts[0]]
+    if any(is_later for _, is_later in around) and cluster is None:
+        raise SqlSyntaxError(
+            f"{place_at(sql, start_of(table))}: the WITH part {parts[0]} comes after this one; "
+            "write it first, or name the table with its cluster"
+        )
+    return bool(around)
 
 
 def read_parts(
