@@ -5,6 +5,8 @@ replica of the MoM, or a restarted one, honours it. It names each table with the
 snapshot that were decided on; nothing else may be touched.
 """
 
+import base64
+import binascii
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -47,6 +49,8 @@ class Ticket:
     issued_at: datetime
     expires_at: datetime
     query_id: str
+    parameters: bytes | None = field(default=None, repr=False)
+    """What is bound to the statement's parameters, an Arrow IPC stream of one row."""
     shard: tuple[int, int] | None = None
     """Which part of how many, counted from 0, when several nodes answer."""
     issuer: str = field(default="", compare=False)
@@ -92,6 +96,9 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         ],
         "epoch": ticket.epoch,
         "query": ticket.query_id,
+        "parameters": None
+        if ticket.parameters is None
+        else base64.b64encode(ticket.parameters).decode(),
         "shard": list(ticket.shard) if ticket.shard else None,
     }
     text = seal(
@@ -148,6 +155,7 @@ def open_ticket(
             issued_at=issued_at(claims),
             expires_at=expires_at(claims),
             query_id=_text(claims["query"]),
+            parameters=_optional_bytes(claims.get("parameters")),
             shard=_shard(claims["shard"]),
             issuer=claims["iss"],
         )
@@ -181,6 +189,14 @@ def _text(value: Any) -> str:
 
 def _optional_text(value: Any) -> str | None:
     return None if value is None else _text(value)
+
+
+def _optional_bytes(value: Any) -> bytes | None:
+    try:
+        return None if value is None else base64.b64decode(_text(value), validate=True)
+    except binascii.Error:
+        pass
+    raise TypeError
 
 
 def _count(value: Any) -> int:

@@ -14,7 +14,7 @@ from flight_member.errors import (
     PermissionDeniedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import FrontDoor, Moment
+from flight_member.frontdoor import Described, FrontDoor, Moment
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
@@ -66,11 +66,14 @@ class MemberBackend(FrontDoor):
         ticket = self.seal_query(call, query, plan, authorised, self.cluster)
         return self.info(ticket, plan, ())
 
-    def describe_query(self, call: Call, query: Query) -> pa.Schema:
-        """Plan a query over home tables; ask the MoM for the schema of all others."""
-        if query.cluster != self.cluster:
-            return self._mom.execute(call, query.sql, self.defaults(call)).arrow_schema
-        return self.plan(call, query).arrow_schema
+    def describe_query(self, call: Call, query: Query) -> Described:
+        """Plan a query over home tables; ask the MoM about all others."""
+        if query.cluster == self.cluster:
+            return self.plan(call, query)
+        if query.values is not None:
+            return Described(self.forward(call, query, query.sql).arrow_schema)
+        prepared = self._mom.prepare(call, query.sql, self.defaults(call))
+        return Described(prepared.arrow_schema or pa.schema([]), prepared.parameter_schema)
 
     def open_query(self, call: Call, handle: bytes) -> ResultStream:
         """Verify a ticket, offline, and run what it allows.
@@ -134,9 +137,10 @@ class MemberBackend(FrontDoor):
 
     def forward(self, call: Call, statement: Statement, sql: str) -> StatementInfo:
         """Have the MoM execute a statement with the caller's own token."""
-        del statement
         self.caller(call)
-        return self._mom.execute(call, sql, self.defaults(call))
+        values = statement.values if isinstance(statement, Query) else None
+        row = values.row() if values is not None else None
+        return self._mom.execute(call, sql, self.defaults(call), row)
 
     def listed_tables(self, call: Call) -> Iterable[ListedTable]:
         """Return home tables by home rules, then what the MoM lets the caller read elsewhere."""

@@ -13,6 +13,7 @@ answer for any other and nothing is kept in memory for a client:
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -42,6 +43,7 @@ from flight_member.answers import (
     show_tables,
 )
 from flight_member.errors import (
+    BadRequestError,
     NotFoundError,
     NotSupportedError,
     RevokedTokenError,
@@ -62,6 +64,9 @@ from planner import (
     ShowTables,
     SplittableError,
     Statement,
+    Values,
+    count_fault,
+    parameter_schema,
     parse_statement,
     plan_query,
     suggest_parts,
@@ -71,6 +76,8 @@ from storage.names import InvalidNameError, fold_name
 _PREPARED_TTL_S = 24 * 3600
 _ANSWER_TTL_S = 300
 _TABLE_TYPE = "TABLE"
+# They travel inside handles and tickets, which are at most 1 MiB.
+_MAX_VALUES_BYTES = 65_536
 
 Moment = Callable[[], datetime]
 
@@ -78,6 +85,14 @@ Moment = Callable[[], datetime]
 def utc_now() -> datetime:
     """Return the time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a statement will answer, and one column for each of its parameters, if it has any."""
+
+    arrow_schema: pa.Schema
+    parameter_schema: pa.Schema | None = None
 
 
 class FrontDoor(ABC):
@@ -122,8 +137,8 @@ class FrontDoor(ABC):
         """Decide, plan and route a query."""
 
     @abstractmethod
-    def describe_query(self, call: Call, query: Query) -> pa.Schema:
-        """Return the schema that a query's result will have."""
+    def describe_query(self, call: Call, query: Query) -> Described:
+        """Return what a query's result and its parameters will be."""
 
     @abstractmethod
     def answer(self, call: Call, statement: Statement) -> pa.Table:
@@ -151,18 +166,21 @@ class FrontDoor(ABC):
 
     # Statements.
 
-    def parse(self, call: Call, sql: str) -> Statement:
+    def parse(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> Statement:
         """Read one statement for its caller, whose session fills in missing parts of names.
 
         Raises:
             PlannerError: When it is refused; a join of tables that the caller may all read is
                 refused with the statements to send instead.
+            BadRequestError: When another number of values is bound than it has parameters.
         """
         defaults = self.defaults(call)
         try:
-            return parse_statement(sql, defaults, home=self._home, limits=self._limits)
+            statement = parse_statement(sql, defaults, home=self._home, limits=self._limits)
         except SplittableError as error:
             refusal = error
+        else:
+            return statement if values is None else _bound(statement, values)
         raise self.advise(call, refusal, sql, defaults)
 
     def advise(
@@ -212,54 +230,71 @@ class FrontDoor(ABC):
     def prepare(self, call: Call, sql: str) -> Prepared:
         """Promise a schema for a statement; nothing runs."""
         statement = self.parse(call, sql)
-        handle = seal(
-            TokenKind.PREPARED,
-            {"sql": sql},
-            self._key,
-            issuer=self.cluster,
-            audience=self.cluster,
-            now=self._now(),
-            ttl_s=_PREPARED_TTL_S,
-        )
-        return Prepared(handle.encode(), self._schema_of(call, statement), is_update=False)
+        described = self._describe(call, statement)
+        handle = self._seal(TokenKind.PREPARED, {"sql": sql}, _PREPARED_TTL_S)
+        return Prepared(handle, described.arrow_schema, parameter_schema=described.parameter_schema)
 
-    def prepared_sql(self, _call: Call, handle: bytes) -> str:
-        """Return the statement inside a prepared handle."""
-        return str(self._open(TokenKind.PREPARED, handle)["sql"])
+    def open_prepared(self, _call: Call, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
+        """Return the statement inside a prepared handle, and the row that is bound to it."""
+        claims = self._open(TokenKind.PREPARED, handle)
+        return str(claims["sql"]), _bound_row(claims)
 
-    def describe(self, call: Call, sql: str) -> pa.Schema:
+    def bind(self, call: Call, handle: bytes, values: pa.RecordBatch) -> bytes:
+        """Return a prepared handle that holds a row of values; like all, it has no authority.
+
+        Raises:
+            BadRequestError: When their number is not that of the parameters, or they are too large.
+        """
+        sql, _ = self.open_prepared(call, handle)
+        self.parse(call, sql, values)
+        data = Values.of(values).data
+        if len(data) > _MAX_VALUES_BYTES:
+            raise BadRequestError(
+                f"the values of one statement take at most {_MAX_VALUES_BYTES:,} bytes and these "
+                f"take {len(data):,}; bind less, and read long lists in several statements"
+            )
+        claims = {"sql": sql, "values": base64.b64encode(data).decode()}
+        return self._seal(TokenKind.PREPARED, claims, _PREPARED_TTL_S)
+
+    def describe(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> pa.Schema:
         """Return the schema of a statement's result; nothing runs."""
-        return self._schema_of(call, self.parse(call, sql))
+        return self._describe(call, self.parse(call, sql, values)).arrow_schema
 
-    def execute(self, call: Call, sql: str) -> StatementInfo:
+    def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
         """Execute a statement as far as its ticket; changes are made here, exactly once."""
-        statement = self.parse(call, sql)
+        statement = self.parse(call, sql, values)
+        if isinstance(statement, Query) and statement.parameters and values is None:
+            raise BadRequestError(count_fault(statement.parameters, 0))
         if isinstance(statement, Query) and not statement.explain:
             return self.execute_query(call, statement)
         if not self.is_answered_here(statement):
             return self.forward(call, statement, sql)
         claims: dict[str, Any] = {"sql": sql, "sub": self.caller(call).name}
+        if values is not None:
+            claims["values"] = base64.b64encode(Values.of(values).data).decode()
         total = -1
         if isinstance(statement, GrantStatement):
             table = self.answer(call, statement)
             claims["rows"] = base64.b64encode(_to_ipc(table)).decode()
             total = table.num_rows
-        handle = seal(
-            TokenKind.ANSWER,
-            claims,
-            self._key,
-            issuer=self.cluster,
-            audience=self.cluster,
-            now=self._now(),
-            ttl_s=_ANSWER_TTL_S,
-        )
+        handle = self._seal(TokenKind.ANSWER, claims, _ANSWER_TTL_S)
         return StatementInfo(
-            answer_schema(statement), [Endpoint(handle.encode(), (), None)], total_records=total
+            answer_schema(statement), [Endpoint(handle, (), None)], total_records=total
         )
 
-    def update(self, call: Call, sql: str) -> int:
-        """Run a statement whose rows nobody asks for; returns how many changes were made."""
-        statement = self.parse(call, sql)
+    def update(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
+        """Run a statement whose rows nobody asks for; returns how many changes were made.
+
+        Raises:
+            BadRequestError: When values are bound: what changes something has no parameters, and
+                who executes a query many times wants the rows of each.
+        """
+        statement = self.parse(call, sql, values)
+        if values is not None:
+            raise BadRequestError(
+                "rows of values were sent with a query; execute it once for each row, with that "
+                "row bound to it"
+            )
         if isinstance(statement, GrantStatement) and self.is_answered_here(statement):
             return int(self.answer(call, statement).num_rows)
         info = self.execute(call, sql)
@@ -278,13 +313,29 @@ class FrontDoor(ABC):
         if "rows" in claims:
             table = _from_ipc(base64.b64decode(claims["rows"]))
         else:
-            table = self.answer(call, self.parse(call, claims["sql"]))
+            table = self.answer(call, self.parse(call, claims["sql"], _bound_row(claims)))
         return ResultStream(table.schema, iter(table.to_batches()))
 
-    def _schema_of(self, call: Call, statement: Statement) -> pa.Schema:
-        if isinstance(statement, Query) and not statement.explain:
-            return self.describe_query(call, statement)
-        return answer_schema(statement)
+    def _describe(self, call: Call, statement: Statement) -> Described:
+        if isinstance(statement, Query) and (statement.parameters or not statement.explain):
+            described = self.describe_query(call, statement)
+            if not statement.explain:
+                return described
+            return Described(answer_schema(statement), described.parameter_schema)
+        return Described(answer_schema(statement))
+
+    def _seal(self, kind: TokenKind, claims: Mapping[str, Any], ttl_s: float) -> bytes:
+        """Return a value that this server, or a replica of it, will open again."""
+        sealed = seal(
+            kind,
+            claims,
+            self._key,
+            issuer=self.cluster,
+            audience=self.cluster,
+            now=self._now(),
+            ttl_s=ttl_s,
+        )
+        return sealed.encode()
 
     def _open(self, kind: TokenKind, handle: bytes) -> dict[str, Any]:
         return open_sealed(kind, handle, self._own_keys, audience=self.cluster, now=self._now())
@@ -296,9 +347,10 @@ class FrontDoor(ABC):
         digest = statement_digest(query.sql)
         return self.gatekeeper.authorise(call, self.caller(call), query.tables, digest)
 
-    def plan(self, call: Call, query: Query) -> Plan:
+    def plan(self, call: Call, query: Query) -> Described:
         """Decide on a query and plan it, without a ticket."""
-        return self.plan_readable(call, query, self.authorise(call, query))
+        plan = self.plan_readable(call, query, self.authorise(call, query))
+        return Described(plan.arrow_schema, parameter_schema(query, plan.parameters))
 
     def seal_query(
         self, call: Call, query: Query, plan: Plan, authorised: Authorised, member: str
@@ -323,6 +375,7 @@ class FrontDoor(ABC):
             issued_at=now,
             expires_at=min(expires_at, authorised.until or expires_at),
             query_id=call.query_id,
+            parameters=query.values.data if query.values is not None else None,
         )
 
     def info(self, ticket: Ticket, plan: Plan, locations: Sequence[str]) -> StatementInfo:
@@ -384,6 +437,18 @@ _NAME_HEADERS = ("cluster", "catalog", "schema")
 
 def _folded(name: str | None) -> str | None:
     return fold_name(name) if name else None
+
+
+def _bound(statement: Statement, values: pa.RecordBatch) -> Statement:
+    parameters = statement.parameters if isinstance(statement, Query) else ()
+    if values.num_columns != len(parameters) or not isinstance(statement, Query):
+        raise BadRequestError(count_fault(parameters, values.num_columns))
+    return replace(statement, values=Values.of(values))
+
+
+def _bound_row(claims: Mapping[str, Any]) -> pa.RecordBatch | None:
+    values = claims.get("values")
+    return None if values is None else Values(base64.b64decode(values)).row()
 
 
 def _to_ipc(table: pa.Table) -> bytes:

@@ -13,7 +13,15 @@ from flight_member.errors import ClusterUnavailableError, ForwardedError
 from flight_member.frontdoor import Moment
 from flight_member.logs import get_logger
 from flight_member.membership import Membership
-from flight_sql import REUSE_CONNECTION, Call, Client, Endpoint, RemoteError, StatementInfo
+from flight_sql import (
+    REUSE_CONNECTION,
+    Call,
+    Client,
+    Endpoint,
+    Prepared,
+    RemoteError,
+    StatementInfo,
+)
 from planner import Defaults
 from storage.metastore import Table
 from storage.names import ObjectName
@@ -56,7 +64,16 @@ class MomLink:
 
     # In a user's name.
 
-    def execute(self, call: Call, sql: str, defaults: Defaults) -> StatementInfo:
+    def prepare(self, call: Call, sql: str, defaults: Defaults) -> Prepared:
+        """Have the MoM promise the schemas of a statement; its handle is of no use here."""
+        headers = _session_headers(call, defaults)
+        return self._ask(
+            self._joined(), lambda client: client.prepare(sql, token=call.bearer, headers=headers)
+        )
+
+    def execute(
+        self, call: Call, sql: str, defaults: Defaults, values: pa.RecordBatch | None = None
+    ) -> StatementInfo:
         """Have the MoM execute a statement; its endpoints are returned for the user's client.
 
         The user's own token goes along. "The same connection" means the MoM's, so it is replaced
@@ -66,7 +83,10 @@ class MomLink:
         info = self._ask(
             membership,
             lambda client: client.get_info(
-                sql, token=call.bearer, headers=_session_headers(call, defaults)
+                sql,
+                parameters=values,
+                token=call.bearer,
+                headers=_session_headers(call, defaults),
             ),
         )
         endpoints = [

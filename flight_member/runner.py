@@ -8,6 +8,7 @@ applied to the text again.
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongC
 from flight_member.logs import get_logger
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream, batch_rows_for, wire_schema
-from planner import Defaults, Limits, Query, parse_statement, plan_query
+from planner import Defaults, Limits, Query, Values, parse_statement, plan_query
 from storage.engine import Engine, Execution
 from storage.errors import CancelledError
 from storage.metastore import Metastore, Table
@@ -86,6 +87,7 @@ class StatementRunner:
                 plan.text,
                 catalog=query.catalog,
                 schema=query.schema,
+                parameters=plan.values,
                 batch_rows=batch_rows,
                 is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
             )
@@ -124,9 +126,16 @@ class StatementRunner:
         home = self._cluster if is_home else None
         query = parse_statement(ticket.sql, defaults, home=home, limits=self._text_limits)
         allowed = {table.name for table in ticket.tables}
-        if not isinstance(query, Query) or query.explain or not allowed.issuperset(query.tables):
+        if (
+            not isinstance(query, Query)
+            or query.explain
+            or not allowed.issuperset(query.tables)
+            or (ticket.parameters is None) is bool(query.parameters)
+        ):
             raise WrongCallerError("this ticket does not cover its statement; execute it again")
-        return query
+        if ticket.parameters is None:
+            return query
+        return replace(query, values=Values(ticket.parameters))
 
     def _table(self, name: ObjectName, ticket: Ticket) -> Table:
         table = self._metastore().table(name)

@@ -15,7 +15,7 @@ from flight_member.errors import (
     NotSupportedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import FrontDoor, Moment
+from flight_member.frontdoor import Described, FrontDoor, Moment
 from flight_member.gatekeeper import Gatekeeper
 from flight_mom.administration import Administration
 from flight_mom.membershipdesk import MembershipDesk
@@ -74,9 +74,9 @@ class MomBackend(FrontDoor):
         locations = _locations(call, member) if query.tables else ()
         return self.info(ticket, plan, locations)
 
-    def describe_query(self, call: Call, query: Query) -> pa.Schema:
+    def describe_query(self, call: Call, query: Query) -> Described:
         """Decide and plan, without a ticket."""
-        return self.plan(call, query).arrow_schema
+        return self.plan(call, query)
 
     def open_query(self, call: Call, handle: bytes) -> ResultStream:
         """Relay the rows of a ticket to the caller it was made for."""

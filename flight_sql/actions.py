@@ -33,6 +33,7 @@ def _create_prepared_statement(backend: Backend, call: Call, body: bytes) -> byt
             "ActionCreatePreparedStatementResult",
             prepared_statement_handle=prepared.handle,
             dataset_schema=_schema_bytes(dataset) if not prepared.is_update else b"",
+            parameter_schema=_schema_bytes(prepared.parameter_schema),
             is_update=prepared.is_update,
         )
     )

@@ -43,11 +43,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A prepared statement: an opaque handle, and the result's schema unless it is an update."""
+    """A prepared statement: an opaque handle, and what is promised of it.
+
+    Attributes:
+        handle: What stands for the statement, whoever is asked.
+        arrow_schema: The result's schema; None for an update.
+        is_update: Whether it changes something and answers no rows.
+        parameter_schema: One column per parameter, in their order; None when there are none.
+    """
 
     handle: bytes
     arrow_schema: pa.Schema | None = None
     is_update: bool = False
+    parameter_schema: pa.Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +111,23 @@ class Backend(Protocol):
         """Return a handle that any replica understands, and what the statement will answer."""
         ...
 
-    def prepared_sql(self, call: Call, handle: bytes) -> str:
-        """Return the statement's text that a handle stands for."""
+    def open_prepared(self, call: Call, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
+        """Return the statement's text that a handle stands for, and the row bound to it."""
         ...
 
-    def execute(self, call: Call, sql: str) -> StatementInfo:
+    def bind(self, call: Call, handle: bytes, values: pa.RecordBatch) -> bytes:
+        """Return a handle for the same statement with one row of values bound to it."""
+        ...
+
+    def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
         """Accept a statement. What writes is done here, exactly once, and has no endpoints."""
         ...
 
-    def describe(self, call: Call, sql: str) -> pa.Schema:
+    def describe(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> pa.Schema:
         """Return the result's schema without running the statement."""
         ...
 
-    def update(self, call: Call, sql: str) -> int:
+    def update(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
         """Run a writing statement exactly once and return its row count; -1 when unknown."""
         ...
 

@@ -8,15 +8,15 @@ encrypted connection to a plaintext location.
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import flight
 
-from flight_sql.backend import REUSE_CONNECTION, Endpoint, StatementInfo
+from flight_sql.backend import REUSE_CONNECTION, Endpoint, Prepared, StatementInfo
 from flight_sql.errors import InvalidTicketError, RemoteError
 from flight_sql.messages import (
     pack,
@@ -24,12 +24,15 @@ from flight_sql.messages import (
     read_statement_ticket,
     sql_message,
     statement_ticket,
+    unpack,
 )
 from flight_sql.remote import remote_errors
 from flight_sql.rows import Rows
 
 _T = TypeVar("_T")
 Headers = Sequence[tuple[str, str]]
+# Values by position, by name, or as the row itself.
+Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any] | pa.RecordBatch
 # A server that was restarted is found again within a second, not after gRPC's two minutes.
 _CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -93,32 +96,58 @@ class Client:
         return self.token
 
     def get_info(
-        self, sql: str, *, token: str | None = None, headers: Headers = ()
+        self,
+        sql: str,
+        *,
+        parameters: Parameters | None = None,
+        token: str | None = None,
+        headers: Headers = (),
     ) -> StatementInfo:
-        """Ask for a statement and return its schema and endpoints, nothing fetched yet."""
+        """Ask for a statement and return its schema and endpoints, nothing fetched yet.
+
+        Args:
+            sql: The statement.
+            parameters: What to bind to `?` or `$1`, by position; to `$name`, by name.
+            token: The bearer of this call.
+            headers: Headers of this call.
+        """
         command = sql_message("CommandStatementQuery", query=sql)
+        if parameters is not None:
+            prepared = self.prepare(sql, token=token, headers=headers)
+            handle = self._bind(prepared.handle, _row(parameters), token, headers)
+            command = sql_message("CommandPreparedStatementQuery", prepared_statement_handle=handle)
         return self._info(command, token, headers)
 
-    def query(self, sql: str, *, token: str | None = None, headers: Headers = ()) -> Rows:
+    def prepare(self, sql: str, *, token: str | None = None, headers: Headers = ()) -> Prepared:
+        """Have a statement prepared: its handle, and the schemas of its rows and parameters."""
+        request = pack(sql_message("ActionCreatePreparedStatementRequest", query=sql))
+        answer = self.action("CreatePreparedStatement", request, token=token, headers=headers)
+        made = unpack(answer)
+        return Prepared(
+            made.prepared_statement_handle,
+            _read_schema(made.dataset_schema),
+            made.is_update,
+            _read_schema(made.parameter_schema),
+        )
+
+    def query(
+        self,
+        sql: str,
+        *,
+        parameters: Parameters | None = None,
+        token: str | None = None,
+        headers: Headers = (),
+    ) -> Rows:
         """Ask for a statement and return its rows, of all endpoints in their order."""
-        info = self.get_info(sql, token=token, headers=headers)
+        info = self.get_info(sql, parameters=parameters, token=token, headers=headers)
         readers = (self._endpoint_reader(endpoint, token, headers) for endpoint in info.endpoints)
         return Rows(readers, info.arrow_schema)
 
     def update(self, sql: str, *, token: str | None = None, headers: Headers = ()) -> int:
         """Run a writing statement and return its row count; -1 when the server does not know."""
-        command = pack(sql_message("CommandStatementUpdate", query=sql))
-        descriptor = flight.FlightDescriptor.for_command(command)
-
-        def put(options: Any) -> bytes:
-            writer, reader = self._client.do_put(descriptor, pa.schema([]), options)
-            with writer:
-                writer.done_writing()
-                answer = reader.read()
-            return answer.to_pybytes() if answer is not None else b""
-
-        answered = read_sql_message("DoPutUpdateResult", self._call(put, token, headers))
-        return int(answered.record_count)
+        command = sql_message("CommandStatementUpdate", query=sql)
+        answer = self._put(command, None, token, headers)
+        return int(read_sql_message("DoPutUpdateResult", answer).record_count)
 
     def action(
         self,
@@ -175,6 +204,33 @@ class Client:
         self.close()
 
     # How calls are made
+
+    def _bind(
+        self, handle: bytes, row: pa.RecordBatch, token: str | None, headers: Headers
+    ) -> bytes:
+        """Bind a row to a prepared statement and return the handle that holds it."""
+        command = sql_message("CommandPreparedStatementQuery", prepared_statement_handle=handle)
+        answer = self._put(command, row, token, headers)
+        bound = read_sql_message("DoPutPreparedStatementResult", answer)
+        return bytes(bound.prepared_statement_handle) or handle
+
+    def _put(
+        self, command: Any, row: pa.RecordBatch | None, token: str | None, headers: Headers
+    ) -> bytes:
+        """Put a command with a row, or with nothing, and return what is answered."""
+        descriptor = flight.FlightDescriptor.for_command(pack(command))
+        schema = pa.schema([]) if row is None else row.schema
+
+        def put(options: Any) -> bytes:
+            writer, reader = self._client.do_put(descriptor, schema, options)
+            with writer:
+                if row is not None:
+                    writer.write_batch(row)
+                writer.done_writing()
+                answer = reader.read()
+            return answer.to_pybytes() if answer is not None else b""
+
+        return self._call(put, token, headers)
 
     def _metadata(self, command: Any, token: str | None, headers: Headers) -> pa.Table:
         return Rows(iter([self._reader(pack(command), token, headers)])).read_all()
@@ -293,6 +349,23 @@ class Client:
                 retryable=True,
             )
         self._is_reachable = True
+
+
+def _row(parameters: Parameters) -> pa.RecordBatch:
+    """Return values as the one row that is bound, named by number or as they are named."""
+    if isinstance(parameters, pa.RecordBatch):
+        return parameters
+    if isinstance(parameters, Mapping):
+        named = dict(parameters)
+    else:
+        named = {str(number): value for number, value in enumerate(parameters, 1)}
+    return pa.RecordBatch.from_arrays(
+        [pa.array([value]) for value in named.values()], names=list(named)
+    )
+
+
+def _read_schema(data: bytes) -> pa.Schema | None:
+    return pa.ipc.read_schema(pa.py_buffer(data)) if data else None
 
 
 def _endpoint(endpoint: Any) -> Endpoint:

@@ -3,7 +3,6 @@
 FlightSqlError
 ├── InvalidRequestError        invalid-request          INVALID_ARGUMENT
 ├── RequestNotSupportedError   request-not-supported    UNIMPLEMENTED
-├── ParametersNotSupportedError statement-not-supported UNIMPLEMENTED
 ├── InvalidTokenError          invalid-token            UNAUTHENTICATED
 ├── InvalidTicketError         invalid-ticket           UNAUTHENTICATED
 ├── RowTooLargeError           row-too-large            INVALID_ARGUMENT
@@ -54,12 +53,6 @@ class RequestNotSupportedError(FlightSqlError):
     """A Flight or Flight SQL request that this server does not answer."""
 
     code, status = "request-not-supported", "UNIMPLEMENTED"
-
-
-class ParametersNotSupportedError(FlightSqlError):
-    """Parameters were bound to a prepared statement."""
-
-    code, status = "statement-not-supported", "UNIMPLEMENTED"
 
 
 class InvalidTokenError(FlightSqlError):

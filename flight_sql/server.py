@@ -23,7 +23,6 @@ from flight_sql.calling import MIDDLEWARE, CallMiddlewareFactory, SilentAuthHand
 from flight_sql.draining import RunningCalls, shut_down_within
 from flight_sql.errors import (
     InvalidRequestError,
-    ParametersNotSupportedError,
     RequestNotSupportedError,
     ServerStoppingError,
     translated,
@@ -36,6 +35,7 @@ from flight_sql.messages import (
     unpack,
 )
 from flight_sql.metadata import metadata_schema, metadata_table
+from flight_sql.parameters import read_values
 from flight_sql.streams import flight_stream
 from flight_sql.wire import wire_schema
 
@@ -163,7 +163,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             if schema is not None:
                 endpoints = [flight.FlightEndpoint(descriptor.command, [])]
                 return flight.FlightInfo(schema, descriptor, endpoints, -1, -1)
-            info = self._backend.execute(call, self._statement(call, command))
+            info = self._backend.execute(call, *self._statement(call, command))
             return _flight_info(descriptor, info)
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
@@ -172,7 +172,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             command = _command(descriptor)
             schema = metadata_schema(command)
             if schema is None:
-                schema = self._backend.describe(call, self._statement(call, command))
+                schema = self._backend.describe(call, *self._statement(call, command))
             return flight.SchemaResult(wire_schema(schema))
 
     def do_get(self, context: Any, ticket: Any) -> Any:
@@ -187,7 +187,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             return flight_stream(result, call, self._check_time)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
-        """Run an update, or bind (no) parameters to a prepared statement."""
+        """Run an update, or bind values to a prepared statement."""
         with self._called(context) as call:
             command = _command(descriptor)
             name = message_name(command)
@@ -195,13 +195,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
                 # There may be no schema to read: the reader is left alone.
                 row_count = self._backend.update(call, _no_transaction(command).query)
             elif name == "CommandPreparedStatementUpdate":
-                sql = self._backend.prepared_sql(call, command.prepared_statement_handle)
-                _refuse_parameters(reader)
-                row_count = self._backend.update(call, sql)
+                row_count = self._update(call, command.prepared_statement_handle, reader)
             elif name == "CommandPreparedStatementQuery":
-                handle = command.prepared_statement_handle
-                self._backend.prepared_sql(call, handle)
-                _refuse_parameters(reader)
+                handle = self._bind(call, command.prepared_statement_handle, reader)
                 _write(writer, "DoPutPreparedStatementResult", prepared_statement_handle=handle)
                 return
             else:
@@ -231,17 +227,39 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         with self._called(context):
             return [flight.ActionType(*kind) for kind in action_types(self._backend)]
 
-    def _statement(self, call: Call, command: Any) -> str:
-        """Return the SQL text of a command that asks for a query.
+    def _update(self, call: Call, handle: bytes, reader: Any) -> int:
+        """Run a prepared update once for each row of values, or once, and count the changes."""
+        sql, bound = self._backend.open_prepared(call, handle)
+        rows: Sequence[Any] = read_values(reader) or [bound]
+        counts = [self._backend.update(call, sql, row) for row in rows]
+        return -1 if min(counts) < 0 else sum(counts)
+
+    def _bind(self, call: Call, handle: bytes, reader: Any) -> bytes:
+        """Return the handle of a query with the row that was put; itself when none was.
+
+        Raises:
+            InvalidRequestError: When there are several rows.
+        """
+        self._backend.open_prepared(call, handle)
+        rows = read_values(reader)
+        if len(rows) > 1:
+            raise InvalidRequestError(
+                f"a query takes one row of values and {len(rows)} were bound; execute it once for "
+                "each row"
+            )
+        return self._backend.bind(call, handle, rows[0]) if rows else handle
+
+    def _statement(self, call: Call, command: Any) -> tuple[str, pa.RecordBatch | None]:
+        """Return the SQL text of a command that asks for a query, and the row bound to it.
 
         Raises:
             RequestNotSupportedError: When it is another command.
         """
         name = message_name(command)
         if name == "CommandStatementQuery":
-            return str(_no_transaction(command).query)
+            return str(_no_transaction(command).query), None
         if name == "CommandPreparedStatementQuery":
-            return self._backend.prepared_sql(call, command.prepared_statement_handle)
+            return self._backend.open_prepared(call, command.prepared_statement_handle)
         raise RequestNotSupportedError(f"{name} is not answered here; send SQL")
 
 
@@ -302,19 +320,6 @@ def _flight_info(descriptor: Any, info: StatementInfo) -> Any:
 
 def _timestamp(at: datetime | None) -> pa.TimestampScalar | None:
     return None if at is None else pa.scalar(at, pa.timestamp("us", "UTC"))
-
-
-def _refuse_parameters(reader: Any) -> None:
-    """Read what was put; values are refused, an empty table is what some clients send for none.
-
-    Raises:
-        ParametersNotSupportedError: When there are any values.
-    """
-    for chunk in reader:
-        if chunk.data is not None and chunk.data.num_columns and chunk.data.num_rows:
-            raise ParametersNotSupportedError(
-                "parameters are not bound here yet; write the values into the statement"
-            )
 
 
 def _write(writer: Any, name: str, **fields: Any) -> None:

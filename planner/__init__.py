@@ -20,6 +20,7 @@ from planner.errors import (
     not_found_text,
 )
 from planner.limits import Limits
+from planner.parameters import count_fault, parameter_schema
 from planner.parse import parse_statement
 from planner.plan import Plan, plan_query
 from planner.split import suggest_parts
@@ -36,6 +37,7 @@ from planner.statement import (
     ShowTables,
     Statement,
 )
+from planner.values import Values
 
 __all__ = [
     "CrossClusterReadOnlyError",
@@ -63,7 +65,10 @@ __all__ = [
     "StatementTooLargeError",
     "TypeMismatchError",
     "UnknownColumnError",
+    "Values",
+    "count_fault",
     "not_found_text",
+    "parameter_schema",
     "parse_statement",
     "plan_query",
     "suggest_parts",

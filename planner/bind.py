@@ -11,6 +11,7 @@ from sqlglot import exp
 from planner.dialect import place_at, shown
 from planner.edits import Edit, splice
 from planner.errors import NotFoundError, SqlSyntaxError
+from planner.placeholders import find_placeholders, parameter_names, replacement_of
 from planner.qualifiers import fold_edits, full_parts, qualifier_edits
 from planner.reading import Reading
 from planner.references import Reference, cte_name, start_of
@@ -35,6 +36,12 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
     tables = {_complete(reading, reference, cluster) for reference in reading.references}
     edits = [edit for reference in reading.references for edit in _edits_of(reading, reference)]
     edits += qualifier_edits(reading, cluster)
+    placeholders = find_placeholders(reading.sql, reading.tokens)
+    edits += [
+        Edit(one.start, one.end, replacement_of(reading.sql, one))
+        for one in placeholders
+        if one.is_positional
+    ]
     _check_all_bound(reading, edits)
     first, last = reading.tokens[0], reading.tokens[-1]
     before, after = reading.sql[: first.start], reading.sql[last.end + 1 :]
@@ -55,6 +62,7 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
         analyze=analyze,
         is_home=reading.is_home,
         whole_reads=count_whole_reads(reading.nodes),
+        parameters=parameter_names(reading.sql, placeholders),
     )
 
 

@@ -40,6 +40,10 @@ class FederationDialect(Postgres):
 
         IDENTIFIERS = ['"', "`"]  # noqa: RUF012  sqlglot's metaclass reads plain class attributes
         COMMANDS = set()  # noqa: RUF012  as above
+        # `?::` would be one sign: here a `?` is a parameter, which may be cast like any value.
+        KEYWORDS = {  # noqa: RUF012  as above
+            word: kind for word, kind in Postgres.Tokenizer.KEYWORDS.items() if word != "?::"
+        }
 
 
 @cache

@@ -22,6 +22,7 @@ from planner.errors import (
 )
 from planner.limits import nesting_fault
 from planner.names import join_names
+from planner.placeholders import merged
 from planner.statement import Query
 from storage.names import ObjectName
 
@@ -167,8 +168,8 @@ def _typed_token(query: Query, text: str, line: int, column: int) -> Token | Non
     Both texts hold the same tokens in the same order, up to EXPLAIN before them.
     """
     try:
-        ours = read_tokens(text)
-        typed = join_names(query.sql, read_tokens(query.sql)).tokens
+        ours = merged(read_tokens(text))
+        typed = merged(join_names(query.sql, read_tokens(query.sql)).tokens)
     except PlannerError:
         return None
     skipped = (2 if query.analyze else 1) if query.explain else 0

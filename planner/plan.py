@@ -8,18 +8,20 @@ are passed on: `faults` tells what is wrong in ours.
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
 import pyarrow as pa
-from datafusion import SessionConfig, SessionContext, SQLOptions
+from datafusion import DataFrame, SessionConfig, SessionContext, SQLOptions
 from datafusion.catalog import Catalog, Schema
+from datafusion.expr import Expr
 
 from planner.columns import resolve_columns
 from planner.errors import JoinNotSupportedError, NotFoundError, not_found_text
 from planner.faults import explain_fault
+from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_values, infer_types
 from planner.rules.expansion import check_cells
 from planner.rules.joins import INSTEAD
 from planner.statement import Query
@@ -27,8 +29,12 @@ from storage.names import ObjectName
 
 logger = logging.getLogger(__name__)
 
+_ONLY_QUERIES = (
+    SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+)
 _NOWHERE = "_unset"  # no catalog or schema can be called so
 _KEPT_PLANS = 512
+_KEPT_VALUES_BYTES = 4096  # statements with more are planned anew, so that the cache stays small
 
 # The node at the head of a line of a plan: `Inner Join: …`, `LeftSemi Join: …`, `Cross Join: `.
 _JOIN = re.compile(r"\s*(?:\w+ )?(?:Cross)?Join(?::|\s*$)")
@@ -41,11 +47,16 @@ class Plan:
 
     Attributes:
         text: What the engine runs: the query's text with the case of its columns resolved.
-        arrow_schema: The columns of its result, as the engine will produce them.
+        arrow_schema: The columns of its result, as the engine will produce them. While nothing is
+            bound to its parameters, columns whose types depend on them are utf8.
+        parameters: The types of its parameters, in their order; None where any type is taken.
+        values: What is bound to the parameters, in these types, by parameter.
     """
 
     text: str
     arrow_schema: pa.Schema
+    parameters: ParameterTypes = ()
+    values: Mapping[str, pa.Scalar] = field(default_factory=dict, repr=False)
 
 
 class _Plans:
@@ -93,7 +104,7 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         NotFoundError: When the schema of one of its tables is not among them.
         JoinNotSupportedError: When the plan holds a join and the tables are not the reader's own.
         UnknownColumnError: When a column is not there, or several could be meant.
-        TypeMismatchError: When types or arguments do not fit.
+        TypeMismatchError: When types or arguments do not fit, or a bound value its parameter.
         SqlSyntaxError: When the engine cannot read the text.
         StatementTooLargeError: When it is nested too deeply, or hands on too many columns.
         StatementNotSupportedError: When the engine does not support it.
@@ -105,7 +116,8 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
     plan = _plans.get(query, read)
     if plan is None:
         plan = _plan(query, schemas)
-        _plans.put(query, read, plan)
+        if query.values is None or len(query.values.data) <= _KEPT_VALUES_BYTES:
+            _plans.put(query, read, plan)
     return plan
 
 
@@ -114,13 +126,23 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         check_cells(
             query.whole_reads, max((len(schemas[each]) for each in query.tables), default=0)
         )
-    text = resolve_columns(query, schemas)
+    if query.values is not None:
+        plan = plan_query(replace(query, values=None), schemas)
+        plan = replace(plan, values=cast_values(query, plan.parameters))
+    else:
+        plan = Plan(resolve_columns(query, schemas), pa.schema([]))
     context = _context(query, schemas)
-    options = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
     try:
-        frame = context.sql_with_options(text, options)
-        plans = (frame.logical_plan(), frame.optimized_logical_plan())
+        frame = context.sql_with_options(plan.text, _ONLY_QUERIES, param_values=dict(plan.values))
+        logical = frame.logical_plan()
+        shown = [logical.display_indent()]
         schema = frame.schema()
+        if query.parameters and query.values is None:
+            # Not optimised: what the types come to is known when there are values.
+            plan = replace(plan, parameters=infer_types(query, logical, _types_of(context)))
+            schema = _typed_schema(schema)
+        else:
+            shown.append(frame.optimized_logical_plan().display_indent())
     except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
         message = str(error)
     except BaseException as error:
@@ -129,10 +151,24 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         message = "panic"
     else:
         if not query.is_home:
-            _check_joins(query, [plan.display_indent() for plan in plans])
-        return Plan(text, schema)
+            _check_joins(query, shown)
+        return replace(plan, arrow_schema=schema)
     logger.debug("plan refused", extra={"engine_text": message})
-    raise explain_fault(message, query, text, schemas)
+    raise explain_fault(message, query, plan.text, schemas)
+
+
+def _types_of(context: SessionContext) -> Callable[[Any], pa.DataType]:
+    """Return what tells the type of an expression that reads no table."""
+    nothing: DataFrame = context.sql_with_options("SELECT 1", _ONLY_QUERIES)
+    return lambda expression: nothing.select(Expr(expression)).schema().field(0).type
+
+
+def _typed_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with a type that clients can take where a parameter leaves it open."""
+    fields = [
+        field.with_type(UNKNOWN_TYPE) if pa.types.is_null(field.type) else field for field in schema
+    ]
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def _context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> SessionContext:

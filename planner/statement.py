@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from planner.values import Values
 from storage.names import ObjectName
 
 
@@ -38,6 +39,8 @@ class Query:
         analyze: Whether the plan is to be run and measured.
         is_home: Whether the cluster is the reader's own, where joins are allowed.
         whole_reads: How many tables it reads when some are handed on with `*`; else 0.
+        parameters: Its parameters, "1", "2", … or names, in the order in which they are bound.
+        values: What is bound to them; None when nothing is.
     """
 
     sql: str
@@ -50,6 +53,8 @@ class Query:
     analyze: bool = False
     is_home: bool = False
     whole_reads: int = 0
+    parameters: tuple[str, ...] = ()
+    values: Values | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class Engine:
         *,
         catalog: str | None,
         schema: str | None,
+        parameters: Mapping[str, pa.Scalar] | None = None,
         batch_rows: int = 32_768,
         is_cancelled: Callable[[], bool] = bool,
     ) -> Execution:
@@ -115,6 +116,7 @@ class Engine:
             text: One query, in which tables are named without their cluster.
             catalog: Where names of fewer than three parts are looked for.
             schema: Where names of one part are looked for.
+            parameters: The values of its `$1`, `$2`, … or `$name`.
             batch_rows: About how many rows the batches should have; a power of two near it.
             is_cancelled: Asked between batches, and at least every 50 ms while waiting for one.
 
@@ -125,7 +127,7 @@ class Engine:
         """
         session = self._session(tables, catalog, schema)
         try:
-            planned = session.sql_with_options(text, _ONLY_QUERIES)
+            planned = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
             logical = planned.logical_plan()
             nodes = node_names(logical.display_indent())
             if not _REFUSED_NODES.isdisjoint(nodes):

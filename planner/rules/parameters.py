@@ -1,19 +1,28 @@
-"""A query holds its values: parameters are not bound yet."""
+"""Values are bound to `$1`, `?` and `$name`; other systems' ways of writing them are not read."""
 
 from sqlglot import exp
 
-from planner.errors import StatementNotSupportedError
+from planner.errors import SqlSyntaxError
+from planner.placeholders import find_placeholders, parameter_names
 from planner.reading import Reading
 
 
 def check_parameters(reading: Reading) -> None:
-    """Refuse `$1`, `?` and `:name`.
+    """Refuse parameters that are not written as such, or not numbered without a gap.
 
     Raises:
-        StatementNotSupportedError: When the query holds one.
+        SqlSyntaxError: When there is one.
     """
-    for node in reading.nodes.of(exp.Parameter, exp.Placeholder):
-        raise StatementNotSupportedError(
-            f"{reading.place(node.parent or node)}: parameters such as $1 and ? are not supported; "
-            "write the value into the text"
-        )
+    for node in reading.nodes.of(exp.Placeholder):
+        if isinstance(node.this, str) and node.this:
+            raise SqlSyntaxError(
+                f"{reading.place(node.parent or node)}: parameters are written as ?, $1 or $name, "
+                f"not as :{node.this[:63]}; write ${node.this[:63]}"
+            )
+    for table in reading.nodes.of(exp.Table):
+        if isinstance(table.this, (exp.Parameter, exp.Placeholder)):
+            raise SqlSyntaxError(
+                f"{reading.place(table.parent or table)}: a parameter stands for a value, not for "
+                "a table; write the table's name"
+            )
+    parameter_names(reading.sql, find_placeholders(reading.sql, reading.tokens))

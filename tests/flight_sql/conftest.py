@@ -1,7 +1,9 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyarrow import flight
 
 from flight_sql import Client, FlightSqlServer
 from tests.flight_sql.memory_backend import MemoryAuthenticator, MemoryBackend
@@ -43,4 +45,10 @@ def server(backend: MemoryBackend, authenticator: MemoryAuthenticator) -> Iterat
 @pytest.fixture
 def client(server: FlightSqlServer) -> Iterator[Client]:
     with Client(server.uri, token=TOKEN) as client:
+        yield client
+
+
+@pytest.fixture
+def raw(server: FlightSqlServer) -> Iterator[Any]:
+    with flight.connect(server.uri) as client:
         yield client

@@ -89,6 +89,8 @@ class MemoryBackend:
     def __init__(self, tables: Mapping[str, pa.Table]) -> None:
         self.tables = dict(tables)
         self.updates: list[str] = []
+        self.bound: list[pa.RecordBatch] = []
+        self.executed: list[pa.RecordBatch | None] = []
         self.streams: list[TickingBatches] = []
         self.calls: list[Call] = []
         self.locations: tuple[str, ...] = ()
@@ -99,14 +101,27 @@ class MemoryBackend:
         self.calls.append(call)
         if sql.startswith("UPDATE"):
             return Prepared(b"prepared:" + sql.encode(), None, is_update=True)
-        return Prepared(b"prepared:" + sql.encode(), self.describe(call, sql))
+        return Prepared(
+            b"prepared:" + sql.encode(),
+            self.describe(call, sql),
+            parameter_schema=pa.schema([("1", pa.int64())]) if "?" in sql else None,
+        )
 
-    def prepared_sql(self, _call: Call, handle: bytes) -> str:
+    def open_prepared(self, _call: Call, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
         if not handle.startswith(b"prepared:"):
             raise InvalidTicketError("not a prepared statement of this server")
-        return handle.removeprefix(b"prepared:").decode()
+        sql, _, bound = handle.removeprefix(b"prepared:").partition(b"|")
+        return sql.decode(), pa.ipc.open_stream(bound).read_next_batch() if bound else None
 
-    def describe(self, _call: Call, sql: str) -> pa.Schema:
+    def bind(self, call: Call, handle: bytes, values: pa.RecordBatch) -> bytes:
+        sql, _ = self.open_prepared(call, handle)
+        self.bound.append(values)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, values.schema) as writer:
+            writer.write_batch(values)
+        return b"prepared:" + sql.encode() + b"|" + bytes(sink.getvalue())
+
+    def describe(self, _call: Call, sql: str, _values: pa.RecordBatch | None = None) -> pa.Schema:
         verb, _, rest = sql.partition(" ")
         if verb == "FAIL":
             raise_status(rest)
@@ -116,14 +131,16 @@ class MemoryBackend:
             raise RefusedError("NOT_FOUND")
         return self.tables[rest].schema
 
-    def execute(self, call: Call, sql: str) -> StatementInfo:
+    def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
         self.calls.append(call)
+        self.executed.append(values)
         if sql.startswith("UPDATE"):
             return StatementInfo(pa.schema([]), (), self.update(call, sql))
         schema = self.describe(call, sql)
         return StatementInfo(schema, [Endpoint(_signed(sql), self.locations)])
 
-    def update(self, _call: Call, sql: str) -> int:
+    def update(self, _call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
+        self.executed.append(values)
         verb, _, rest = sql.partition(" ")
         if verb == "FAIL":
             raise_status(rest)

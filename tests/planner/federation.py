@@ -59,7 +59,7 @@ def answer(sql: str, *, home: str | None = None) -> str:
     return plan_query(statement, schemas_of(statement.tables)).text
 
 
-def run(query: Query, text: str) -> pa.Table:
+def run(query: Query, text: str, values: dict[str, pa.Scalar] | None = None) -> pa.Table:
     """Run a text on real tables, as a member's engine would."""
     config = SessionConfig().with_create_default_catalog_and_schema(False)
     config = config.with_default_catalog_and_schema(query.catalog or "x", query.schema or "x")
@@ -74,4 +74,4 @@ def run(query: Query, text: str) -> pa.Table:
         if table.schema not in catalogs[table.catalog].schema_names():
             catalogs[table.catalog].register_schema(table.schema, Schema.memory_schema())
         context.register_record_batches(table.local, [rows_of(table).to_batches()])
-    return context.sql(text).to_arrow_table()
+    return context.sql(text, param_values=values).to_arrow_table()
