@@ -7,6 +7,7 @@ loads no SQLAlchemy.
 """
 
 from auth.audit import AuditRecord
+from auth.auditchain import Anchor, ChainHead, Verification
 from auth.auditwriter import AuditWriter
 from auth.certificates import CertificateAuthority, TlsKey, fingerprint, make_request
 from auth.errors import (
@@ -15,6 +16,7 @@ from auth.errors import (
     AuthError,
     ExpiredTicketError,
     ExpiredTokenError,
+    InvalidAnchorError,
     InvalidTicketError,
     InvalidTokenError,
     KeyFileError,
@@ -50,11 +52,13 @@ __all__ = [
     "FEDERATION",
     "Allowed",
     "AlreadyExistsError",
+    "Anchor",
     "AuditRecord",
     "AuditUnavailableError",
     "AuditWriter",
     "AuthError",
     "CertificateAuthority",
+    "ChainHead",
     "Decision",
     "Denied",
     "Effect",
@@ -63,6 +67,7 @@ __all__ = [
     "Grant",
     "GrantSet",
     "Identity",
+    "InvalidAnchorError",
     "InvalidTicketError",
     "InvalidTokenError",
     "JoinToken",
@@ -87,6 +92,7 @@ __all__ = [
     "TokenKind",
     "UnsupportedGrantError",
     "UnusablePasswordError",
+    "Verification",
     "check_cross_cluster",
     "check_level",
     "fingerprint",

@@ -11,6 +11,7 @@ AuthError
 ├── PermissionDeniedError   permission-denied        PERMISSION_DENIED
 ├── NotFoundError           not-found                NOT_FOUND
 ├── AlreadyExistsError      already-exists           INVALID_ARGUMENT
+├── InvalidAnchorError      invalid-anchor           INVALID_ARGUMENT
 ├── UnsupportedGrantError   statement-not-supported  UNIMPLEMENTED
 ├── UnusablePasswordError   unusable-password        INVALID_ARGUMENT
 ├── AuditUnavailableError   audit-unavailable        UNAVAILABLE, retryable
@@ -93,6 +94,12 @@ class AlreadyExistsError(AuthError):
     """A user or group of that name is there already."""
 
     code, status = "already-exists", "INVALID_ARGUMENT"
+
+
+class InvalidAnchorError(AuthError):
+    """A text that is no anchor of the audit log."""
+
+    code, status = "invalid-anchor", "INVALID_ARGUMENT"
 
 
 class UnsupportedGrantError(AuthError):

@@ -1,28 +1,55 @@
-"""The audit of one server: refusals and changes at once, allowed reads a second behind at most."""
+"""The audit of one server: refusals and changes at once, allowed reads a second behind at most.
 
-from collections.abc import Sequence
+Once an hour, and when it starts and stops, the server notes the newest row in its log (the event
+`audit_head`): what was noted elsewhere proves later that nothing before it was changed. Then, too,
+records older than the setting are forgotten.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from auth import AuditRecord, AuditUnavailableError, AuditWriter
 from auth.auditstore import AuditStore
 from flight_member.logs import get_logger
+from flight_member.settings import AuditSection
 from flight_member.statestore import Database
 
 _log = get_logger(__name__)
+_KEEPING_INTERVAL_S = 3600.0
+_CLOSE_TIMEOUT_S = 5.0
 
 
 class AuditTrail:
     """Where a server writes what it decided."""
 
-    def __init__(self, database: Database, *, is_required: bool) -> None:
-        """Start the batching writer.
+    def __init__(
+        self,
+        cluster: str,
+        database: Database,
+        settings: AuditSection,
+        now: Callable[[], datetime],
+        *,
+        keeping_interval_s: float = _KEEPING_INTERVAL_S,
+    ) -> None:
+        """Start the batching writer, and what looks after the log.
 
         Args:
+            cluster: Whose log this is.
             database: Holds the audit log.
-            is_required: Whether reads are refused when they cannot be audited.
+            settings: Whether it is required, and how long it is kept.
+            now: The clock.
+            keeping_interval_s: Seconds between two looks after the log.
         """
+        self._cluster = cluster
         self._database = database
-        self._is_required = is_required
-        self._writer = AuditWriter(self._write, is_required=is_required)
+        self._settings = settings
+        self._now = now
+        self._writer = AuditWriter(self._write, is_required=settings.required)
+        self._interval_s = keeping_interval_s
+        self._closing = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="audit-keeper", daemon=True)
+        self._keeper.start()
 
     def allow(self, record: AuditRecord) -> None:
         """Record an allowed read; written within a second."""
@@ -41,13 +68,51 @@ class AuditTrail:
             _log.exception("audit_write_failed", action=record.action, actor=record.actor)
         else:
             return
-        if self._is_required:
+        if self._settings.required:
             raise AuditUnavailableError("the audit log cannot be written; try again later")
 
     def close(self) -> None:
         """Write what is waiting and stop."""
+        self._closing.set()
+        self._keeper.join(_CLOSE_TIMEOUT_S)
         self._writer.close()
+        self._look_after()
 
     def _write(self, records: Sequence[AuditRecord]) -> None:
         with self._database.change() as connection:
             AuditStore(connection).append_all(records)
+
+    def _keep(self) -> None:
+        while not self._closing.is_set():
+            self._look_after()
+            self._closing.wait(self._interval_s)
+
+    def _look_after(self) -> None:
+        try:
+            self._trim()
+            with self._database.read() as connection:
+                head = AuditStore(connection).head()
+        except Exception:  # noqa: BLE001  the next look may succeed; nothing depends on this one
+            _log.exception("audit_not_looked_after")
+        else:
+            _log.info("audit_head", anchor=f"{head.last_id}:{head.digest}", first=head.first_id)
+
+    def _trim(self) -> None:
+        if self._settings.keep_days is None:
+            return
+        now = self._now()
+        with self._database.change() as connection:
+            store = AuditStore(connection)
+            count = store.trim(now - timedelta(days=self._settings.keep_days))
+            if count:
+                store.append(
+                    AuditRecord(
+                        at=now,
+                        actor=self._cluster,
+                        source="server",
+                        action="trim audit",
+                        object=f"{count} records",
+                        allowed=True,
+                        rule=f"audit.keep_days = {self._settings.keep_days}",
+                    )
+                )

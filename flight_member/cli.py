@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from flight_member.auditcommands import audit_app
 from flight_member.joining import join_federation
 from flight_member.logs import configure_logging
 from flight_member.memberhome import SETTINGS_FILE, MemberHome
@@ -28,6 +29,7 @@ from flight_member.process import run_until_stopped
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
 from flight_member.server import MemberServer
 from flight_member.settings import LoadedSettings, MemberSettings
+from flight_member.statestore import Database
 from flight_member.tables import TableDesk
 from flight_member.terminal import console, print_rows, read_secret, reported_errors
 from flight_member.users import UserDesk
@@ -56,11 +58,18 @@ def _load(
     return settings_in(MemberSettings, directory, SETTINGS_FILE, config, flags)
 
 
-def _home(directory: Path) -> MemberHome:
+def _home(directory: Path, config: Path | None = None) -> MemberHome:
     require_directory(directory, "flight-member")
-    home = MemberHome(_load(directory, None).settings)
+    home = MemberHome(_load(directory, config).settings)
     home.load_key()
     return home
+
+
+def _open_database(directory: Path, config: Path | None) -> Database:
+    return _home(directory, config).open_database()
+
+
+app.add_typer(audit_app("flight-member", _HERE, _open_database), name="audit")
 
 
 @app.command(epilog="Example: flight-member init --dir hangzhou --name hangzhou --port 32011")

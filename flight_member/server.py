@@ -46,7 +46,7 @@ class MemberServer:
         self._joined()
         self._state = MemberState(cluster, self._database)
         self._revoked = RevocationLog(self._database, utc_now)
-        self._audit = AuditTrail(self._database, is_required=settings.audit.required)
+        self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
         self._mom = MomLink(cluster, key, self._joined, utc_now)
         authority = MemberAuthority(
             cluster, key, self._state, self._mom.keys, self._audit, settings.auth, utc_now

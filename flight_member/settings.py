@@ -158,9 +158,12 @@ class LimitsSection(Section):
 
 
 class AuditSection(Section):
-    """What happens to reads when the audit cannot be written."""
+    """What happens to reads when the audit cannot be written, and how long it is kept."""
 
     required: bool = Field(default=True, description="refuse reads that cannot be audited")
+    keep_days: int | None = Field(
+        default=None, ge=1, description="forget records older than this; without it, none"
+    )
 
 
 class LogSection(Section):

@@ -7,12 +7,12 @@ was acknowledged.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, create_engine, event
+from sqlalchemy import Connection, MetaData, create_engine, event, inspect
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,11 +41,14 @@ class Database:
             self._engine = _open(url)
             for schema in schemas:
                 schema.create_all(self._engine)
+            lacking = _lacking(self._engine, schemas)
         except (SQLAlchemyError, ImportError, OSError) as error:
             # The texts of these may quote the URL, and with it a password.
             fault = error.strerror if isinstance(error, OSError) else type(error).__name__
         else:
-            return
+            if not lacking:
+                return
+            fault = f"an older version made it: {lacking} is missing; begin with an empty one"
         raise ConfigurationError([f"state.database: cannot be opened ({fault})"])
 
     @contextmanager
@@ -77,6 +80,18 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
+
+
+def _lacking(engine: Engine, schemas: Iterable[MetaData]) -> str:
+    """Return a column that a database of an older version lacks, or nothing."""
+    found = inspect(engine)
+    for schema in schemas:
+        for table in schema.tables.values():
+            there = {column["name"] for column in found.get_columns(table.name)}
+            missing = sorted(set(table.columns.keys()) - there)
+            if missing:
+                return f"{table.name}.{missing[0]}"
+    return ""
 
 
 def _open(url: str) -> Engine:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flight_member import protocol
+from flight_member.auditcommands import audit_app
 from flight_member.logs import configure_logging
 from flight_member.options import (
     AsJson,
@@ -26,6 +27,7 @@ from flight_member.process import run_until_stopped
 from flight_member.profiles import write_profile
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
 from flight_member.settings import LoadedSettings
+from flight_member.statestore import Database
 from flight_member.terminal import (
     console,
     print_arrow,
@@ -67,6 +69,16 @@ def _load(
     directory: Path, config: Path | None, flags: Mapping[str, object] | None = None
 ) -> LoadedSettings[MomSettings]:
     return settings_in(MomSettings, directory, SETTINGS_FILE, config, flags)
+
+
+def _open_database(directory: Path, config: Path | None) -> Database:
+    require_directory(directory, "flight-mom")
+    home = MomHome(_load(directory, config).settings)
+    home.load_key()
+    return home.open_database()
+
+
+app.add_typer(audit_app("flight-mom", _HERE, _open_database), name="audit")
 
 
 @app.command(epilog="Example: flight-mom init --dir headquarters --name headquarters")

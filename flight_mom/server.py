@@ -36,7 +36,7 @@ class MomServer:
         self._database = home.open_database()
         self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
         self._topology.trust(key.public_key)
-        self._audit = AuditTrail(self._database, is_required=settings.audit.required)
+        self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
         authority = MomAuthority(
             cluster,

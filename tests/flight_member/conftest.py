@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from flight_member.audit import AuditTrail
+from flight_member.frontdoor import utc_now
 from flight_member.memberhome import MemberHome
+from flight_member.settings import AuditSection
 from flight_member.statestore import Database
 from tests.flight_member.factories import make_home
 
@@ -24,6 +26,6 @@ def database(home: MemberHome) -> Iterator[Database]:
 
 @pytest.fixture
 def audit(database: Database) -> Iterator[AuditTrail]:
-    trail = AuditTrail(database, is_required=True)
+    trail = AuditTrail("hangzhou", database, AuditSection(), utc_now)
     yield trail
     trail.close()

@@ -16,9 +16,10 @@ from auth import (
 from flight_member.audit import AuditTrail
 from flight_member.authority import MemberAuthority, ServiceCaller, service_token
 from flight_member.errors import RevokedTokenError
+from flight_member.frontdoor import utc_now
 from flight_member.memberhome import MemberHome
 from flight_member.memberstate import MemberState
-from flight_member.settings import AuthSection
+from flight_member.settings import AuditSection, AuthSection
 from flight_member.statestore import Database
 from tests.flight_member.factories import (
     HANGZHOU,
@@ -179,7 +180,7 @@ def test_refusal_goes_on_without_an_audit_that_is_not_required(
     home: MemberHome, database: Database
 ) -> None:
     break_audit(database)
-    trail = AuditTrail(database, is_required=False)
+    trail = AuditTrail("hangzhou", database, AuditSection(required=False), utc_now)
     # Adding a user is an administrative act: it needs the audit whatever the setting says.
     with pytest.raises(Exception, match="full"):
         add_user(home)

@@ -21,6 +21,8 @@ from flight_member import protocol
 from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller, service_token
 from flight_member.errors import ClusterUnavailableError, RevokedTokenError
+from flight_member.frontdoor import utc_now
+from flight_member.settings import AuditSection
 from flight_mom.relay import Relay
 from flight_mom.signin import MomAuthority
 from tests.flight_member.factories import HANGZHOU, SHANGHAI, make_identity
@@ -39,7 +41,7 @@ class Gate:
         joining = JoiningMember(SHANGHAI, self.shanghai)
         mom.act(protocol.JOIN, joining.request(mom.add(SHANGHAI)))
         self.report(make_user("user1"))
-        self.audit = AuditTrail(mom.database, is_required=True)
+        self.audit = AuditTrail("mom", mom.database, AuditSection(), utc_now)
         self.relay = Relay(MOM, mom.key, bytes, mom.clock)
         self.authority = MomAuthority(
             MOM,
