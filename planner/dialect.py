@@ -1,8 +1,7 @@
 """The SQL that is read here: tokens with their places, and sqlglot's parser for them.
 
-PostgreSQL's dialect as sqlglot reads it, brought closer to DataFusion's: backticks quote, and no
-word makes the tokenizer swallow the rest of a statement. The reading decides refusals only: what
-runs is the user's own text.
+PostgreSQL's dialect as sqlglot reads it, brought closer to DataFusion's by `grammar`. The reading
+decides refusals only: what runs is the user's own text.
 """
 
 import logging
@@ -13,6 +12,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from planner.errors import SqlSyntaxError
+from planner.grammar import FederationParser, FederationTokenizer
 
 # It warns of statements with their text, which is nobody's to log.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -35,15 +35,8 @@ STRINGS = frozenset(
 class FederationDialect(Postgres):
     """The SQL of the federation."""
 
-    class Tokenizer(Postgres.Tokenizer):
-        """PostgreSQL's tokens; backticks quote, and SHOW is a word like others."""
-
-        IDENTIFIERS = ['"', "`"]  # noqa: RUF012  sqlglot's metaclass reads plain class attributes
-        COMMANDS = set()  # noqa: RUF012  as above
-        # `?::` would be one sign: here a `?` is a parameter, which may be cast like any value.
-        KEYWORDS = {  # noqa: RUF012  as above
-            word: kind for word, kind in Postgres.Tokenizer.KEYWORDS.items() if word != "?::"
-        }
+    Tokenizer = FederationTokenizer
+    Parser = FederationParser
 
 
 @cache

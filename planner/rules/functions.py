@@ -13,8 +13,9 @@ _REACHING = re.compile(
     r"(read|scan|sniff|load|copy|pg_read|pg_ls|pg_stat_file|lo|dblink|http|https|url|query_to_xml"
     r"|parquet|csv|json_scan|iceberg|delta|postgres|mysql|sqlite|s3|hdfs)(_\w+)*"
     r"|glob|\w+_scan|\w+_metadata|pg_sleep|pg_terminate_backend|set_config|current_setting"
+    r"|input_file_name"
 )
-_HARMLESS = re.compile(r"url_(de|en)code|parse_url|json_\w+|loop|log\w*|lower|load_factor")
+_HARMLESS = re.compile(r"arrow_metadata|with_metadata|url_(de|en)code|parse_url|json_\w+|loop|log\w*|lower|load_factor")
 
 
 def check_functions(reading: Reading) -> None:

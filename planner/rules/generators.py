@@ -11,19 +11,12 @@ from planner.reading import Reading
 
 MAX_MADE = 10_000_000
 
-_GENERATORS = (
-    exp.Repeat,
-    exp.Pad,
-    exp.GenerateSeries,
-    exp.ExplodingGenerateSeries,
-    exp.Replace,
-    exp.Space,
-)
 _NAMED = frozenset(
     {"range", "array_repeat", "list_repeat", "array_resize", "list_resize", "gen_series", "repeat",
      "lpad", "rpad", "generate_series", "replace", "regexp_replace", "string_to_array", "space"}
 )  # fmt: skip
-_STEEP = (exp.Pow, exp.BitwiseLeftShift, exp.Exp)
+_STEEP = (exp.Pow, exp.BitwiseLeftShift)
+_STEEP_NAMED = frozenset({"exp", "factorial", "pow", "power"})
 
 
 def check_generators(reading: Reading) -> None:
@@ -45,9 +38,7 @@ def check_generators(reading: Reading) -> None:
 
 
 def _is_generator(call: exp.Expr) -> bool:
-    return isinstance(call, _GENERATORS) or (
-        isinstance(call, exp.Anonymous) and call.name.lower() in _NAMED
-    )
+    return isinstance(call, exp.Anonymous) and call.name.lower() in _NAMED
 
 
 def _made(call: exp.Expr) -> float:
@@ -56,7 +47,9 @@ def _made(call: exp.Expr) -> float:
     for node in call.walk():
         if isinstance(node, exp.Literal):
             total *= max(len(node.this), 1) if node.is_string else max(_number(node), 1)
-        elif isinstance(node, _STEEP):
+        elif isinstance(node, _STEEP) or (
+            isinstance(node, exp.Anonymous) and node.name.lower() in _STEEP_NAMED
+        ):
             return float("inf")
     return total
 

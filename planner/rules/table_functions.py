@@ -59,6 +59,4 @@ def _check_series(reading: Reading, table: exp.Table) -> None:
 
 
 def _name_of(call: exp.Expr) -> str:
-    if isinstance(call, (exp.GenerateSeries, exp.ExplodingGenerateSeries)):
-        return "generate_series"
     return call.name.lower() if isinstance(call, exp.Anonymous) else call.key.lower()
