@@ -7,10 +7,11 @@ arguments: sqlglot's own nodes for functions know how many arguments another eng
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
+from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
 
 # Words that begin statements or mean something to other engines: names in a query.
@@ -23,12 +24,13 @@ _NAMES = frozenset(
         TokenType.GRANT,
         TokenType.INSERT,
         TokenType.ONLY,
-        TokenType.RETURNING,
         TokenType.REVOKE,
         TokenType.ROLLBACK,
         TokenType.VARIADIC,
     }
 )
+_TRIM_SIDES = ("BOTH", "LEADING", "TRAILING")
+_PIPED = ("where", "order", "limit", "offset", "sample")
 _OF_TEMPLATES = ("{%", "%}", "{{", "}}")
 _OF_OTHERS = frozenset(
     {"CONNECT_BY_ROOT", "GLOB", "ISNULL", "LOCK", "NOTNULL", "PARTITIONED_BY", "REGEXP", "RLIKE"}
@@ -59,16 +61,16 @@ class FederationTokenizer(Postgres.Tokenizer):
 FederationTokenizer._COMMENTS.pop("{#")  # noqa: SLF001  there is no public way
 
 
-class FederationParser(Postgres.Parser):
+class FederationParser(PostgresParser):
     """PostgreSQL's grammar with what DataFusion reads beyond it; one method per construct."""
 
     STRING_ALIASES = True
-    FUNCTIONS: dict[str, Callable[..., Any]] = {}
+    FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
     FUNCTION_PARSERS = {
-        "CAST": Postgres.Parser.FUNCTION_PARSERS["CAST"],
-        "TRY_CAST": Postgres.Parser.FUNCTION_PARSERS["TRY_CAST"],
-        "SAFE_CAST": Postgres.Parser.FUNCTION_PARSERS["SAFE_CAST"],
-        "EXTRACT": Postgres.Parser.FUNCTION_PARSERS["EXTRACT"],
+        "CAST": PostgresParser.FUNCTION_PARSERS["CAST"],
+        "TRY_CAST": PostgresParser.FUNCTION_PARSERS["TRY_CAST"],
+        "SAFE_CAST": PostgresParser.FUNCTION_PARSERS["SAFE_CAST"],
+        "EXTRACT": PostgresParser.FUNCTION_PARSERS["EXTRACT"],
         "OVERLAY": lambda self: self._parse_spelled("OVERLAY", "PLACING", "FROM", "FOR"),
         "POSITION": lambda self: self._parse_spelled("POSITION", "IN"),
         "SUBSTR": lambda self: self._parse_spelled("SUBSTR", "FROM", "FOR"),
@@ -76,11 +78,11 @@ class FederationParser(Postgres.Parser):
         "TRIM": lambda self: self._parse_spelled("TRIM", "FROM", *_TRIM_SIDES),
     }
     NO_PAREN_FUNCTION_PARSERS = {
-        word: Postgres.Parser.NO_PAREN_FUNCTION_PARSERS[word] for word in ("ANY", "CASE")
+        word: PostgresParser.NO_PAREN_FUNCTION_PARSERS[word] for word in ("ANY", "CASE")
     }
-    ID_VAR_TOKENS = Postgres.Parser.ID_VAR_TOKENS | _NAMES
-    ALIAS_TOKENS = Postgres.Parser.ALIAS_TOKENS | _NAMES
-    TABLE_ALIAS_TOKENS = Postgres.Parser.TABLE_ALIAS_TOKENS | _NAMES
+    ID_VAR_TOKENS = PostgresParser.ID_VAR_TOKENS | _NAMES
+    ALIAS_TOKENS = PostgresParser.ALIAS_TOKENS | _NAMES
+    TABLE_ALIAS_TOKENS = PostgresParser.TABLE_ALIAS_TOKENS | _NAMES
 
     def _parse_spelled(self, name: str, *words: str) -> exp.Expr:
         """Read the arguments of a function that separates them by words.
@@ -96,8 +98,10 @@ class FederationParser(Postgres.Parser):
             is_loose = "IN" not in words
             argument = self._parse_lambda() if is_loose or is_named else self._parse_bitwise()
             if argument is None:
-                self.raise_error("Expected an argument")
+                break
             arguments.append(argument)
+        if not self._match(TokenType.R_PAREN, advance=False):
+            self.raise_error("Expected )")
         return self.expression(exp.Anonymous(this=name, expressions=arguments))
 
     def _parse_odbc_datetime_literal(self) -> exp.Expr:
@@ -108,7 +112,8 @@ class FederationParser(Postgres.Parser):
         """
         if self._next and self._next.token_type is TokenType.STRING:
             self._advance()
-            pieces = [self._parse_primary()]
+            literal = self._parse_primary()
+            pieces = [literal] if literal else []
         else:
             pieces = self._parse_csv(lambda: self._parse_bracket_key_value(is_map=True))
         if not self._match(TokenType.R_BRACE):
@@ -180,7 +185,3 @@ class FederationParser(Postgres.Parser):
             if not join and not any(select.args.get(key) for key in _PIPED):
                 self.raise_error("Unsupported pipe operator")
         return select
-
-
-_TRIM_SIDES = ("BOTH", "LEADING", "TRAILING")
-_PIPED = ("where", "order", "limit", "offset", "sample")

@@ -15,7 +15,9 @@ _REACHING = re.compile(
     r"|glob|\w+_scan|\w+_metadata|pg_sleep|pg_terminate_backend|set_config|current_setting"
     r"|input_file_name"
 )
-_HARMLESS = re.compile(r"arrow_metadata|with_metadata|url_(de|en)code|parse_url|json_\w+|loop|log\w*|lower|load_factor")
+_HARMLESS = re.compile(
+    r"arrow_metadata|with_metadata|url_(de|en)code|parse_url|json_\w+|loop|log\w*|lower|load_factor"
+)
 
 
 def check_functions(reading: Reading) -> None:

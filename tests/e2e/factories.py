@@ -13,6 +13,7 @@ from storage.metastore import Table
 
 FLIGHTS = "aviation.nyc.flights"
 SALARIES = "payroll.hr.salaries"
+SAMPLES = "aviation.lab.samples"
 QUOTES = "trading.stock.quote"
 MARKER = "EYES-ONLY-7Q"  # stands in every row that nobody has been given
 CARRIERS = ("AA", "B6", "DL", "UA")

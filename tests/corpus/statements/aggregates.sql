@@ -40,15 +40,11 @@ select array_agg(word order by id), array_agg(distinct region order by region), 
 
 select array_agg(numbers order by id) from samples where id < 5
 
-select string_agg(word, ',' order by id), string_agg(distinct region, '/' order by region) from samples
-
 select any_value(region) from samples where region = 'east'
 
 select first_value(word order by id), last_value(word order by id desc), nth_value(word, 3 order by id) from samples
 
 select first_value(short order by id) ignore nulls, last_value(short order by id) respect nulls from samples
-
-select first_value(short) ignore nulls from (select short from samples order by id)
 
 select approx_percentile_cont(0.5) within group (order by id), approx_percentile_cont(0.9, 100) within group (order by amount) from samples
 
@@ -72,8 +68,6 @@ select upper(region), count(*) from samples group by upper(region) having sum(id
 
 select region, count(*) from samples group by all
 
-select region, year, max(id) from samples group by all order by all
-
 select region from samples group by region having count(distinct year) = 2
 
 select sum(id) from samples having sum(id) > 0
@@ -94,32 +88,106 @@ select region, year, sum(id) from samples group by rollup (region, year) having 
 
 select region, year, flag, count(*) from samples group by region, rollup (year, flag)
 
-select region, year, count(*) from samples group by grouping sets ((region, year), rollup (region))
-
 select region, year, count(*) from samples group by region, grouping sets ((year), ())
 
 select tiny, count(*) from samples group by tiny with rollup
 
 select count(distinct tiny), count(distinct u_tiny), sum(distinct u_tiny) from samples group by region
 
-select mode(region) from samples
-
 select grouping(region) as g, region, max(point.x) from samples group by grouping sets ((region), ())
-
-select count(*) from samples group by ()
 
 select sum(case when flag then 1 else 0 end), avg(case when tiny > 0 then amount end) from samples
 
 select min(struct(id, word)), max({'a': id}) from samples
 
-select count(nothing), sum(null), max(nothing), array_agg(nothing) from samples
-
 select var_pop(id) filter (where region = 'east'), covar_samp(id, tiny) filter (where flag) from samples
-
-select percentile_disc(0.5) within group (order by id) from samples
 
 select array_agg(id order by region, year desc nulls last, id) from samples
 
-select listagg(word, ',') within group (order by id) from samples
+select id from samples group by id with cube
 
-select string_agg(word, ',') within group (order by id) from samples
+select id from samples group by id with totals
+
+select count() from samples
+
+select first_value(short ignore nulls) from samples where id = 1
+
+select first_value(short order by id) ignore nulls from samples
+
+select id from samples group by 1
+
+select id, count(*) from samples group by (id)
+
+select region, year, count(*) from samples group by region, (year)
+
+select region, count(*) from samples group by grouping sets (region, ())
+
+select region, year, count(*) from samples group by rollup (region), rollup (year)
+
+select count(*) as count, sum(id) as sum, min(id) as min from samples
+
+select id as ignore, id as respect, id as within, id as exclude, id as replace, id as except_ from samples
+
+select count(s.*) from samples s
+
+select count(samples.*) from samples
+
+select * from samples where (select count(*) from samples) > 3
+
+select (select max(id) from samples where region = 'east') as m
+
+select region, (select 1) from samples group by region, (select 1)
+
+select sum((select 1)) from samples
+
+select max(id) + (select min(id) from samples) from samples
+
+select max(id) from samples having true
+
+select region from samples group by region having region like 'e%' and count(*) > 1
+
+select region as r from samples group by r having r = 'east'
+
+select region, count(*) from samples group by 1 having count(*) > 1 order by count(*) desc, 1
+
+select region, count(*) c from samples group by region order by c, region
+
+select upper(region) u, count(*) from samples group by u
+
+select region || '!' from samples group by region || '!'
+
+select region from samples group by region, year
+
+select id % 2, count(*) from samples group by id % 2
+
+select x from (select 1 x) group by x
+
+select 1 where 1 = 1 group by 1 having true
+
+SeLeCt CoUnT(*) FrOm samples
+
+select count(null), sum(1), count(1) from samples
+
+select stddev(id) filter (where flag) as s from samples
+
+select sum(id), sum(id) filter (where id > 1), sum(distinct id) from samples
+
+select first_value(id order by id desc nulls last) from samples
+
+select string_agg(distinct word, ',') from samples where id = 1
+
+select string_agg(word, ', ' order by id desc) from samples
+
+select approx_percentile_cont(0.5) within group (order by id desc) from samples
+
+select approx_percentile_cont(0.5, 50) within group (order by id) filter (where id > 3) from samples
+
+select median(distinct id) from samples
+
+select percentile_cont(0.5) within group (order by id) as p, region from samples group by region
+
+select grouping(region) from samples group by rollup (region)
+
+select region from samples group by rollup (region) order by grouping(region), region
+
+select max(id) m from samples having m > 1

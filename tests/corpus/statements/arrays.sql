@@ -1,8 +1,4 @@
-select [1, 2, 3], array[1, 2, 3], make_array(1, 2, 3), make_list(1, 2), [], array[], [[1], [2, 3]]
-
-select numbers[1], numbers[-1], numbers[1:2], numbers[2:], numbers[:2], numbers[:] from samples
-
-select numbers[1:3:2], words[1], matrix[1][2], (matrix[2])[1], points[1].x, points[1]['y'] from samples
+select [1, 2, 3] as c1, array[1, 2, 3] as c2, make_array(1, 2, 3) as c3, make_list(1, 2) as c4, [] as c5, array[] as c6, [[1], [2, 3]] as c7
 
 select [id, id + 1][1], array[id, 2][2], (array[1, 2, 3])[2:3], make_array(1, 2)[1] from samples
 
@@ -22,9 +18,7 @@ select array_has(numbers, 3), list_has(numbers, 3), array_contains(numbers, 3), 
 
 select array_has_all(numbers, [1]), array_has_any(numbers, [1, 2]), list_has_all(numbers, [1]), list_has_any(numbers, [1, 2]), arrays_overlap(numbers, [1, 2]) from samples
 
-select numbers @> [1], [1] <@ numbers, words @> array['alpha'] from samples
-
-select array_position(numbers, 3), array_position(numbers, 3, 2), array_positions(numbers, 0), array_indexof(numbers, 3), list_indexof(numbers, 3), list_position(numbers, 3), list_positions(numbers, 0) from samples
+select numbers @> [1] as c1, [1] <@ numbers as c2, words @> array['alpha'] as c3 from samples
 
 select array_remove(numbers, 0), array_remove_n(numbers, 0, 1), array_remove_all(numbers, 0), list_remove(numbers, 0), list_remove_n(numbers, 0, 1), list_remove_all(numbers, 0) from samples
 
@@ -68,14 +62,76 @@ select id from samples where array_has(words, 'alpha') and numbers[1] is not nul
 
 select [region, word] as pair, count(*) from samples group by pair
 
-select array_transform([1, 2, 3], x -> x + 1)
-
-select array_filter(numbers, x -> x > 2) from samples
-
-select id from samples where word in (select 'alpha') is null and false
-
-select [1, 'a', 2.5], [null, 1], [date '2024-01-01', null]
-
 select ['a', 'b'][id % 2 + 1] as picked, [1, 2, 3][1:2][1] from samples
 
 select words[1] || '/' || words[2], upper(words[1]) from samples
+
+select array[1,2][1]
+
+select (array[1,2])[1:2][1]
+
+select array[[1,2],[3]][1][2]
+
+select [][1]
+
+select numbers[id] from samples
+
+select numbers[id + 1] from samples
+
+select numbers[-2:-1] from samples
+
+select numbers[1:id] from samples
+
+select props['a'] from samples
+
+select array_agg(distinct word order by word) from samples
+
+select id from samples where id = all (array[1])
+
+select id from samples where id > any (array[1, 5])
+
+select id from samples where id = some (array[1, 5])
+
+select array_agg((select 1))
+
+select [(select max(id) from samples)]
+
+select (select [1, 2])[1]
+
+select ((select numbers from samples where id = 4))[1]
+
+select [1,2][-1]
+
+select [1,2,3][1:2]
+
+select [1,2,3][1:3:2]
+
+select numbers[1:2][1] from samples
+
+select (numbers)[1] from samples
+
+select numbers [1] from samples
+
+select matrix[1][1:1] from samples
+
+select samples.numbers[1] from samples
+
+select s.numbers[1:2] from samples s
+
+select string_to_array('a,b', ',')[1]
+
+select array_agg(id order by id)[1] from samples
+
+select (array_agg(id order by id))[1:2] from samples
+
+select first_value(numbers order by id)[1] from samples where numbers is not null
+
+select -numbers[1] from samples
+
+select id from samples where numbers[1] between 1 and 5
+
+select array_agg(distinct id order by id desc) from samples
+
+select array_position(numbers, 3), array_position([1, 2, 3, 2], 2, 3), list_position(numbers, 3), array_indexof(words, 'alpha'), list_indexof(words, 'Beta') from samples
+
+select array_positions(numbers, 0), list_positions([1, 2, 1], 1) from samples

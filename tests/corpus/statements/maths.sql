@@ -18,21 +18,15 @@ select tiny + u_tiny, short * whole, u_short - u_whole, ratio + amount, price + 
 
 select vast + 1, vast / 2, price % 2, round(price, 1), ceil(price), floor(price), abs(price) from samples
 
-select id & 6, id | 1, id # 3, id << 2, id >> 1, ~id from samples
-
 select id ^ 2 from samples
 
 select isnan('nan'::double), 'inf'::double, '-inf'::double, iszero(0.0), nanvl('nan'::double, 1.0)
 
 select 5 / 2, 5.0 / 2, 5 % 2, 5 * 2.5, 2 - 3, (1 + 2) * 3, - - 5
 
-select tiny > 0, tiny >= 0, tiny < 0, tiny <= 0, tiny = 0, tiny <> 0, tiny != 0 from samples
+select tiny > 0 as c1, tiny >= 0 as c2, tiny < 0 as c3, tiny <= 0 as c4, tiny = 0 as c5, tiny <> 0 as c6, tiny != 0 as c7 from samples
 
 select ceil(price), floor(vast), trunc(price, 1), round(-2.5), round(2.5), round(1234.5, -2) from samples
-
-select id div 2 from samples
-
-select mod(id, 3) from samples
 
 select sum(amount) / count(*) + 1, -sum(tiny), abs(min(tiny)) from samples
 

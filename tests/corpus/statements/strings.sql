@@ -8,15 +8,13 @@ select trim(word), btrim(' x '), ltrim('xxhixx', 'x'), rtrim('xxhixx', 'x'), btr
 
 select trim(both 'x' from 'xxhixx'), trim(leading 'x' from 'xxhixx'), trim(trailing 'x' from 'xxhixx'), trim(' hi ')
 
-select trim(leading from '  hi'), trim('x' from 'xhix'), trim(both from ' a ')
-
 select lpad(word, 8), lpad(word, 8, '*'), rpad(word, 8), rpad(word, 8, '*'), repeat(word, 2) from samples
 
 select left(word, 2), right(word, 2), left(word, -1), right(word, -1) from samples
 
-select substr(word, 2), substr(word, 2, 3), substring(word, 2), substring(word from 2), substring(word from 2 for 3), substring(word for 2) from samples
+select substr(word, 2) as c1, substr(word, 2, 3) as c2, substring(word, 2) as c3, substring(word from 2) as c4, substring(word from 2 for 3) as c5, substring(word for 2) as c6 from samples
 
-select position('a' in word), strpos(word, 'a'), instr(word, 'a'), position('e' in 'abcde') from samples
+select position('a' in word) as c1, strpos(word, 'a') as c2, instr(word, 'a') as c3, position('e' in 'abcde') as c4 from samples
 
 select overlay(word placing 'XX' from 2), overlay(word placing 'XX' from 2 for 1), overlay('abcdef', 'Z', 2, 3) from samples
 
@@ -42,15 +40,11 @@ select word ~ 'a', word !~ 'a', word ~* 'A', word !~* 'A' from samples
 
 select 'a' < 'b', 'a' || null, 'x' || 1 || true, 'ab' = 'AB' from samples limit 1
 
-select word collate "C" from samples
-
 select upper(word) as loud, count(*) from samples group by loud
 
 select length(region) + length(word) * 2 as n from samples order by n, id
 
 select ascii('é'), chr(8364), char_length('日本'), octet_length('日本'), reverse('日本')
-
-select concat(), concat('a', null, 'b'), concat_ws(',', 'a', null, 'b')
 
 select encode(word, 'base64'), encode(word, 'hex'), decode(encode(word, 'hex'), 'hex') from samples
 
@@ -60,6 +54,56 @@ select md5(word), sha224(word), sha256(word), sha384(word), sha512(word) from sa
 
 select digest(word, 'sha256'), digest(word, 'blake2s'), digest(word, 'blake2b'), digest(word, 'blake3'), digest(word, 'md5') from samples
 
-select encode(sha256(blob), 'hex'), octet_length(blob), blob from samples
-
 select uuid() is not null, length(cast(uuid() as varchar)), version() = version()
+
+select substr(str => 'abc', start_pos => 2)
+
+select position(word, 'a') from samples
+
+select position('a', word) from samples
+
+select substring(word, 2, 3) from samples
+
+select substr(word from 2 for 3) from samples
+
+select trim(word, 'a') from samples
+
+select overlay(word, 'XX', 2) from samples
+
+select ltrim(word), rtrim(word) from samples
+
+select concat('a' , 'b')
+
+select 'a' || 'b' || 1
+
+select id from samples where word in ('a', upper('b'))
+
+select * ilike 'w%' from samples
+
+select s.* replace (s.id + 1 as id) from samples s
+
+select * replace (id + 1 id) from samples
+
+select 'a'||'b'
+
+select replace(word, 'a', 'b') from samples
+
+select char_length(word) from samples
+
+select lower(upper('a')), initcap('hello world')
+
+select concat_ws('-', 'a', 'b'), concat('a', 1, true)
+
+select md5('a'), encode(sha256('a'), 'hex')
+
+select regexp_replace('abc', 'b', 'x', 'g')
+
+select regexp_like('abc', 'B', 'i')
+
+select position('b' in 'abc'), overlay('abc' placing 'x' from 2)
+
+select 'abc' similar to 'a%', 'abc' not similar to 'a%'
+
+select 'abc' ilike 'A%' escape '\'
+
+select 'a_c' like 'a\_c' escape '\'

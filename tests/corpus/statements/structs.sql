@@ -1,30 +1,16 @@
 select {'a': flight, 'b': carrier} as s from flights where flight < 4
 
-select struct(id, word), named_struct('n', id, 'w', word), row(id, word), struct(id as n, word as w) from samples
+select struct(id, word) as c1, named_struct('n', id, 'w', word) as c2, row(id, word) as c3, struct(id as n, word as w) as c4 from samples
 
 select {'a': 1, 'b': {'c': id, 'd': [1, id]}} from samples
 
-select point, point.x, point['x'], point."Label", point['Label'], get_field(point, 'y') from samples
-
-select samples.point.x, s.point['y'] from samples, samples as s where false
+select point as c1, point.x as c2, point['x'] as c3, point."Label" as c4, point['Label'] as c5, get_field(point, 'y') as c6 from samples
 
 select samples.point.x, samples.point['y'] from samples
-
-select {'a': id}['a'], named_struct('a', id).a, (struct(id, word)).c0, struct(id)['c0'] from samples
-
-select {'a': {'b': id}}['a']['b'], ({'a': {'b': id}}).a.b from samples
-
-select point.x + point.y as total, point.* from samples
-
-select (point).* from samples
 
 select max(point.x), min(point['y']) from samples group by point."Label"
 
 select s.p.x from (select point as p from samples) s
-
-select points, points[1], points[1].x, points[2]['Label'] from samples
-
-select struct(1, 'a', true), {'x': null}, {}
 
 select {id: 1} from samples
 
@@ -46,8 +32,6 @@ select props, props['a'], props['zz'], map_extract(props, 'a'), element_at(props
 
 select map_keys(props), map_values(props), map_entries(props), cardinality(props) from samples
 
-select MAP {}['a'], MAP {1: 'x', 2: 'y'}[1], map_keys(MAP {'k': id}) from samples
-
 select (MAP {'a': id})['a'] as v, MAP {'a': [1, 2]}['a'] from samples
 
 select id from samples where map_extract(props, 'a')[1] > 20
@@ -58,6 +42,74 @@ select unnest({'a': id, 'b': word}) from samples
 
 select unnest(struct(id, word)) from samples
 
-select union_tag(null), union_extract(null, 'x')
-
 select {'q': (select max(id) from samples)}['q'] as q
+
+select {d '2024-01-01'}
+
+select {ts '2024-01-01 10:00:00'}, {t '10:00:00'}
+
+select {fn upper('a')}
+
+values row(1, 2), row(3, 4)
+
+select point['x'] + 1 from samples
+
+select s.point.x from samples s
+
+select s.point['x'] from samples s
+
+select struct(1 as a)['a']
+
+select row(1, 2)
+
+select {a: 1, b: 2}
+
+select {"a": 1}
+
+select MAP {'a': MAP {'b': 1}}['a']['b']
+
+select map {'a': [1,2,3]}
+
+select a.b.c from (select {'b': {'c': 1}} as a)
+
+select a['b']['c'] from (select {'b': {'c': 1}} as a)
+
+select t.a.b.c from (select {'b': {'c': 1}} as a) t
+
+select cast({'a': 1} as struct<a bigint>)
+
+select (select {'a': 1})['a']
+
+select {'a': (select max(id) from samples)}
+
+select {'a': {'b': {'c': {'d': 1}}}}
+
+select [{'a': 1}, {'a': 2}][1]['a']
+
+select [[{'a': [1]}]]
+
+select {'a':{'b':1}}['a']
+
+select MAP {'a':{'b':1}}
+
+select {'x': -1, 'y': +1}
+
+select {'x': case when true then 1 end, 'y': [1][1]}
+
+select {'x': {'y': 1}}['x']['y'] + 1 as n
+
+select id from samples where {'a': id}['a'] = 3
+
+select {'a': 1}['a'] + {'b': 2}['b']
+
+select s.point['x'], s.props['a'] from samples s
+
+select point['x']::int from samples
+
+select id from samples where numbers[1] is not null and point['x'] is null
+
+select points[1]['x'] from samples
+
+select array_length(points) from samples
+
+select [point, point] from samples

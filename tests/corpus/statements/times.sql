@@ -6,8 +6,6 @@ select day + 1, day - 1 from samples
 
 select day - date '2024-01-01', moment - timestamp '2024-01-01', moment - day from samples
 
-select interval '1 day' + interval '2 hours', interval '1 day' - interval '2 hours', interval '1 day' * 2
-
 select extract(year from moment), extract(month from moment), extract(day from moment), extract(hour from moment), extract(minute from moment), extract(second from moment) from samples
 
 select extract(quarter from day), extract(week from day), extract(dow from day), extract(doy from day), extract(isodow from day), extract(epoch from moment) from samples
@@ -46,17 +44,11 @@ select instant, local_tick, tick, seconds, clock from samples
 
 select instant = local_tick, instant > moment, seconds = moment, tick < seconds from samples
 
-select moment::date = day, moment::time > clock, date_trunc('day', moment) = day from samples
-
 select timestamp '2024-03-10 12:00:00' at time zone 'UTC', timestamptz '2024-03-10 12:00:00+05:30'
-
-select '2024-03-10'::date + interval '1 month' * 2, date '2024-03-31' - interval '1 month'
 
 select date_part('month', day) as m, count(*) from samples group by m order by m nulls first
 
 select day, count(*) over (order by day range between interval '3 days' preceding and current row) from samples
-
-select ceil(moment to hour), floor(moment to day) from samples
 
 select moment between '2024-03-10' and '2024-03-15' and day in (date '2024-02-28', '2024-03-01') from samples
 
@@ -64,12 +56,82 @@ select interval 1 day + day, day + interval '1' month, moment + interval '1 day 
 
 select (moment, day), moment::varchar, day::varchar, clock::varchar, instant::varchar from samples
 
-select localtimestamp is not null
-
 select arrow_typeof(now()), arrow_typeof(current_date), arrow_typeof(date '2024-01-01' + interval '1 day')
 
 select interval '1 month' > interval '1 day', interval '24 hours' = interval '1 day'
 
 select date_trunc('minute', clock), extract(minute from clock), clock + interval '1 hour' from samples
 
-select date_diff('day', day, date '2024-04-01') from samples
+select extract(day from day), extract("year" from day) from samples
+
+select map_extract(MAP {'a': 1}, 'a')[1]
+
+select id as interval, id as timestamp, id as time, id as date, id as year, id as map, id as struct, id as array from samples
+
+select id as user, id as current_date_, id as type, id as schema, id as catalog, id as table_ from samples
+
+select cast('2024-01-01' as timestamp without time zone)
+
+select cast('2024-01-01' as timestamptz)
+
+select cast('2024-01-01' as timestamp(0)) as c1, cast('2024-01-01' as timestamp(6)) as c2, cast('2024-01-01' as timestamp(9)) as c3
+
+select cast('2024-01-01 00:00:00+00' as timestamp(3) with time zone)
+
+select timestamp with time zone '2024-01-01 00:00:00+00'
+
+select timestamp without time zone '2024-01-01 00:00:00'
+
+select timestamp(3) '2024-01-01'
+
+select interval '2' hours, interval '2' days, interval '3' minutes
+
+select interval 1 year
+
+select interval '1 month -1 day'
+
+select - interval '1 day' + day from samples
+
+select moment at time zone 'UTC' at time zone 'Europe/Berlin' from samples
+
+select (moment at time zone 'UTC')::varchar from samples
+
+select extract(year from moment at time zone 'UTC') from samples
+
+select moment::timestamp at time zone 'UTC' as z from samples
+
+select now() - moment > interval '1 day' from samples
+
+select now() at time zone 'UTC' is null
+
+select date_trunc('month', moment), count(*) from samples group by 1 order by 1
+
+select count(*) from samples group by date_trunc('month', moment)
+
+select date '2024-01-01' < timestamp '2024-01-02'
+
+select time '10:00' + interval '1 hour'
+
+select timestamp '2024-01-01' - interval '1' day
+
+select date_part('day', interval '3 days')
+
+select extract(epoch from interval '1 day')
+
+select extract(month from interval '2 months')
+
+select extract(hour from time '10:30:00')
+
+select extract(dow from timestamp '2024-01-01')
+
+select extract('day' from date '2024-01-01')
+
+select extract(week from date '2024-01-01')
+
+select to_char(timestamp '2024-01-01', '%Y')
+
+select to_timestamp('2024-01-01', '%Y-%m-%d')
+
+select to_timestamp(1.5)
+
+select to_timestamp('x', '%Y', '%Y-%m')  is null from samples where false
