@@ -35,6 +35,8 @@ _OF_TEMPLATES = ("{%", "%}", "{{", "}}")
 _OF_OTHERS = frozenset(
     {"CONNECT_BY_ROOT", "GLOB", "ISNULL", "LOCK", "NOTNULL", "PARTITIONED_BY", "REGEXP", "RLIKE"}
     | {"UNCACHE", "XOR"}
+    # Here a `?` is a parameter, which may be cast like any value.
+    | {"?::"}
 )
 
 
