@@ -3,10 +3,9 @@
 GRANT | DENY privilege ON securable, … TO principal, … [UNTIL 'time']
 REVOKE privilege ON securable, … FROM principal, …
 grant("principal", privilege, "securable" [, 'time'])      -- also deny(…), revoke(…)
-SHOW CLUSTERS | CATALOGS [FROM cluster] | SCHEMAS [FROM catalog] | TABLES [FROM catalog[.schema]]
-SHOW GRANTS [FOR principal | ON securable]
-DESCRIBE table
 EXPLAIN ACCESS OF principal TO table
+
+SHOW and DESCRIBE are read by `show`.
 """
 
 from collections.abc import Callable
@@ -17,18 +16,8 @@ from sqlglot.tokenizer_core import Token
 
 from planner.cursor import Cursor
 from planner.errors import SqlSyntaxError, StatementNotSupportedError
-from planner.statement import (
-    Defaults,
-    Describe,
-    ExplainAccess,
-    GrantStatement,
-    ShowCatalogs,
-    ShowClusters,
-    ShowGrants,
-    ShowSchemas,
-    ShowTables,
-    Statement,
-)
+from planner.show import parse_describe, parse_show
+from planner.statement import Defaults, ExplainAccess, GrantStatement, Statement
 from storage.names import Level, ObjectName
 
 _ACTIONS: dict[str, Literal["ALLOW", "DENY", "REVOKE"]] = {
@@ -46,7 +35,6 @@ _EXAMPLES = {
     "SCHEMA_READ": "trading.stock@hangzhou",
     "CATALOG_READ": "trading@hangzhou or *@hangzhou",
 }
-_IN = ("FROM", "IN")
 
 Read = TypeVar("Read")
 
@@ -67,11 +55,10 @@ def parse_administration(sql: str, tokens: list[Token], defaults: Defaults) -> S
         return _grant(cursor, head)
     if head == "SHOW":
         cursor.next()
-        return _show(cursor)
+        return _end(cursor, parse_show(cursor))
     if head in {"DESCRIBE", "DESC"}:
         cursor.next()
-        cursor.take("TABLE")
-        return _end(cursor, Describe(cursor.table_name()))
+        return _end(cursor, parse_describe(cursor))
     if head == "EXPLAIN":
         cursor.next()
         cursor.expect("ACCESS")
@@ -162,55 +149,3 @@ def _time(cursor: Cursor) -> datetime:
     except OverflowError:
         pass
     raise SqlSyntaxError(f"{place}: {text[:40]!r} is beyond the calendar; write a nearer time")
-
-
-def _show(cursor: Cursor) -> Statement:
-    place = cursor.place()
-    what = cursor.word_or_text("what to show").upper()
-    if what not in _SHOWN:
-        raise StatementNotSupportedError(
-            f"{place}: SHOW {what[:63]} is not answered; write SHOW {', '.join(_SHOWN)}"
-        )
-    return _end(cursor, _SHOWN[what](cursor))
-
-
-def _show_grants(cursor: Cursor) -> Statement:
-    if cursor.take("FOR"):
-        return ShowGrants(principal=cursor.principal())
-    if cursor.take("ON"):
-        return ShowGrants(securable=cursor.object_name())
-    return ShowGrants()
-
-
-def _show_catalogs(cursor: Cursor) -> Statement:
-    return ShowCatalogs(cursor.cluster_name() if cursor.take(*_IN) else None)
-
-
-def _show_schemas(cursor: Cursor) -> Statement:
-    return ShowSchemas(_parent(cursor, Level.CATALOG))
-
-
-def _show_tables(cursor: Cursor) -> Statement:
-    return ShowTables(_parent(cursor, Level.CATALOG, Level.SCHEMA))
-
-
-def _parent(cursor: Cursor, *levels: Level) -> ObjectName | None:
-    if not cursor.take(*_IN):
-        return None
-    place = cursor.place()
-    name = cursor.object_name()
-    if name.level not in levels:
-        raise SqlSyntaxError(
-            f"{place}: {name} is a {name.level.value}; name a "
-            f"{' or a '.join(level.value for level in levels)}, as in trading@hangzhou"
-        )
-    return name
-
-
-_SHOWN: dict[str, Callable[[Cursor], Statement]] = {
-    "CLUSTERS": lambda _: ShowClusters(),
-    "CATALOGS": _show_catalogs,
-    "SCHEMAS": _show_schemas,
-    "TABLES": _show_tables,
-    "GRANTS": _show_grants,
-}

@@ -15,7 +15,14 @@ from planner.dialect import (
 )
 from planner.errors import NotFoundError, SqlSyntaxError, StatementNotSupportedError
 from planner.statement import Defaults
-from storage.names import InvalidNameError, Level, ObjectName, fold_name
+from storage.names import (
+    INFORMATION_SCHEMA,
+    SYSTEM_CATALOG,
+    InvalidNameError,
+    Level,
+    ObjectName,
+    fold_name,
+)
 
 _ENDS_RUN = frozenset({TokenType.COMMA, TokenType.L_PAREN, TokenType.R_PAREN, TokenType.SEMICOLON})
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,62}", re.ASCII)
@@ -132,6 +139,8 @@ class Cursor:
     def table_name(self) -> ObjectName:
         """Read the name of a table; missing parts are the session's.
 
+        A table of `information_schema` without a catalog lies in `system`.
+
         Raises:
             SqlSyntaxError: When it is no name.
             NotFoundError: When it lacks a part that has no default.
@@ -140,7 +149,10 @@ class Cursor:
         name = self.object_name()
         parts = tuple(part for part in (name.catalog, name.schema, name.table) if part)
         defaults = (self._defaults.catalog, self._defaults.schema)
-        complete = (*defaults[: _TABLE_PARTS - len(parts)], *parts)
+        missing = defaults[: _TABLE_PARTS - len(parts)]
+        if len(parts) == _TABLE_PARTS - 1 and parts[0] == INFORMATION_SCHEMA:
+            missing = (SYSTEM_CATALOG,)
+        complete = (*missing, *parts)
         if name.level is Level.CLUSTER or None in complete:
             raise NotFoundError(
                 f"{place}: {name} lacks its catalog or schema; write catalog.schema.table@cluster"

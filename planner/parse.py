@@ -5,7 +5,7 @@ statements by a parser of our own (`administration`), names with clusters (`name
 reading of a query (here), the rules (`rules`) and the names again (`bind`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -22,11 +22,13 @@ from planner.errors import (
     SqlSyntaxError,
     StatementNotSupportedError,
 )
+from planner.information_schema import bind_information_schema
 from planner.limits import Limits
 from planner.nodes import Nodes
 from planner.reading import Reading
 from planner.references import find_references
-from planner.statement import Defaults, Query, Statement
+from planner.rules.information_schema import reads_information_schema
+from planner.statement import Defaults, InformationSchemaQuery, Query, Statement
 
 _QUERY_HEADS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "("})
 _CACHED_TEXTS = 1024
@@ -142,14 +144,22 @@ def _strip_explain(sql: str, tokens: list[Token]) -> _Explained | None:
 _EXPLAIN_OPTIONS = frozenset({"ANALYZE", "VERBOSE", "FORMAT", "COSTS", "BUFFERS", "TIMING"})
 
 
-def _read_query(sql: str, explained: _Explained, defaults: Defaults, home: str | None) -> Query:
+def _read_query(
+    sql: str, explained: _Explained, defaults: Defaults, home: str | None
+) -> Query | InformationSchemaQuery:
     reading = _reading_of(sql, explained, defaults, home)
+    is_information = reads_information_schema(reading)
+    if is_information:
+        # It is nobody's own: joins over it are refused at home as well.
+        reading = replace(reading, home=None)
     try:
         for rule in rules.RULES:
             rule(reading)
+        if is_information:
+            return bind_information_schema(reading, explain=explained.explain)
         return bind_query(reading, explain=explained.explain, analyze=explained.analyze)
     except SplittableError as refusal:
-        refusal.tables = reading.tables
+        refusal.tables = () if is_information else reading.tables
         raise
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from planner.values import Values
-from storage.names import ObjectName
+from storage.names import SYSTEM_CATALOG, ObjectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,39 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class InformationSchemaQuery:
+    """A query over `information_schema`, which servers answer from what they know of tables.
+
+    Attributes:
+        query: What an engine runs. Its tables are `tables`, `schemata` and `columns` of the schema
+            `information_schema`, in the catalog that was written, else in `system`.
+        cluster: The cluster that tables without a catalog were written with; None for all.
+    """
+
+    query: Query
+    cluster: str | None = None
+
+    def scope(self, table: ObjectName) -> ObjectName | None:
+        """Return the catalog or cluster that one of the tables tells of; None for everything."""
+        if table.catalog != SYSTEM_CATALOG:
+            return ObjectName(table.cluster, table.catalog)
+        return None if self.cluster is None else ObjectName(self.cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class NamePattern:
+    """A LIKE pattern that narrows a listing: `%`, `_`, and a backslash before what is meant so.
+
+    Attributes:
+        text: The pattern.
+        ignores_case: Whether it was given to ILIKE.
+    """
+
+    text: str
+    ignores_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GrantStatement:
     """A change of grants: each privilege on each securable for each principal.
 
@@ -82,6 +115,7 @@ class ShowGrants:
 
     principal: str | None = None
     securable: ObjectName | None = None
+    like: NamePattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +130,44 @@ class ExplainAccess:
 class ShowClusters:
     """Which clusters there are."""
 
+    like: NamePattern | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class ShowCatalogs:
     """Which catalogs there are, of one cluster or of all."""
 
-    cluster: str | None = None
+    parent: ObjectName | None = None
+    like: NamePattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShowSchemas:
-    """Which schemas there are, of one catalog or of all."""
+    """Which schemas there are, of one cluster or catalog or of all."""
 
-    catalog: ObjectName | None = None
+    parent: ObjectName | None = None
+    like: NamePattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShowTables:
-    """Which tables there are, of one catalog or schema or of all."""
+    """Which tables there are, of one cluster, catalog or schema or of all."""
 
     parent: ObjectName | None = None
+    like: NamePattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """Which columns a table has."""
+    """Which columns a table has; one of `information_schema` lies in the catalog `system`."""
 
     table: ObjectName
+    like: NamePattern | None = None
 
 
 Statement: TypeAlias = (
     Query
+    | InformationSchemaQuery
     | GrantStatement
     | ShowGrants
     | ExplainAccess

@@ -15,6 +15,10 @@ from functools import total_ordering
 from typing import Self
 
 MAX_NAME_LENGTH = 63
+# Names that no cluster may give: the catalog of the federation itself, and the schema that every
+# catalog has.
+SYSTEM_CATALOG = "system"
+INFORMATION_SCHEMA = "information_schema"
 
 _PART = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME_LENGTH - 1}}}", re.ASCII)
 _PIECE = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^".@\s]+)')
