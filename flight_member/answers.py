@@ -1,11 +1,12 @@
 """The tables that statements without a data stream answer with: SHOW, DESCRIBE, EXPLAIN, GRANT.
 
+What is listed of tables is made in `listing`.
+
 Each function returns one Arrow table; its schema is fixed and stands beside it, so that a prepared
 statement can promise it before anything has run.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -24,7 +25,6 @@ from planner import (
     Statement,
 )
 from storage.metastore import Table
-from storage.names import ObjectName
 
 _UTF8, _INT64, _BOOL = pa.utf8(), pa.int64(), pa.bool_()
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -57,6 +57,7 @@ _SCHEMAS: dict[type, pa.Schema] = {
         ("data_type", _UTF8),
         ("is_nullable", _BOOL),
         ("is_partition_column", _BOOL),
+        ("arrow_type", _UTF8),
     ),
     ShowGrants: _shape(
         ("principal", _UTF8),
@@ -87,69 +88,6 @@ def answer(kind: type, rows: Iterable[Sequence[object]]) -> pa.Table:
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)],
         schema=schema,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ListedTable:
-    """A table as one caller sees it: `catalog` is bare at home, else `catalog@cluster`."""
-
-    catalog: str
-    table: Table
-
-    @property
-    def schema(self) -> str:
-        """The schema's name."""
-        return str(self.table.name.schema)
-
-    @property
-    def name(self) -> str:
-        """The table's own name."""
-        return str(self.table.name.table)
-
-
-def show_catalogs(listed: Iterable[ListedTable], cluster: str | None) -> pa.Table:
-    """Answer SHOW CATALOGS: ordered, each once."""
-    names = {one.catalog for one in listed if cluster in {None, one.table.name.cluster}}
-    return answer(ShowCatalogs, [(name,) for name in sorted(names)])
-
-
-def show_schemas(listed: Iterable[ListedTable], catalog: ObjectName | None) -> pa.Table:
-    """Answer SHOW SCHEMAS: ordered by catalog and schema, each once."""
-    names = {
-        (one.catalog, one.schema)
-        for one in listed
-        if catalog is None or catalog.covers(one.table.name)
-    }
-    return answer(ShowSchemas, sorted(names))
-
-
-def show_tables(listed: Iterable[ListedTable], parent: ObjectName | None) -> pa.Table:
-    """Answer SHOW TABLES: ordered by catalog, schema and name; counts are null where unknown."""
-    rows = sorted(
-        (
-            one.catalog,
-            one.schema,
-            one.name,
-            *(
-                None if count < 0 else count
-                for count in (one.table.row_count, one.table.byte_count, one.table.file_count)
-            ),
-        )
-        for one in listed
-        if parent is None or parent.covers(one.table.name)
-    )
-    return answer(ShowTables, rows)
-
-
-def describe_table(table: Table) -> pa.Table:
-    """Answer DESCRIBE: the columns in the table's order."""
-    return answer(
-        Describe,
-        [
-            (field.name, str(field.type), field.nullable, field.name in table.partition_columns)
-            for field in table.arrow_schema
-        ],
     )
 
 

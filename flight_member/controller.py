@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from auth import RevokedTicketError, SigningKey, open_ticket
 from flight_member import protocol
-from flight_member.answers import ListedTable
 from flight_member.authority import MemberAuthority, ServiceCaller
 from flight_member.errors import (
     FlightMemberError,
@@ -16,6 +15,7 @@ from flight_member.errors import (
 )
 from flight_member.frontdoor import Described, FrontDoor, Moment
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
 from flight_member.runner import StatementRunner
@@ -24,6 +24,7 @@ from flight_sql import Call, ResultStream, StatementInfo
 from planner import (
     Defaults,
     Describe,
+    InformationSchemaQuery,
     Query,
     ShowCatalogs,
     ShowSchemas,
@@ -31,6 +32,7 @@ from planner import (
     SplittableError,
     Statement,
 )
+from storage.names import INFORMATION_SCHEMA, ObjectName
 
 
 class MemberBackend(FrontDoor):
@@ -114,10 +116,11 @@ class MemberBackend(FrontDoor):
     def is_answered_here(self, statement: Statement) -> bool:
         """Listings, and what concerns home tables; the MoM answers everything else."""
         match statement:
-            case ShowCatalogs() | ShowSchemas() | ShowTables():
+            case ShowCatalogs() | ShowSchemas() | ShowTables() | InformationSchemaQuery():
                 return True
             case Describe():
-                return statement.table.cluster == self.cluster
+                is_own = statement.table.cluster == self.cluster
+                return is_own or statement.table.schema == INFORMATION_SCHEMA
             case Query():
                 return statement.cluster == self.cluster
             case _:
@@ -142,13 +145,20 @@ class MemberBackend(FrontDoor):
         row = values.row() if values is not None else None
         return self._mom.execute(call, sql, self.defaults(call), row)
 
-    def listed_tables(self, call: Call) -> Iterable[ListedTable]:
+    def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
         """Return home tables by home rules, then what the MoM lets the caller read elsewhere."""
         caller = self.caller(call)
-        for table in self._state.metastore().all_tables():
-            if self.gatekeeper.may_read(caller, table.name):
+        if parent is None or parent.cluster == self.cluster:
+            own = self._state.metastore().below(parent)
+            for table in self.gatekeeper.readable(caller, own):
                 yield ListedTable(str(table.name.catalog), table)
-        yield from self._mom.listed_tables(call)
+        if parent is None or parent.cluster != self.cluster:
+            yield from self._mom.listed_tables(call, parent)
+
+    def knows_cluster(self, call: Call, cluster: str) -> bool:
+        """Whether it is this one: of others one knows what one may read of them."""
+        del call
+        return cluster == self.cluster
 
     # The MoM's calls.
 

@@ -42,14 +42,17 @@ class NotFoundError(FlightMemberError):
     code, status = "not-found", "NOT_FOUND"
 
     @classmethod
-    def of(cls, name: object, *, elsewhere: Sequence[object] = ()) -> "NotFoundError":
+    def of(
+        cls, name: object, *, elsewhere: Sequence[object] = (), privilege: str = "TABLE_READ"
+    ) -> "NotFoundError":
         """Return the one refusal for an object that is not there or may not be read.
 
         Args:
             name: What was asked for.
             elsewhere: Objects of that name that the caller may read; they are suggested.
+            privilege: What an administrator would grant on it.
         """
-        return cls(not_found_text(name, elsewhere))
+        return cls(not_found_text(name, elsewhere, privilege))
 
 
 class PermissionDeniedError(FlightMemberError):

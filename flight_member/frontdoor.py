@@ -33,15 +33,7 @@ from auth import (
     seal,
     seal_ticket,
 )
-from flight_member.answers import (
-    ListedTable,
-    answer_schema,
-    describe_table,
-    explain_query,
-    show_catalogs,
-    show_schemas,
-    show_tables,
-)
+from flight_member.answers import answer_schema, explain_query
 from flight_member.errors import (
     BadRequestError,
     NotFoundError,
@@ -50,6 +42,17 @@ from flight_member.errors import (
     WrongCallerError,
 )
 from flight_member.gatekeeper import Authorised, Gatekeeper
+from flight_member.information_schema import SHAPES
+from flight_member.informationquery import InformationSchema
+from flight_member.listing import (
+    ListedTable,
+    describe_columns,
+    describe_table,
+    not_found,
+    show_catalogs,
+    show_schemas,
+    show_tables,
+)
 from flight_member.runner import statement_digest, text_limits
 from flight_member.settings import ServerSettings
 from flight_sql import Call, Endpoint, Prepared, ResultStream, StatementInfo, TableEntry
@@ -57,6 +60,7 @@ from planner import (
     Defaults,
     Describe,
     GrantStatement,
+    InformationSchemaQuery,
     Plan,
     Query,
     ShowCatalogs,
@@ -71,7 +75,7 @@ from planner import (
     plan_query,
     suggest_parts,
 )
-from storage.names import InvalidNameError, fold_name
+from storage.names import INFORMATION_SCHEMA, InvalidNameError, Level, ObjectName, fold_name
 
 _PREPARED_TTL_S = 24 * 3600
 _ANSWER_TTL_S = 300
@@ -125,6 +129,8 @@ class FrontDoor(ABC):
         self._key = key
         self._own_keys = KeyRing().with_key(cluster, key.public_key)
         self._limits = text_limits(settings.limits)
+        self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
+        self._information = InformationSchema(settings.limits)
         self._ticket_life = timedelta(seconds=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
@@ -157,8 +163,12 @@ class FrontDoor(ABC):
         """Open the rows that a query ticket stands for."""
 
     @abstractmethod
-    def listed_tables(self, call: Call) -> Iterable[ListedTable]:
-        """Return what the caller may read, in any order."""
+    def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
+        """Return what the caller may read, at or below a place or everywhere, in any order."""
+
+    @abstractmethod
+    def knows_cluster(self, call: Call, cluster: str) -> bool:
+        """Whether the caller knows of a cluster, even if they may read nothing of it."""
 
     @abstractmethod
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
@@ -174,7 +184,11 @@ class FrontDoor(ABC):
                 refused with the statements to send instead.
             BadRequestError: When another number of values is bound than it has parameters.
         """
-        defaults = self.defaults(call)
+        return self._read(call, sql, self.defaults(call), values)
+
+    def _read(
+        self, call: Call, sql: str, defaults: Defaults, values: pa.RecordBatch | None
+    ) -> Statement:
         try:
             statement = parse_statement(sql, defaults, home=self._home, limits=self._limits)
         except SplittableError as error:
@@ -263,13 +277,20 @@ class FrontDoor(ABC):
     def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
         """Execute a statement as far as its ticket; changes are made here, exactly once."""
         statement = self.parse(call, sql, values)
-        if isinstance(statement, Query) and statement.parameters and values is None:
-            raise BadRequestError(count_fault(statement.parameters, 0))
+        query = _query_of(statement)
+        if query is not None and query.parameters and values is None:
+            raise BadRequestError(count_fault(query.parameters, 0))
         if isinstance(statement, Query) and not statement.explain:
             return self.execute_query(call, statement)
         if not self.is_answered_here(statement):
             return self.forward(call, statement, sql)
-        claims: dict[str, Any] = {"sql": sql, "sub": self.caller(call).name}
+        # Fetched with other headers, it must still be the statement that was executed.
+        names = self.defaults(call)
+        claims: dict[str, Any] = {
+            "sql": sql,
+            "sub": self.caller(call).name,
+            "names": [names.cluster, names.catalog, names.schema],
+        }
         if values is not None:
             claims["values"] = base64.b64encode(Values.of(values).data).decode()
         total = -1
@@ -279,7 +300,9 @@ class FrontDoor(ABC):
             total = table.num_rows
         handle = self._seal(TokenKind.ANSWER, claims, _ANSWER_TTL_S)
         return StatementInfo(
-            answer_schema(statement), [Endpoint(handle, (), None)], total_records=total
+            self._describe(call, statement).arrow_schema,
+            [Endpoint(handle, (), None)],
+            total_records=total,
         )
 
     def update(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
@@ -313,7 +336,11 @@ class FrontDoor(ABC):
         if "rows" in claims:
             table = _from_ipc(base64.b64decode(claims["rows"]))
         else:
-            table = self.answer(call, self.parse(call, claims["sql"], _bound_row(claims)))
+            names = Defaults(*claims["names"])
+            statement = self._read(call, claims["sql"], names, _bound_row(claims))
+            if isinstance(statement, InformationSchemaQuery):
+                return self._run_information(call, statement)
+            table = self.answer(call, statement)
         return ResultStream(table.schema, iter(table.to_batches()))
 
     def _describe(self, call: Call, statement: Statement) -> Described:
@@ -322,6 +349,9 @@ class FrontDoor(ABC):
             if not statement.explain:
                 return described
             return Described(answer_schema(statement), described.parameter_schema)
+        if isinstance(statement, InformationSchemaQuery):
+            plan = self._information.plan(statement)
+            return Described(plan.arrow_schema, parameter_schema(statement.query, plan.parameters))
         return Described(answer_schema(statement))
 
     def _seal(self, kind: TokenKind, claims: Mapping[str, Any], ttl_s: float) -> bytes:
@@ -336,6 +366,14 @@ class FrontDoor(ABC):
             ttl_s=ttl_s,
         )
         return sealed.encode()
+
+    def _run_information(self, call: Call, statement: InformationSchemaQuery) -> ResultStream:
+        return self._information.run(
+            call,
+            statement,
+            lambda scope: self.known_tables(call, scope),
+            timeout_s=self._timeouts_s[self.caller(call).cluster == self.cluster],
+        )
 
     def _open(self, kind: TokenKind, handle: bytes) -> dict[str, Any]:
         return open_sealed(kind, handle, self._own_keys, audience=self.cluster, now=self._now())
@@ -396,11 +434,13 @@ class FrontDoor(ABC):
         return explain_query(query, authorised.tables, node(), authorised.rules)
 
     def describe_readable(self, call: Call, statement: Describe) -> pa.Table:
-        """Answer DESCRIBE of a table that the caller may read."""
+        """Answer DESCRIBE of a table that the caller may read, or of `information_schema`."""
+        if statement.table.schema == INFORMATION_SCHEMA:
+            return describe_columns(SHAPES[str(statement.table.table)], (), statement.like)
         digest = statement_digest(f"DESCRIBE {statement.table}")
         caller = self.caller(call)
         authorised = self.gatekeeper.authorise(call, caller, [statement.table], digest)
-        return describe_table(authorised.tables[0])
+        return describe_table(authorised.tables[0], statement.like)
 
     # Metadata.
 
@@ -422,14 +462,28 @@ class FrontDoor(ABC):
         self, call: Call, statement: ShowCatalogs | ShowSchemas | ShowTables
     ) -> pa.Table:
         """Answer the three statements that list what there is."""
-        listed = self.listed_tables(call)
+        listed = self.known_tables(call, statement.parent)
         match statement:
             case ShowCatalogs():
-                return show_catalogs(listed, statement.cluster)
+                return show_catalogs(listed, statement.like)
             case ShowSchemas():
-                return show_schemas(listed, statement.catalog)
+                return show_schemas(listed, statement.like)
             case ShowTables():
-                return show_tables(listed, statement.parent)
+                return show_tables(listed, statement.like)
+
+    def known_tables(self, call: Call, parent: ObjectName | None) -> list[ListedTable]:
+        """Return what the caller may read at or below a place that they know of.
+
+        Raises:
+            NotFoundError: When the place is not there, or holds nothing that they may read; their
+                own cluster is one that they know of in any case.
+        """
+        listed = list(self.listed_tables(call, parent))
+        if parent is None or listed:
+            return listed
+        if parent.level is Level.CLUSTER and self.knows_cluster(call, parent.cluster):
+            return []
+        raise not_found(parent, self.listed_tables(call))
 
 
 _NAME_HEADERS = ("cluster", "catalog", "schema")
@@ -439,11 +493,21 @@ def _folded(name: str | None) -> str | None:
     return fold_name(name) if name else None
 
 
+def _query_of(statement: Statement) -> Query | None:
+    """Return what an engine would run of a statement, if it is a query."""
+    if isinstance(statement, InformationSchemaQuery):
+        return statement.query
+    return statement if isinstance(statement, Query) else None
+
+
 def _bound(statement: Statement, values: pa.RecordBatch) -> Statement:
-    parameters = statement.parameters if isinstance(statement, Query) else ()
-    if values.num_columns != len(parameters) or not isinstance(statement, Query):
+    query = _query_of(statement)
+    parameters = query.parameters if query is not None else ()
+    if query is None or values.num_columns != len(parameters):
         raise BadRequestError(count_fault(parameters, values.num_columns))
-    return replace(statement, values=Values.of(values))
+    bound = replace(query, values=Values.of(values))
+    is_information = isinstance(statement, InformationSchemaQuery)
+    return replace(statement, query=bound) if is_information else bound
 
 
 def _bound_row(claims: Mapping[str, Any]) -> pa.RecordBatch | None:

@@ -4,13 +4,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-import pyarrow as pa
-
 from auth import KeyRing, PublicKey, SigningKey
-from flight_member.answers import ListedTable
+from flight_member import protocol
 from flight_member.authority import service_token
 from flight_member.errors import ClusterUnavailableError, ForwardedError
 from flight_member.frontdoor import Moment
+from flight_member.listing import ListedTable, read_listing
 from flight_member.logs import get_logger
 from flight_member.membership import Membership
 from flight_sql import (
@@ -23,11 +22,9 @@ from flight_sql import (
     StatementInfo,
 )
 from planner import Defaults
-from storage.metastore import Table
 from storage.names import ObjectName
 
 _log = get_logger(__name__)
-_UNKNOWN_COUNT = -1
 _ACTION_TIMEOUT_S = 10.0
 # Nothing that is asked of the MoM but rows takes long; a MoM that hangs must not hang members.
 _CALL_TIMEOUT_S = 30.0
@@ -99,27 +96,37 @@ class MomLink:
         ]
         return StatementInfo(info.arrow_schema, endpoints, info.total_records)
 
-    def listed_tables(self, call: Call) -> Iterator[ListedTable]:
-        """Yield what the caller may read on other clusters; nothing when the MoM is away."""
-        membership = self._membership()
-        if membership is None or call.bearer is None:
+    def listed_tables(self, call: Call, parent: ObjectName | None) -> Iterator[ListedTable]:
+        """Yield what the caller may read on other clusters, at or below a place of theirs.
+
+        Without a place, nothing when the MoM is away: what is at home is listed as ever.
+
+        Raises:
+            ClusterUnavailableError: When a place is named and the MoM does not answer.
+            ForwardedError: When a place is named and the MoM refuses.
+        """
+        if parent is None and (self._membership() is None or call.bearer is None):
             return
+        request = protocol.ListingRequest(
+            parent=None if parent is None else str(parent), without=self._cluster
+        )
+        membership = self._joined()
         try:
-            entries = self._client(membership).tables(
-                include_schema=True,
-                token=call.bearer,
-                headers=_session_headers(call, None),
+            listing = self._ask(
+                membership,
+                lambda client: client.action(
+                    protocol.LISTING,
+                    request.write(),
+                    token=call.bearer,
+                    headers=_session_headers(call, None),
+                ),
             )
-        except RemoteError as error:
+        except (ClusterUnavailableError, ForwardedError) as error:
+            if parent is not None:
+                raise
             _log.warning("mom_listing_failed", code=error.code, query_id=call.query_id)
             return
-        for entry in entries.to_pylist():
-            catalog, _, cluster = entry["catalog_name"].rpartition("@")
-            if cluster == self._cluster:
-                continue
-            name = ObjectName(cluster, catalog, entry["db_schema_name"], entry["table_name"])
-            arrow_schema = pa.ipc.read_schema(pa.py_buffer(entry["table_schema"]))
-            yield ListedTable(entry["catalog_name"], _remote_table(name, arrow_schema))
+        yield from read_listing(listing)
 
     # In this member's name.
 
@@ -184,18 +191,3 @@ def _session_headers(call: Call, defaults: Defaults | None) -> tuple[tuple[str, 
 def _away_from_home(locations: Sequence[str], mom_uri: str) -> tuple[str, ...]:
     named = tuple(uri for uri in locations if uri != REUSE_CONNECTION)
     return (*named, mom_uri)
-
-
-def _remote_table(name: ObjectName, arrow_schema: pa.Schema) -> Table:
-    return Table(
-        id="",
-        name=name,
-        arrow_schema=arrow_schema,
-        partition_columns=(),
-        schema_version=0,
-        snapshot="",
-        row_count=_UNKNOWN_COUNT,
-        byte_count=_UNKNOWN_COUNT,
-        file_count=_UNKNOWN_COUNT,
-        location=None,
-    )

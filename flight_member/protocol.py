@@ -20,6 +20,7 @@ HEARTBEAT = "federation.heartbeat"
 REPORT = "federation.report"
 MEMBERS = "federation.members"
 AUTHORITY = "federation.authority"
+LISTING = "federation.listing"
 # Answered by a member.
 SIGN_IN = "member.sign_in"
 
@@ -168,6 +169,18 @@ class Report(Message):
     metastore: str
     users: tuple[ReportedUser, ...]
     grants: tuple[ReportedGrant, ...]
+
+
+class ListingRequest(Message):
+    """A member asks, with a user's own token, what that user may read elsewhere.
+
+    The reply is no message but a listing: see `listing.write_listing`.
+    """
+
+    parent: str | None = None
+    """The cluster, catalog or schema that is meant; None for all."""
+    without: str | None = None
+    """The cluster that is left out: the member's own."""
 
 
 class Acknowledgement(Message):

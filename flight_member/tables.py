@@ -19,7 +19,7 @@ from flight_member.statestore import Database
 from storage.errors import StorageError, TableExistsError
 from storage.load import load_table, read_files
 from storage.metastore import Table
-from storage.names import InvalidNameError, Level, ObjectName
+from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, InvalidNameError, Level, ObjectName
 from storage.parquet import list_files, require_within, scan_partitioned, snapshot_of
 from storage.tablestore import TableStore
 
@@ -197,7 +197,13 @@ class TableDesk:
         except InvalidNameError as error:
             fault = str(error)
         else:
-            if name.level is Level.TABLE and name.cluster == self._cluster:
+            if name.level is not Level.TABLE or name.cluster != self._cluster:
+                fault = f"{text} is not a table of {self._cluster}: write catalog.schema.table"
+            elif name.catalog == SYSTEM_CATALOG or name.schema == INFORMATION_SCHEMA:
+                fault = (
+                    f"{text} cannot be a table: the catalog {SYSTEM_CATALOG} and the schema "
+                    f"{INFORMATION_SCHEMA} are the federation's own; choose another"
+                )
+            else:
                 return name
-            fault = f"{text} is not a table of {self._cluster}: write catalog.schema.table"
         raise BadRequestError(fault)

@@ -23,6 +23,7 @@ from auth.revocationstore import RevocationStore
 from auth.userstore import User, UserStore
 from flight_member.answers import answer, show_grants
 from flight_member.errors import NotFoundError, NotSupportedError, PermissionDeniedError
+from flight_member.listing import name_filter
 from flight_member.revocationlog import KEPT
 from flight_member.statestore import Database
 from flight_mom.topology import Federation, Topology
@@ -182,7 +183,8 @@ class Administration:
                 for grant in grants
                 if securable.covers(grant.securable) or grant.securable.covers(securable)
             ]
-        return show_grants(grants)
+        fits = name_filter(statement.like)
+        return show_grants(grant for grant in grants if fits(str(grant.securable)))
 
     def explain_access(self, statement: ExplainAccess, caller: Identity) -> pa.Table:
         """Answer EXPLAIN ACCESS: the decision and the rule that made it.

@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from auth import KeyRing, RevokedTicketError, SigningKey, open_ticket
 from flight_member import protocol
-from flight_member.answers import ListedTable, answer
+from flight_member.answers import answer
 from flight_member.errors import (
+    BadRequestError,
     ClusterSuspendedError,
     ClusterUnavailableError,
     NotFoundError,
@@ -17,6 +18,7 @@ from flight_member.errors import (
 )
 from flight_member.frontdoor import Described, FrontDoor, Moment
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_mom.administration import Administration
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.relay import Relay
@@ -27,6 +29,7 @@ from planner import (
     Describe,
     ExplainAccess,
     GrantStatement,
+    InformationSchemaQuery,
     Query,
     ShowCatalogs,
     ShowClusters,
@@ -35,6 +38,7 @@ from planner import (
     ShowTables,
     Statement,
 )
+from storage.names import InvalidNameError, ObjectName
 
 
 class MomBackend(FrontDoor):
@@ -150,7 +154,7 @@ class MomBackend(FrontDoor):
             case ShowCatalogs() | ShowSchemas() | ShowTables():
                 return self.answer_listing(call, statement)
             case ShowClusters():
-                return self._show_clusters(call)
+                return self._show_clusters(call, statement)
             case Describe():
                 return self.describe_readable(call, statement)
             case Query():
@@ -161,21 +165,31 @@ class MomBackend(FrontDoor):
                 return self._administration.show_grants(statement, caller)
             case ExplainAccess():
                 return self._administration.explain_access(statement, caller)
+            case InformationSchemaQuery():
+                raise NotSupportedError("the rows of information_schema are streamed, not answered")
 
-    def listed_tables(self, call: Call) -> Iterable[ListedTable]:
-        """Return every table of every member that the caller may read."""
+    def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
+        """Return every table of every member, at or below a place, that the caller may read."""
         caller = self.caller(call)
         for member in self._topology.federation.members.values():
-            for table in member.metastore.all_tables():
-                if self.gatekeeper.may_read(caller, table.name):
+            if parent is None or parent.cluster == member.name:
+                for table in self.gatekeeper.readable(caller, member.metastore.below(parent)):
                     yield ListedTable(f"{table.name.catalog}@{member.name}", table)
 
-    def _show_clusters(self, call: Call) -> pa.Table:
+    def knows_cluster(self, call: Call, cluster: str) -> bool:
+        """Whether it is the caller's own, or the caller administers the federation."""
+        caller = self.caller(call)
+        if caller.administers(self.cluster):
+            return cluster in {*self._topology.federation.members, self.cluster}
+        return cluster == caller.cluster
+
+    def _show_clusters(self, call: Call, statement: ShowClusters) -> pa.Table:
         caller = self.caller(call)
         readable: dict[str, int] = {}
         for one in self.listed_tables(call):
             readable[one.table.name.cluster] = readable.get(one.table.name.cluster, 0) + 1
-        sees_all = caller.is_admin and caller.cluster == self.cluster
+        sees_all = caller.administers(self.cluster)
+        fits = name_filter(statement.like)
         rows: list[tuple[str, str, str, int, datetime | None]] = [
             (
                 member.name,
@@ -185,7 +199,7 @@ class MomBackend(FrontDoor):
                 self._topology.heard_at(member.name),
             )
             for _, member in sorted(self._topology.federation.members.items())
-            if sees_all or member.name in {caller.cluster, *readable}
+            if (sees_all or member.name in {caller.cluster, *readable}) and fits(member.name)
         ]
         return answer(ShowClusters, rows)
 
@@ -193,7 +207,20 @@ class MomBackend(FrontDoor):
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         """Return what members and administrators ask beside Flight SQL."""
-        return self._desk.actions()
+        return {**self._desk.actions(), protocol.LISTING: self._listing}
+
+    def _listing(self, call: Call, body: bytes) -> bytes:
+        """Tell a member what its user, whose token it presents, may read elsewhere."""
+        request = protocol.ListingRequest.read(body)
+        try:
+            parent = ObjectName.parse(request.parent) if request.parent is not None else None
+        except InvalidNameError:
+            raise BadRequestError("not well formed: parent") from None
+        return write_listing(
+            one
+            for one in self.listed_tables(call, parent)
+            if one.table.name.cluster != request.without
+        )
 
 
 def _locations(call: Call, member: Member) -> tuple[str, ...]:

@@ -28,8 +28,10 @@ from flight_sql.errors import (
     ServerStoppingError,
 )
 from flight_sql.messages import read_statement_ticket, statement_ticket
+from flight_sql.metadata import like_pattern, type_name
 from flight_sql.rows import Rows
 from flight_sql.server import FlightSqlServer, TlsFiles
+from flight_sql.typeinfo import numeric_size
 from flight_sql.wire import batch_rows_for, cast_batch, recut, wire_schema
 
 __all__ = [
@@ -57,8 +59,11 @@ __all__ = [
     "TlsFiles",
     "batch_rows_for",
     "cast_batch",
+    "like_pattern",
+    "numeric_size",
     "read_statement_ticket",
     "recut",
     "statement_ticket",
+    "type_name",
     "wire_schema",
 ]

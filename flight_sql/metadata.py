@@ -184,12 +184,12 @@ def _pattern(command: Any, field: str) -> Callable[[str], bool]:
     """Return the test that a filter pattern stands for; an unset one is always true."""
     if not command.HasField(field):
         return lambda _name: True
-    matcher = _compile_pattern(getattr(command, field))
+    matcher = like_pattern(getattr(command, field))
     return lambda name: matcher.fullmatch(name) is not None
 
 
 @lru_cache(maxsize=256)
-def _compile_pattern(pattern: str) -> re.Pattern[str]:
+def like_pattern(pattern: str) -> re.Pattern[str]:
     """Return a LIKE pattern as a regular expression; a backslash escapes what follows.
 
     What stands between two `%` is matched at its first occurrence and never again (an atomic

@@ -75,6 +75,14 @@ _TYPES = (
 )
 
 
+_NUMERIC_SIZES = {kind.name: (kind.size, kind.radix) for kind in _TYPES if kind.radix is not None}
+
+
+def numeric_size(type_name: str) -> tuple[int, int] | None:
+    """Return a numeric type's greatest number of digits and their base; None for other types."""
+    return _NUMERIC_SIZES.get(type_name)
+
+
 def type_info_table(data_type: int | None = None) -> pa.Table:
     """Return the types, or those of one JDBC type code.
 

@@ -125,15 +125,18 @@ class NotFoundError(PlannerError):
     status = "NOT_FOUND"
 
 
-def not_found_text(name: object, elsewhere: Sequence[object] = ()) -> str:
+def not_found_text(
+    name: object, elsewhere: Sequence[object] = (), privilege: str = "TABLE_READ"
+) -> str:
     """Return the one text about an object that is not there or may not be read.
 
     Args:
         name: What was asked for.
         elsewhere: Objects of that name that the caller may read; they are suggested.
+        privilege: What an administrator would grant on it.
     """
     meant = f"did you mean {' or '.join(map(str, elsewhere))}? " if elsewhere else ""
     return (
         f"{name} does not exist, or you may not read it; {meant}SHOW TABLES lists what you "
-        "may read, and an administrator of the federation can grant TABLE_READ on it"
+        f"may read, and an administrator of the federation can grant {privilege} on it"
     )

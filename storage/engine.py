@@ -260,6 +260,7 @@ class MemoryEngine:
         *,
         catalog: str | None,
         schema: str | None,
+        parameters: Mapping[str, pa.Scalar] | None = None,
         is_cancelled: Callable[[], bool] = bool,
     ) -> Execution:
         """Start a statement; see `Engine.execute`.
@@ -270,7 +271,7 @@ class MemoryEngine:
         """
         try:
             session = self._session(tables, catalog, schema)
-            frame = session.sql_with_options(text, _ONLY_QUERIES)
+            frame = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
             nodes = node_names(frame.logical_plan().display_indent())
             if not _REFUSED_NODES.isdisjoint(nodes):
                 raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is

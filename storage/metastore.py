@@ -6,7 +6,8 @@ know everything but where the files lie.
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
@@ -45,6 +46,10 @@ class Table:
     location: str | None = None
 
 
+def _name(table: Table) -> ObjectName:
+    return table.name
+
+
 class Metastore:
     """One state of a cluster's tables. Immutable, and quick to ask."""
 
@@ -56,7 +61,7 @@ class Metastore:
         """
         self.cluster = cluster
         self.version = version
-        ordered = sorted(tables, key=lambda table: table.name)
+        ordered = self._ordered = tuple(sorted(tables, key=_name))
         self.tables: Mapping[ObjectName, Table] = MappingProxyType(
             {table.name: table for table in ordered}
         )
@@ -71,7 +76,18 @@ class Metastore:
 
     def all_tables(self) -> tuple[Table, ...]:
         """Return every table, ordered by name; it may be empty."""
-        return tuple(self.tables.values())
+        return self._ordered
+
+    def below(self, parent: ObjectName | None) -> Sequence[Table]:
+        """Return the tables at or below a place of this cluster, ordered by name; None for all.
+
+        Costs two searches and what is found, however many tables there are.
+        """
+        if parent is None or parent.catalog is None:
+            return self._ordered
+        start = bisect_left(self._ordered, parent, key=_name)
+        end = bisect_left(self._ordered, True, lo=start, key=lambda t: not parent.covers(t.name))
+        return self._ordered[start:end]
 
     def to_wire(self) -> bytes:
         """Return the state for a replica, without locations.

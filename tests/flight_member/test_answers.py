@@ -1,49 +1,12 @@
 from datetime import UTC, datetime
 
-import pyarrow as pa
 import pytest
 
 from auth import Effect, Grant, Principal, Privilege
-from flight_member.answers import (
-    ListedTable,
-    answer,
-    answer_schema,
-    describe_table,
-    show_catalogs,
-    show_grants,
-    show_schemas,
-    show_tables,
-)
-from planner import Defaults, ShowCatalogs, parse_statement
-from storage.metastore import Table
+from flight_member.answers import answer, answer_schema, show_grants
+from planner import Defaults, parse_statement
 from storage.names import ObjectName
 from tests.flight_member.factories import NOW
-
-
-def make_listed(text: str = "trading.stock.quote@hangzhou") -> ListedTable:
-    name = ObjectName.parse(text)
-    table = Table(
-        id="0" * 32,
-        name=name,
-        arrow_schema=pa.schema(
-            [pa.field("symbol", pa.utf8(), nullable=False), pa.field("day", pa.int64())]
-        ),
-        partition_columns=("day",),
-        schema_version=1,
-        snapshot="s",
-        row_count=3,
-        byte_count=2,
-        file_count=1,
-        location="/secret/place",
-    )
-    return ListedTable(f"{name.catalog}@{name.cluster}", table)
-
-
-LISTED = [
-    make_listed("trading.stock.quote@hangzhou"),
-    make_listed("trading.bonds.quote@hangzhou"),
-    make_listed("aviation.nyc.flights@shanghai"),
-]
 
 
 @pytest.mark.parametrize(
@@ -65,38 +28,6 @@ def test_empty_answer_has_the_schema_that_was_promised(sql: str) -> None:
     empty = answer(type(statement), [])
     assert empty.num_rows == 0
     assert empty.schema == answer_schema(statement)
-
-
-def test_listings_are_ordered_and_narrowed_to_what_was_asked() -> None:
-    hangzhou = ObjectName.parse("trading@hangzhou")
-    assert show_catalogs(LISTED, None).column(0).to_pylist() == [
-        "aviation@shanghai",
-        "trading@hangzhou",
-    ]
-    assert show_catalogs(LISTED, "hangzhou").column(0).to_pylist() == ["trading@hangzhou"]
-    assert show_schemas(LISTED, hangzhou).column(1).to_pylist() == ["bonds", "stock"]
-    assert show_tables(LISTED, hangzhou).num_rows == 2
-    assert show_tables(LISTED, None).column(2).to_pylist() == ["flights", "quote", "quote"]
-    assert answer(ShowCatalogs, []).num_rows == 0
-
-
-def test_description_shows_columns_in_order_and_no_place() -> None:
-    described = describe_table(make_listed().table)
-    assert described.to_pylist() == [
-        {
-            "column_name": "symbol",
-            "data_type": "string",
-            "is_nullable": False,
-            "is_partition_column": False,
-        },
-        {
-            "column_name": "day",
-            "data_type": "int64",
-            "is_nullable": True,
-            "is_partition_column": True,
-        },
-    ]
-    assert "/secret/place" not in str(described)
 
 
 def test_grants_are_ordered_by_what_they_are_on() -> None:

@@ -143,7 +143,10 @@ def test_loser_of_a_race_for_a_name_leaves_no_files(home: MemberHome) -> None:
     assert [one.name for one in home.tables_directory.iterdir() if one.is_dir()] == [table.id]
 
 
-@pytest.mark.parametrize("name", ["a.b", "a.b.c.d", "a.b.c@hangzhou", "a.b.c'; --", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["a.b", "a.b.c.d", "a.b.c@hangzhou", "a.b.c'; --", "", "System.b.c", "a.information_schema.c"],
+)
 def test_name_that_is_no_table_of_this_member_is_refused(home: MemberHome, name: str) -> None:
     with pytest.raises(BadRequestError):
         load_quotes(home, name)

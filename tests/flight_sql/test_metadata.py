@@ -6,7 +6,7 @@ from pyarrow import flight
 
 from flight_sql import FlightSqlServer
 from flight_sql.messages import pack, sql_message
-from flight_sql.metadata import _compile_pattern, type_name
+from flight_sql.metadata import like_pattern, type_name
 from tests.flight_sql.conftest import TOKEN
 from tests.flight_sql.memory_backend import MemoryBackend
 
@@ -111,7 +111,7 @@ def test_pattern_of_many_wildcards_is_answered_at_once(ask: Any) -> None:
     ],
 )
 def test_patterns_match_as_like_does_and_at_once(pattern: str, name: str, fits: bool) -> None:
-    assert (_compile_pattern(pattern).fullmatch(name) is not None) is fits
+    assert (like_pattern(pattern).fullmatch(name) is not None) is fits
 
 
 def test_table_schema_is_an_ipc_message_that_describes_each_column(

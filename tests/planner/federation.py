@@ -7,8 +7,18 @@ import pyarrow as pa
 from datafusion import SessionConfig, SessionContext
 from datafusion.catalog import Catalog, Schema
 
-from planner import Defaults, Plan, Query, Statement, parse_statement, plan_query
-from storage.names import ObjectName
+from flight_member.information_schema import information_rows
+from planner import (
+    Defaults,
+    InformationSchemaQuery,
+    Plan,
+    Query,
+    Statement,
+    parse_statement,
+    plan_query,
+)
+from storage.names import INFORMATION_SCHEMA, ObjectName
+from tests.flight_member.listed import LISTED
 
 DEFAULTS = Defaults("shanghai", "trading", "stock")
 
@@ -29,6 +39,8 @@ _TWINS = pa.table({"px": [1], "Px": [2]})
 
 def rows_of(table: ObjectName) -> pa.Table:
     """Return what a table holds: every one holds quotes, but for `twins`."""
+    if table.schema == INFORMATION_SCHEMA:
+        return information_rows(str(table.table), LISTED)
     return _TWINS if table.table == "twins" else _ROWS
 
 
@@ -41,7 +53,12 @@ def read(sql: str, *, home: str | None = None) -> Statement:
 
 
 def read_query(sql: str, *, home: str | None = None) -> Query:
-    query = read(sql, home=home)
+    """Return what an engine runs for a statement."""
+    return query_of(read(sql, home=home))
+
+
+def query_of(statement: Statement) -> Query:
+    query = statement.query if isinstance(statement, InformationSchemaQuery) else statement
     assert isinstance(query, Query)
     return query
 
@@ -54,9 +71,10 @@ def plan(sql: str, *, home: str | None = None) -> Plan:
 def answer(sql: str, *, home: str | None = None) -> str:
     """Return the engine's text, or what an administrative statement was read as."""
     statement = read(sql, home=home)
-    if not isinstance(statement, Query):
+    if not isinstance(statement, Query | InformationSchemaQuery):
         return f"{statement}\n"
-    return plan_query(statement, schemas_of(statement.tables)).text
+    query = query_of(statement)
+    return plan_query(query, schemas_of(query.tables)).text
 
 
 def run(query: Query, text: str, values: dict[str, pa.Scalar] | None = None) -> pa.Table:

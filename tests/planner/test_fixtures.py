@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from planner import Defaults, PlannerError, Query, parse_statement
-from tests.planner.federation import DEFAULTS, answer, plan, read_query, run
+from planner import Defaults, PlannerError, parse_statement
+from tests.planner.federation import DEFAULTS, answer, plan, query_of, read_query, run
 
 FIXTURES = Path(__file__).parent / "fixtures"
 STATEMENTS = sorted(FIXTURES.rglob("*.sql"))
@@ -55,6 +55,5 @@ def test_planned_text_read_again_names_the_same_tables(path: Path) -> None:
     again = parse_statement(
         text, Defaults(query.cluster, query.catalog, query.schema), home=home(path)
     )
-    assert isinstance(again, Query)
-    assert again.text == text
-    assert again.tables == query.tables
+    assert query_of(again).text == text
+    assert query_of(again).tables == query.tables
