@@ -506,8 +506,9 @@ def _bound(statement: Statement, values: pa.RecordBatch) -> Statement:
     if query is None or values.num_columns != len(parameters):
         raise BadRequestError(count_fault(parameters, values.num_columns))
     bound = replace(query, values=Values.of(values))
-    is_information = isinstance(statement, InformationSchemaQuery)
-    return replace(statement, query=bound) if is_information else bound
+    if isinstance(statement, InformationSchemaQuery):
+        return replace(statement, query=bound)
+    return bound
 
 
 def _bound_row(claims: Mapping[str, Any]) -> pa.RecordBatch | None:

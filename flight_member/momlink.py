@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+import pyarrow as pa
+
 from auth import KeyRing, PublicKey, SigningKey
 from flight_member import protocol
 from flight_member.authority import service_token

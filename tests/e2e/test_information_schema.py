@@ -108,6 +108,8 @@ def test_adbc_lists_the_same_objects(
         ]
         assert sorted(listed) == names(reader)
         with connection.cursor() as cursor:
+            cursor.execute(f"{TABLES} where table_schema = ?", parameters=["nyc"])
+            assert cursor.fetchall() == [(CATALOG_AT, "nyc", "flights")]
             promised = cursor.adbc_execute_schema(TABLES)
             cursor.execute(TABLES)
             assert cursor.fetch_arrow_table().schema == promised
