@@ -45,10 +45,11 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
     _check_all_bound(reading, edits)
     first, last = reading.tokens[0], reading.tokens[-1]
     before, after = reading.sql[: first.start], reading.sql[last.end + 1 :]
+    start = first.start if explain or ";" in before else 0
     text = splice(
         reading.sql,
         edits,
-        start=first.start if explain or ";" in before else 0,
+        start=start,
         end=last.end + 1 if ";" in after else None,
     )
     return Query(
@@ -61,6 +62,8 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
         explain=explain,
         analyze=analyze,
         is_home=reading.is_home,
+        start=start,
+        edits=tuple(sorted(set(edits))),
         whole_reads=count_whole_reads(reading.nodes),
         parameters=parameter_names(reading.sql, placeholders),
     )

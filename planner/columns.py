@@ -1,12 +1,12 @@
 """The case of columns: unquoted references match case-insensitively when that is unambiguous.
 
 The engine lower-cases what is not quoted and then compares exactly: `carrier` does not find
-`Carrier`. Where a table has columns that are not all in lower case, references that mean one of
-them are written out here, quoted; everything else is left to the engine.
+`Carrier`. Where a name in sight is not all in lower case, references that mean it are written out
+here, quoted; everything else is left to the engine. The same holds for the fields of structs.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 from sqlglot import exp
@@ -15,12 +15,17 @@ from planner.dialect import place_at, read_tokens, shown
 from planner.edits import Edit, splice
 from planner.errors import UnknownColumnError
 from planner.limits import nesting_fault
+from planner.nodes import Nodes
+from planner.outputs import Column, Columns, Outputs, Source
 from planner.parse import read_tree
-from planner.references import cte_name, engine_name, is_cte, start_of
+from planner.references import engine_name, start_of
+from planner.scopes import selects_around
 from planner.statement import Query
 from storage.names import ObjectName
 
-_TABLE_PARTS = 3
+_QUOTED = re.compile(r"\"[^\"]*\"|`[^`]*`")
+# Where the names that a SELECT gives are in sight, besides its columns.
+_SEES_ALIASES = frozenset({"order", "group", "having", "qualify"})
 
 
 def resolve_columns(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> str:
@@ -33,10 +38,10 @@ def resolve_columns(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> st
     Raises:
         UnknownColumnError: When an unquoted reference matches several columns.
     """
-    if not any(name != name.lower() for table in query.tables for name in schemas[table].names):
+    if not _has_upper_case(query, schemas):
         return query.text
     tree = read_tree(query.text, tuple(read_tokens(query.text)))
-    resolver = _Resolver(query, schemas)
+    resolver = _Resolver(query, Outputs(query, schemas))
     try:
         resolver.resolve(tree)
     except RecursionError:
@@ -46,224 +51,176 @@ def resolve_columns(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> st
     raise nesting_fault()
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """One thing in FROM: the names that qualify it, and its columns as the engine keeps them."""
+def _has_upper_case(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> bool:
+    """Whether any name in sight is not all in lower case."""
+    return any(_is_mixed(field) for table in query.tables for field in schemas[table]) or any(
+        quoted != quoted.lower() for quoted in _QUOTED.findall(query.text)
+    )
 
-    qualifiers: frozenset[tuple[str, ...]]
-    columns: tuple[str, ...]
+
+def _is_mixed(field: pa.Field) -> bool:
+    name: str = field.name
+    if name != name.lower():
+        return True
+    return pa.types.is_struct(field.type) and any(_is_mixed(each) for each in field.type)
 
 
 class _Resolver:
-    """Walks the selects of a query; each is resolved against its own FROM, then those around it."""
+    """Resolves each column against the FROM of its SELECT, then of those around it."""
 
-    def __init__(self, query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> None:
+    def __init__(self, query: Query, outputs: Outputs) -> None:
         self._query = query
-        self._schemas = schemas
-        self._outputs: dict[int, tuple[str, ...]] = {}
-        self._known_sources: dict[int, tuple[_Source, ...]] = {}
+        self._outputs = outputs
         self.edits: list[Edit] = []
 
     def resolve(self, tree: exp.Expr) -> None:
-        """Collect the edits of all selects, those that others read from first."""
-        for cte in sorted(tree.find_all(exp.CTE), key=lambda cte: start_of(cte.args["alias"])):
-            self._outputs_of(cte.this)
-        for select in tree.find_all(exp.Select):
-            self._resolve_select(select)
-        for operation in tree.find_all(exp.SetOperation):
-            self._resolve_order(operation)
-
-    def _resolve_select(self, select: exp.Select) -> None:
-        scopes = [self._sources(select)]
-        around = select.parent_select
-        while around is not None:
-            scopes.append(self._sources(around))
-            around = around.parent_select
-        aliases = {
-            engine_name(alias)
-            for item in select.expressions
-            if isinstance(item, exp.Alias)
-            and isinstance(alias := item.args["alias"], exp.Identifier)
-        }
-        for column in select.find_all(exp.Column):
-            if column.parent_select is select:
-                self._resolve_column(column, scopes, aliases)
-        for join in select.args.get("joins") or []:
+        """Collect the edits of a whole query, WITH parts first, as later ones read them."""
+        nodes = Nodes(tree)
+        for cte in sorted(nodes.of(exp.CTE), key=lambda cte: start_of(cte.args["alias"])):
+            self._outputs.columns(cte.this)
+        aliases = {id(select): _aliases(select) for select in nodes.of(exp.Select)}
+        for column in nodes.of(exp.Column):
+            self._resolve_column(column, aliases)
+        for star in nodes.of(exp.Star):
+            self._resolve_replaced(star)
+        for join in nodes.of(exp.Join):
             for identifier in join.args.get("using") or []:
-                if isinstance(identifier, exp.Identifier):
-                    self._resolve_name(identifier, scopes[:1], None)
+                self._resolve_bare(identifier, self._scopes(identifier)[:1])
 
-    def _resolve_order(self, operation: exp.SetOperation) -> None:
-        """Resolve the ORDER BY of a set operation, which sees the columns of its result."""
-        order = operation.args.get("order")
-        if order is None:
-            return
-        source = _Source(frozenset(), self._outputs_of(operation))
-        for column in order.find_all(exp.Column):
-            if column.parent_select is None or column.parent_select is operation.parent_select:
-                self._resolve_column(column, [(source,)], set())
+    def _scopes(self, node: exp.Expr) -> list[tuple[Source, ...]]:
+        """Return what a node can see, the nearest first."""
+        scopes = [self._outputs.sources(select) for select in selects_around(node)]
+        ordered = _ordered_query(node)
+        if ordered is not None:
+            scopes.insert(0, (Source(frozenset(), self._outputs.columns(ordered)),))
+        return scopes
 
-    def _resolve_column(
-        self, column: exp.Column, scopes: Sequence[Sequence[_Source]], aliases: set[str]
-    ) -> None:
+    def _resolve_column(self, column: exp.Column, aliases: Mapping[int, frozenset[str]]) -> None:
         parts = [part for part in column.parts if isinstance(part, exp.Identifier)]
-        if not parts:
+        if not parts or isinstance(column.this, exp.Star):
             return
-        if isinstance(column.this, exp.Star):
+        scopes = self._scopes(column)
+        given = self._aliases_in_sight(column, aliases)
+        if len(parts) == 1 and engine_name(parts[0]) in given:
             return
-        qualifier = tuple(engine_name(part) for part in parts[:-1])
-        if not qualifier:
-            clause = column.find_ancestor(exp.Order, exp.Group, exp.Having, exp.Select)
-            is_output = not isinstance(clause, exp.Select) and engine_name(parts[0]) in aliases
-            if not is_output:
-                self._resolve_name(parts[0], scopes, None)
-            return
-        known = any(qualifier in source.qualifiers for scope in scopes for source in scope)
-        if known:
-            self._resolve_name(parts[-1], scopes, qualifier)
-        else:  # a field of a column that holds structs
-            self._resolve_name(parts[0], scopes, None)
+        count = _qualifier_length(parts, scopes)
+        qualifier = tuple(engine_name(part) for part in parts[:count])
+        found = self._resolve_name(parts[count], _offered(scopes, qualifier, parts[count]))
+        if found is None and len(parts) == 1:
+            self._resolve_name(parts[0], [Columns(Column(alias) for alias in given)])
+        if found is not None and found.type is not None:
+            self._resolve_fields(column, parts[count + 1 :], found.type)
 
-    def _resolve_name(
-        self,
-        identifier: exp.Identifier,
-        scopes: Sequence[Sequence[_Source]],
-        qualifier: tuple[str, ...] | None,
+    def _resolve_fields(
+        self, column: exp.Column, fields: list[exp.Identifier], kind: pa.DataType
     ) -> None:
-        if identifier.args.get("quoted"):
-            return
-        written = str(identifier.this)
-        lowered = written.lower()
-        for scope in scopes:
-            matches = {
-                name
-                for source in scope
-                if qualifier is None or qualifier in source.qualifiers
-                for name in source.columns
-                if name.lower() == lowered
-            }
-            if len(matches) > 1:
-                start = identifier.meta["start"]
-                listed = " and ".join(f'"{name}"' for name in sorted(matches))
-                raise UnknownColumnError(
-                    f"{place_at(self._query.text, start)}: {shown(written)} could be {listed}; "
-                    "quote the one that is meant"
-                )
-            if matches:
-                name = matches.pop()
-                if name != lowered:
-                    quoted = '"' + name.replace('"', '""') + '"'
-                    start, end = identifier.meta["start"], identifier.meta["end"] + 1
-                    self.edits.append(Edit(start, end, quoted))
-                return
-
-    def _sources(self, select: exp.Expr) -> tuple[_Source, ...]:
-        """Return what a select's FROM offers."""
-        if id(select) not in self._known_sources:
-            self._known_sources[id(select)] = self._read_sources(select)
-        return self._known_sources[id(select)]
-
-    def _read_sources(self, select: exp.Expr) -> tuple[_Source, ...]:
-        clause = select.args.get("from_")
-        pieces = [clause.this] if clause is not None else []
-        pieces += [join.this for join in select.args.get("joins") or []]
-        sources: list[_Source] = []
-        while pieces:
-            piece = pieces.pop(0)
-            pieces += [join.this for join in piece.args.get("joins") or []]
-            if isinstance(piece, exp.Subquery) and isinstance(piece.this, exp.Table):
-                pieces.append(piece.this)
-            sources.append(self._source(piece))
-        return tuple(sources)
-
-    def _source(self, piece: exp.Expr) -> _Source:
-        columns = self._columns_of(piece)
-        alias = piece.args.get("alias")
-        if alias is not None and isinstance(alias.this, exp.Identifier):
-            named = tuple(engine_name(column) for column in alias.args.get("columns") or [])
-            columns = (*named, *columns[len(named) :])
-            return _Source(frozenset({(engine_name(alias.this),)}), columns)
-        if isinstance(piece, exp.Table):
-            parts = self._full_name(piece)
-            return _Source(frozenset(parts[-count:] for count in (1, 2, 3)), columns)
-        return _Source(frozenset(), columns)
-
-    def _columns_of(self, piece: exp.Expr) -> tuple[str, ...]:
-        if isinstance(piece, exp.Table):
-            if is_cte(piece):
-                return self._cte_columns(piece)
-            parts = self._full_name(piece)
-            if len(parts) < _TABLE_PARTS or "" in parts:
-                return ()
-            schema = self._schemas.get(ObjectName(self._query.cluster, *parts))
-            return () if schema is None else tuple(schema.names)
-        if isinstance(piece, exp.Subquery):
-            return self._outputs_of(piece.this)
-        return ()
-
-    def _cte_columns(self, table: exp.Table) -> tuple[str, ...]:
-        """Return the columns of the nearest WITH part that a name means."""
-        name = engine_name(table.this)
-        node = table.parent
-        while node is not None:
-            clause = node.args.get("with_")
-            for cte in clause.expressions if clause is not None else ():
-                if cte_name(cte) == name:
-                    named = tuple(engine_name(part) for part in cte.args["alias"].columns)
-                    columns = self._outputs_of(cte.this)
-                    return (*named, *columns[len(named) :])
+        """Resolve the fields that follow a column, as far as they are of structs."""
+        node: exp.Expr = column
+        while isinstance(node.parent, exp.Dot) and node.parent.this is node:
             node = node.parent
-        return ()
-
-    def _outputs_of(self, query: exp.Expr) -> tuple[str, ...]:
-        """Return the columns of a query's result, as far as they can be named without a plan."""
-        if id(query) in self._outputs:
-            return self._outputs[id(query)]
-        self._outputs[id(query)] = ()  # a recursive part that asks for itself
-        if isinstance(query, (exp.SetOperation, exp.Subquery)):
-            columns = self._outputs_of(query.this)
-        elif isinstance(query, exp.Select):
-            columns = tuple(
-                name for item in query.expressions for name in self._output_names(query, item)
+            if isinstance(node.expression, exp.Identifier):
+                fields = [*fields, node.expression]
+        for field in fields:
+            if kind is None or not pa.types.is_struct(kind):
+                return
+            found = self._resolve_name(
+                field, [Columns(Column(each.name, each.type) for each in kind)]
             )
-            if not query.expressions:
-                columns = self._star(query, None)
-        else:
-            columns = ()
-        self._outputs[id(query)] = columns
-        return columns
+            kind = None if found is None else found.type
 
-    def _output_names(self, select: exp.Select, item: exp.Expr) -> tuple[str, ...]:
-        if isinstance(item, exp.Alias):
-            alias = item.args["alias"]
-            return (engine_name(alias),) if isinstance(alias, exp.Identifier) else ()
-        if isinstance(item, exp.Star):
-            return self._star(select, None)
-        if not isinstance(item, exp.Column):
-            return ()
-        if isinstance(item.this, exp.Star):
-            parts = (part for part in item.parts if isinstance(part, exp.Identifier))
-            return self._star(select, tuple(engine_name(part) for part in parts))
-        return (self._meant(select, item),)
+    def _resolve_replaced(self, star: exp.Star) -> None:
+        """Resolve the names in `* REPLACE (… AS name)`, which are columns of the table."""
+        for item in star.args.get("replace") or ():
+            alias = item.args.get("alias")
+            if isinstance(alias, exp.Identifier):
+                self._resolve_bare(alias, self._scopes(star)[:1])
 
-    def _meant(self, select: exp.Select, column: exp.Column) -> str:
-        """Return the name of a column that a select hands on, as its source has it."""
-        name = engine_name(column.this)
-        if column.this.args.get("quoted"):
-            return name
-        offered = {name for source in self._sources(select) for name in source.columns}
-        matches = {each for each in offered if each.lower() == name}
-        return matches.pop() if len(matches) == 1 else name
+    def _resolve_bare(
+        self, identifier: exp.Expr, scopes: Sequence[tuple[Source, ...]]
+    ) -> Column | None:
+        if not isinstance(identifier, exp.Identifier):
+            return None
+        return self._resolve_name(identifier, _offered(scopes, (), identifier))
 
-    def _star(self, select: exp.Select, qualifier: tuple[str, ...] | None) -> tuple[str, ...]:
-        return tuple(
-            name
-            for source in self._sources(select)
-            if qualifier is None or qualifier in source.qualifiers
-            for name in source.columns
+    def _resolve_name(self, identifier: exp.Identifier, scopes: Iterable[Columns]) -> Column | None:
+        """Write out what a name means in the nearest scope that has it, and return that.
+
+        Raises:
+            UnknownColumnError: When it could be several.
+        """
+        is_quoted = bool(identifier.args.get("quoted"))
+        for columns in scopes:
+            matches = {column.name: column for column in columns.matching(identifier)}
+            if len(matches) > 1:
+                raise self._ambiguous(identifier, sorted(matches))
+            if matches:
+                (column,) = matches.values()
+                if not is_quoted and column.name != engine_name(identifier):
+                    start, end = identifier.meta["start"], identifier.meta["end"] + 1
+                    self.edits.append(Edit(start, end, _quote(column.name)))
+                return column
+        return None
+
+    def _aliases_in_sight(
+        self, column: exp.Column, aliases: Mapping[int, frozenset[str]]
+    ) -> frozenset[str]:
+        """Return the names that the SELECT gives, where the column stands in a clause after it."""
+        node: exp.Expr = column
+        while node.parent is not None:
+            if isinstance(node.parent, exp.Select):
+                sees = node.arg_key in _SEES_ALIASES
+                return aliases[id(node.parent)] if sees else frozenset()
+            node = node.parent
+        return frozenset()
+
+    def _ambiguous(self, identifier: exp.Identifier, names: list[str]) -> UnknownColumnError:
+        place = place_at(self._query.sql, self._query.typed_offset(identifier.meta["start"]))
+        listed = " and ".join(shown(_quote(name)) for name in names)
+        return UnknownColumnError(
+            f"{place}: {shown(str(identifier.this))} could be {listed}; quote the one that is meant"
         )
 
-    def _full_name(self, table: exp.Table) -> tuple[str, ...]:
-        parts = tuple(engine_name(part) for part in table.parts if isinstance(part, exp.Identifier))
-        defaults = (self._query.catalog or "", self._query.schema or "")
-        return (*defaults[: _TABLE_PARTS - len(parts)], *parts)
+
+def _aliases(select: exp.Select) -> frozenset[str]:
+    """Return the names that a SELECT gives to its items."""
+    return frozenset(
+        engine_name(alias)
+        for item in select.expressions
+        if isinstance(item, exp.Alias) and isinstance(alias := item.args["alias"], exp.Identifier)
+    )
+
+
+def _ordered_query(node: exp.Expr) -> exp.Expr | None:
+    """Return the query other than a SELECT whose ORDER BY holds a node, if one does."""
+    child, parent = node, node.parent
+    while parent is not None and not isinstance(parent, exp.Select):
+        if isinstance(parent, exp.Query) and child.arg_key == "order":
+            return parent
+        child, parent = parent, parent.parent
+    return None
+
+
+def _qualifier_length(parts: list[exp.Identifier], scopes: list[tuple[Source, ...]]) -> int:
+    """Return how many of a column's parts name what it is of; 0 where the first is the column."""
+    for count in range(len(parts) - 1, 0, -1):
+        qualifier = tuple(engine_name(part) for part in parts[:count])
+        if any(qualifier in source.qualifiers for scope in scopes for source in scope):
+            return count
+    return 0
+
+
+def _offered(
+    scopes: Sequence[tuple[Source, ...]], qualifier: tuple[str, ...], identifier: exp.Identifier
+) -> Iterable[Columns]:
+    """Yield, scope by scope, the columns that a name and its qualifier leave to choose from."""
+    for scope in scopes:
+        yield Columns(
+            column
+            for source in scope
+            if not qualifier or qualifier in source.qualifiers
+            for column in source.columns.matching(identifier)
+        )
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

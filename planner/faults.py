@@ -165,18 +165,18 @@ def _syntax(message: str, query: Query, text: str) -> PlannerError:
 def _typed_token(query: Query, text: str, line: int, column: int) -> Token | None:
     """Return the token as it was typed, for the place of a token in the engine's text.
 
-    Both texts hold the same tokens in the same order, up to EXPLAIN before them.
+    That text and the query's hold the same tokens in the same order.
     """
+    start = sum(len(each) + 1 for each in text.split("\n")[: line - 1]) + column - 1
     try:
-        ours = merged(read_tokens(text))
+        pairs = zip(merged(read_tokens(text)), merged(read_tokens(query.text)), strict=False)
         typed = merged(join_names(query.sql, read_tokens(query.sql)).tokens)
     except PlannerError:
         return None
-    skipped = (2 if query.analyze else 1) if query.explain else 0
-    start = sum(len(each) + 1 for each in text.split("\n")[: line - 1]) + column - 1
-    for position, token in enumerate(ours):
-        if token.start <= start <= token.end and position + skipped < len(typed):
-            return typed[position + skipped]
+    for planned, token in pairs:
+        if planned.start <= start <= planned.end:
+            place = query.typed_offset(token.start)
+            return next((each for each in typed if each.start <= place <= each.end), None)
     return None
 
 

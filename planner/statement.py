@@ -1,9 +1,10 @@
 """What a text can be: one query, or one administrative statement. Values only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from planner.edits import Edit
 from planner.values import Values
 from storage.names import SYSTEM_CATALOG, ObjectName
 
@@ -41,6 +42,8 @@ class Query:
         whole_reads: How many tables it reads when some are handed on with `*`; else 0.
         parameters: Its parameters, "1", "2", … or names, in the order in which they are bound.
         values: What is bound to them; None when nothing is.
+        start: Where the text starts in what was typed.
+        edits: What was replaced in what was typed, in order.
     """
 
     sql: str
@@ -55,6 +58,20 @@ class Query:
     whole_reads: int = 0
     parameters: tuple[str, ...] = ()
     values: Values | None = None
+    start: int = field(default=0, compare=False, repr=False)
+    edits: tuple[Edit, ...] = field(default=(), compare=False, repr=False)
+
+    def typed_offset(self, offset: int) -> int:
+        """Return where a place of the text stands in what was typed."""
+        shift = self.start
+        for edit in self.edits:
+            start = edit.start - shift
+            if offset < start:
+                break
+            if offset < start + len(edit.replacement):
+                return edit.start
+            shift += edit.end - edit.start - len(edit.replacement)
+        return offset + shift
 
 
 @dataclass(frozen=True, slots=True)
