@@ -14,6 +14,7 @@ from auth.errors import (
     AlreadyExistsError,
     AuditUnavailableError,
     AuthError,
+    AuthUnavailableError,
     ExpiredTicketError,
     ExpiredTokenError,
     InvalidAnchorError,
@@ -29,6 +30,7 @@ from auth.errors import (
     UnusablePasswordError,
 )
 from auth.grants import Allowed, Decision, Denied, Grant, GrantSet, check_cross_cluster
+from auth.issuers import IssuerKeys, OutsideIssuer, OutsideToken, open_outside_token
 from auth.joining import JoinToken
 from auth.keys import KeyRing, PublicKey, SigningKey
 from auth.passwords import hash_password, verify_password
@@ -57,6 +59,7 @@ __all__ = [
     "AuditUnavailableError",
     "AuditWriter",
     "AuthError",
+    "AuthUnavailableError",
     "CertificateAuthority",
     "ChainHead",
     "Decision",
@@ -70,11 +73,14 @@ __all__ = [
     "InvalidAnchorError",
     "InvalidTicketError",
     "InvalidTokenError",
+    "IssuerKeys",
     "JoinToken",
     "KeyFileError",
     "KeyRing",
     "LockedError",
     "NotFoundError",
+    "OutsideIssuer",
+    "OutsideToken",
     "PermissionDeniedError",
     "Principal",
     "Privilege",
@@ -101,6 +107,7 @@ __all__ = [
     "kind_of",
     "make_request",
     "open_identity_token",
+    "open_outside_token",
     "open_sealed",
     "open_session_token",
     "open_ticket",

@@ -12,6 +12,7 @@ AuthError
 ├── NotFoundError           not-found                NOT_FOUND
 ├── AlreadyExistsError      already-exists           INVALID_ARGUMENT
 ├── InvalidAnchorError      invalid-anchor           INVALID_ARGUMENT
+├── AuthUnavailableError    auth-unavailable         UNAVAILABLE, retryable
 ├── UnsupportedGrantError   statement-not-supported  UNIMPLEMENTED
 ├── UnusablePasswordError   unusable-password        INVALID_ARGUMENT
 ├── AuditUnavailableError   audit-unavailable        UNAVAILABLE, retryable
@@ -94,6 +95,12 @@ class AlreadyExistsError(AuthError):
     """A user or group of that name is there already."""
 
     code, status = "already-exists", "INVALID_ARGUMENT"
+
+
+class AuthUnavailableError(AuthError):
+    """What an outside identity provider says cannot be checked, because it does not answer."""
+
+    code, status, retryable = "auth-unavailable", "UNAVAILABLE", True
 
 
 class InvalidAnchorError(AuthError):

@@ -1,11 +1,68 @@
 """Settings of the MoM: those of every server, and what only the MoM has."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from flight_member.settings import ServerSettings
+from flight_member.settings import (
+    AuthSection,
+    ClusterName,
+    Section,
+    ServerSettings,
+    is_loopback,
+)
+
+
+class IssuerSection(Section):
+    """An outside identity provider: `[[auth.issuer]]`, once for each."""
+
+    issuer: str = Field(min_length=1, description="its `iss`, exactly as its tokens have it")
+    audience: str = Field(min_length=1, description="the `aud` that its tokens must name")
+    clusters: tuple[ClusterName, ...] = Field(
+        min_length=1, description="the clusters whose users it may speak for"
+    )
+    jwks_file: Path | None = Field(default=None, description="its published keys, as a file")
+    jwks_url: str = Field(default="", description="its published keys, by https")
+    user_claim: str = Field(default="sub", description="the claim with the user's name at home")
+    user_suffix: str = Field(
+        default="", description="what is cut from the end of the claim, as @example.org"
+    )
+    cluster_claim: str | None = Field(
+        default=None, description="the claim with the cluster, where it may speak for several"
+    )
+    groups_claim: str | None = Field(default=None, description="the claim that lists groups")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.jwks_file is None) == (not self.jwks_url):
+            raise ValueError("give jwks_file or jwks_url, one of them")
+        if self.cluster_claim is None and len(self.clusters) > 1:
+            raise ValueError("an issuer of several clusters needs cluster_claim")
+        parts = urlsplit(self.jwks_url)
+        is_local = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        if self.jwks_url and not (parts.scheme == "https" and parts.hostname) and not is_local:
+            raise ValueError("jwks_url must begin with https://; plain http is for loopback")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.issuer} for {', '.join(self.clusters)}"
+
+
+class MomAuthSection(AuthSection):
+    """How long proofs of identity last, and whose word counts besides the members'."""
+
+    issuer: tuple[IssuerSection, ...] = Field(
+        default=(), description="outside identity providers; see the page on security"
+    )
+
+    @model_validator(mode="after")
+    def _issuers_differ(self) -> Self:
+        if len({one.issuer for one in self.issuer}) != len(self.issuer):
+            raise ValueError("two issuers have one name")
+        return self
 
 
 class MomSettings(ServerSettings):
@@ -14,3 +71,4 @@ class MomSettings(ServerSettings):
     model_config = SettingsConfigDict(env_prefix="FLIGHT_MOM_")
 
     role: Literal["mom"] = Field(default="mom", description="what this cluster is")
+    auth: MomAuthSection = Field(default_factory=MomAuthSection)

@@ -26,10 +26,11 @@ from flight_member import protocol
 from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller
 from flight_member.errors import ForwardedError, RevokedTokenError
-from flight_member.settings import AuthSection
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
+from flight_mom.issuers import OutsideIssuers
 from flight_mom.relay import Relay
+from flight_mom.settings import MomAuthSection
 from flight_mom.topology import Federation, Topology
 
 _WRONG = "user or password is wrong"
@@ -56,7 +57,7 @@ class MomAuthority:
         topology: Topology,
         relay: Relay,
         audit: AuditTrail,
-        settings: AuthSection,
+        settings: MomAuthSection,
         now: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
@@ -67,6 +68,7 @@ class MomAuthority:
         self._audit = audit
         self._settings = settings
         self._now = now
+        self._issuers = OutsideIssuers(settings.issuer, now)
         self._limiter = SignInLimiter()
         self._opened: TokenCache[SessionToken] = TokenCache(_expiry)
 
@@ -159,6 +161,11 @@ class MomAuthority:
         The MoM's own users are not part of that state, so theirs are looked up every time.
         """
         federation = self._topology.federation
+        if kind_of(token) is None and self._issuers.names(token):
+            # Not remembered: an issuer can take its key back at any time.
+            identity = self._issuers.open(token)
+            self._require_current(identity, identity.issued_at)
+            return SessionToken(identity, identity.issued_at, proved_at=identity.issued_at)
         session = self._opened.open(
             token, federation, now, lambda: self._open_anew(token, federation, now)
         )
