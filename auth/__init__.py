@@ -39,7 +39,7 @@ from auth.privileges import Effect, Privilege, check_level
 from auth.revocations import Revocation, RevocationSet
 from auth.sealing import TokenKind, kind_of, open_sealed, seal
 from auth.signin import SignInLimiter
-from auth.tickets import Ticket, TicketTable, open_ticket, seal_ticket
+from auth.tickets import Ticket, TicketExplain, TicketTable, open_ticket, seal_ticket
 from auth.tokens import (
     FEDERATION,
     SessionToken,
@@ -93,6 +93,7 @@ __all__ = [
     "SignInLimiter",
     "SigningKey",
     "Ticket",
+    "TicketExplain",
     "TicketTable",
     "TlsKey",
     "TokenKind",

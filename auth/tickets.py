@@ -30,6 +30,20 @@ class TicketTable:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketExplain:
+    """That a statement is to be explained, not answered: what is streamed are no rows of tables.
+
+    `rules` are what allowed each of the ticket's tables, in their order.
+    """
+
+    analyze: bool
+    """Whether it is run and measured."""
+    verbose: bool
+    is_tree: bool
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """Who may stream which statement over which tables from which member, until when."""
 
@@ -53,6 +67,8 @@ class Ticket:
     """What is bound to the statement's parameters, an Arrow IPC stream of one row."""
     shard: tuple[int, int] | None = None
     """Which part of how many, counted from 0, when several nodes answer."""
+    explain: TicketExplain | None = None
+    """How the statement is to be explained; None when its rows are to be streamed."""
     issuer: str = field(default="", compare=False)
     """The cluster that signed it; known when it is opened."""
 
@@ -100,6 +116,7 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         if ticket.parameters is None
         else base64.b64encode(ticket.parameters).decode(),
         "shard": list(ticket.shard) if ticket.shard else None,
+        "explain": _explain_claim(ticket.explain),
     }
     text = seal(
         TokenKind.TICKET,
@@ -141,6 +158,7 @@ def open_ticket(
         TokenKind.TICKET, data, keyring, audience=member, now=now, issuer=issuer, skew_s=skew_s
     )
     try:
+        tables = tuple(_table(table) for table in _items(claims["tables"]))
         return Ticket(
             id=claims["jti"],
             member=claims["aud"],
@@ -150,13 +168,14 @@ def open_ticket(
             sql=_text(claims["sql"]),
             catalog=_optional_text(claims["catalog"]),
             schema=_optional_text(claims["schema"]),
-            tables=tuple(_table(table) for table in _items(claims["tables"])),
+            tables=tables,
             epoch=_count(claims["epoch"]),
             issued_at=issued_at(claims),
             expires_at=expires_at(claims),
             query_id=_text(claims["query"]),
             parameters=_optional_bytes(claims.get("parameters")),
             shard=_shard(claims["shard"]),
+            explain=_explain(claims["explain"], len(tables)),
             issuer=claims["iss"],
         )
     except (KeyError, TypeError, InvalidNameError, NotFoundError):
@@ -179,6 +198,22 @@ def _shard(value: Any) -> tuple[int, int] | None:
     if part >= total:
         raise TypeError
     return part, total
+
+
+def _explain_claim(explain: TicketExplain | None) -> list[Any] | None:
+    if explain is None:
+        return None
+    return [explain.analyze, explain.verbose, explain.is_tree, list(explain.rules)]
+
+
+def _explain(value: Any, table_count: int) -> TicketExplain | None:
+    if value is None:
+        return None
+    analyze, verbose, is_tree, rules = _items(value, 4)
+    if any(type(switch) is not bool for switch in (analyze, verbose, is_tree)):
+        raise TypeError
+    texts = tuple(_text(rule) for rule in _items(rules, table_count))
+    return TicketExplain(analyze, verbose, is_tree, texts)
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The tables that statements without a data stream answer with: SHOW, DESCRIBE, EXPLAIN, GRANT.
+"""The tables that statements without a data stream answer with: SHOW, DESCRIBE, GRANT.
 
 What is listed of tables is made in `listing`.
 
@@ -16,7 +16,6 @@ from planner import (
     Describe,
     ExplainAccess,
     GrantStatement,
-    Query,
     ShowCatalogs,
     ShowClusters,
     ShowGrants,
@@ -24,7 +23,6 @@ from planner import (
     ShowTables,
     Statement,
 )
-from storage.metastore import Table
 
 _UTF8, _INT64, _BOOL = pa.utf8(), pa.int64(), pa.bool_()
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -72,12 +70,11 @@ _SCHEMAS: dict[type, pa.Schema] = {
         ("principal", _UTF8), ("securable", _UTF8), ("is_allowed", _BOOL), ("rule", _UTF8)
     ),
     GrantStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
-    Query: _shape(("item", _UTF8), ("value", _UTF8)),
 }
 
 
 def answer_schema(statement: Statement) -> pa.Schema:
-    """Return the schema of what a statement answers; for a query, that of its EXPLAIN."""
+    """Return the schema of what a statement answers."""
     return _SCHEMAS[type(statement)]
 
 
@@ -106,17 +103,3 @@ def show_grants(grants: Iterable[Grant]) -> pa.Table:
         for grant in grants
     ]
     return answer(ShowGrants, sorted(rows, key=lambda row: (row[3], row[0], row[1])))
-
-
-def explain_query(
-    query: Query, tables: Sequence[Table], node: str, rules: Sequence[str]
-) -> pa.Table:
-    """Answer EXPLAIN: where a statement runs, what it reads at most, and who allowed it."""
-    rows: list[tuple[str, str]] = [("cluster", query.cluster), ("node", node)]
-    for table, rule in zip(tables, rules, strict=True):
-        size = (
-            f"{table.file_count} files, {table.row_count} rows, {table.byte_count} bytes, "
-            f"partitioned by {', '.join(table.partition_columns) or 'nothing'}"
-        )
-        rows += [("table", f"{table.name}: {size}"), ("allowed by", rule)]
-    return answer(Query, rows)

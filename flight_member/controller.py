@@ -121,20 +121,16 @@ class MemberBackend(FrontDoor):
             case Describe():
                 is_own = statement.table.cluster == self.cluster
                 return is_own or statement.table.schema == INFORMATION_SCHEMA
-            case Query():
-                return statement.cluster == self.cluster
             case _:
                 return False
 
     def answer(self, call: Call, statement: Statement) -> pa.Table:
-        """Answer a listing, DESCRIBE or EXPLAIN over home tables."""
+        """Answer a listing, or DESCRIBE of a home table."""
         match statement:
             case ShowCatalogs() | ShowSchemas() | ShowTables():
                 return self.answer_listing(call, statement)
             case Describe():
                 return self.describe_readable(call, statement)
-            case Query():
-                return self.explain(call, statement, lambda: self.cluster)
             case _:
                 raise PermissionDeniedError("ask the MoM: this statement is the federation's")
 

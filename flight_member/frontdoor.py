@@ -26,6 +26,7 @@ from auth import (
     KeyRing,
     SigningKey,
     Ticket,
+    TicketExplain,
     TicketTable,
     TokenKind,
     kind_of,
@@ -33,14 +34,14 @@ from auth import (
     seal,
     seal_ticket,
 )
-from flight_member.answers import answer_schema, explain_query
+from flight_member.answers import answer_schema
 from flight_member.errors import (
     BadRequestError,
     NotFoundError,
-    NotSupportedError,
     RevokedTokenError,
     WrongCallerError,
 )
+from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised, Gatekeeper
 from flight_member.information_schema import SHAPES
 from flight_member.informationquery import InformationSchema
@@ -280,7 +281,7 @@ class FrontDoor(ABC):
         query = _query_of(statement)
         if query is not None and query.parameters and values is None:
             raise BadRequestError(count_fault(query.parameters, 0))
-        if isinstance(statement, Query) and not statement.explain:
+        if isinstance(statement, Query):
             return self.execute_query(call, statement)
         if not self.is_answered_here(statement):
             return self.forward(call, statement, sql)
@@ -344,11 +345,11 @@ class FrontDoor(ABC):
         return ResultStream(table.schema, iter(table.to_batches()))
 
     def _describe(self, call: Call, statement: Statement) -> Described:
-        if isinstance(statement, Query) and (statement.parameters or not statement.explain):
+        if isinstance(statement, Query):
             described = self.describe_query(call, statement)
             if not statement.explain:
                 return described
-            return Described(answer_schema(statement), described.parameter_schema)
+            return Described(EXPLANATION_SCHEMA, described.parameter_schema)
         if isinstance(statement, InformationSchemaQuery):
             plan = self._information.plan(statement)
             return Described(plan.arrow_schema, parameter_schema(statement.query, plan.parameters))
@@ -414,24 +415,14 @@ class FrontDoor(ABC):
             expires_at=min(expires_at, authorised.until or expires_at),
             query_id=call.query_id,
             parameters=query.values.data if query.values is not None else None,
+            explain=_explain_of(query, authorised),
         )
 
     def info(self, ticket: Ticket, plan: Plan, locations: Sequence[str]) -> StatementInfo:
         """Return a ticket as the one endpoint of a result."""
         handle = seal_ticket(ticket, self._key, issuer=self.cluster)
-        return StatementInfo(plan.arrow_schema, [Endpoint(handle, locations, ticket.expires_at)])
-
-    def explain(self, call: Call, query: Query, node: Callable[[], str]) -> pa.Table:
-        """Answer EXPLAIN: what would be read, where, and which rule allows it.
-
-        `node` is asked only once the caller may read the tables: how a cluster is doing is nothing
-        for others.
-        """
-        authorised = self.authorise(call, query)
-        if query.analyze:
-            raise NotSupportedError("EXPLAIN ANALYZE is not offered; EXPLAIN tells what is read")
-        self.plan_readable(call, query, authorised)
-        return explain_query(query, authorised.tables, node(), authorised.rules)
+        arrow_schema = EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema
+        return StatementInfo(arrow_schema, [Endpoint(handle, locations, ticket.expires_at)])
 
     def describe_readable(self, call: Call, statement: Describe) -> pa.Table:
         """Answer DESCRIBE of a table that the caller may read, or of `information_schema`."""
@@ -487,6 +478,14 @@ class FrontDoor(ABC):
 
 
 _NAME_HEADERS = ("cluster", "catalog", "schema")
+
+
+def _explain_of(query: Query, authorised: Authorised) -> TicketExplain | None:
+    """Return what a ticket says about EXPLAIN: only here is known which rules decided."""
+    how = query.explain
+    if how is None:
+        return None
+    return TicketExplain(how.analyze, how.verbose, how.is_tree, authorised.rules)
 
 
 def _folded(name: str | None) -> str | None:

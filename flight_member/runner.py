@@ -7,20 +7,22 @@ applied to the text again.
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Self
+from functools import partial
+from typing import Protocol, Self
 
 import pyarrow as pa
 
 from auth import RevokedTicketError, Ticket
 from flight_member.admission import Admission, Place
 from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongCallerError
+from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
 from flight_member.logs import get_logger
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream, batch_rows_for, wire_schema
 from planner import Defaults, Limits, Query, Values, parse_statement, plan_query
-from storage.engine import Engine, Execution
+from storage.engine import Engine, Execution, Explaining
 from storage.errors import CancelledError
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
@@ -82,7 +84,12 @@ class StatementRunner:
         stop_reason = self._stop_reason(ticket, timeout_s, is_home=is_home)
         place = self._admission.enter(call.is_cancelled)
         try:
-            execution = self._engine.execute(
+            start = (
+                self._engine.execute
+                if ticket.explain is None
+                else partial(self._engine.explain, is_measured=ticket.explain.analyze)
+            )
+            started = start(
                 tables,
                 plan.text,
                 catalog=query.catalog,
@@ -96,8 +103,21 @@ class StatementRunner:
             raise
         # The schema that was promised: the engine's own may differ in what can be null.
         return ResultStream(
-            plan.arrow_schema,
-            RunningStatement(execution, place, ticket, stop_reason),
+            EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema,
+            RunningStatement(self._told(started, ticket), place, ticket, stop_reason),
+        )
+
+    def _told(self, started: Execution | Explaining, ticket: Ticket) -> "BatchSource":
+        """Return what yields the batches: a statement's own, or those that explain it."""
+        if isinstance(started, Execution):
+            return started
+        how = ticket.explain
+        assert how is not None  # noqa: S101  nothing else is started to be explained
+        rules = dict(zip((table.name for table in ticket.tables), how.rules, strict=True))
+        # Which member happens to answer a statement over no tables is nothing for visitors.
+        is_told = bool(rules) or ticket.cluster == self._cluster
+        return ExplainedStatement(
+            started, how, rules, self._cluster if is_told else "any that answers"
         )
 
     def _stop_reason(
@@ -152,6 +172,16 @@ class StatementRunner:
         return table
 
 
+class BatchSource(Protocol):
+    """What a running statement gets its batches from."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the batches; called once."""
+
+    def close(self) -> None:
+        """Stop, from any thread; may be called again."""
+
+
 class RunningStatement:
     """The batches of one running statement, and all that it holds until it ends.
 
@@ -161,17 +191,17 @@ class RunningStatement:
 
     def __init__(
         self,
-        execution: Execution,
+        source: BatchSource,
         place: Place,
         ticket: Ticket,
         stop_reason: Callable[[], Exception | None],
     ) -> None:
-        """Take over an execution and its place."""
-        self._execution = execution
+        """Take over what yields the batches, and its place."""
+        self._source = source
         self._place = place
         self._ticket = ticket
         self._stop_reason = stop_reason
-        self._batches = execution.batches()
+        self._batches = source.batches()
         self._started = time.monotonic()
         self._row_count = self._byte_count = 0
         self._has_ended = False
@@ -216,7 +246,7 @@ class RunningStatement:
             return
         self._has_ended = True
         try:
-            self._execution.close()
+            self._source.close()
         finally:
             self._place.leave()
             _log.info(

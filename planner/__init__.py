@@ -27,6 +27,7 @@ from planner.split import suggest_parts
 from planner.statement import (
     Defaults,
     Describe,
+    Explain,
     ExplainAccess,
     GrantStatement,
     InformationSchemaQuery,
@@ -45,6 +46,7 @@ __all__ = [
     "CrossClusterReadOnlyError",
     "Defaults",
     "Describe",
+    "Explain",
     "ExplainAccess",
     "GrantStatement",
     "InformationSchemaQuery",

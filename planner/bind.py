@@ -16,13 +16,13 @@ from planner.qualifiers import fold_edits, full_parts, qualifier_edits
 from planner.reading import Reading
 from planner.references import Reference, cte_name, start_of
 from planner.rules.expansion import count_whole_reads
-from planner.statement import Query
+from planner.statement import Explain, Query
 from storage.names import ObjectName
 
 _TABLE_PARTS = 3
 
 
-def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
+def bind_query(reading: Reading, *, explain: Explain | None) -> Query:
     """Return the query that a reading stands for.
 
     Raises:
@@ -60,7 +60,6 @@ def bind_query(reading: Reading, *, explain: bool, analyze: bool) -> Query:
         schema=reading.defaults.schema,
         tables=tuple(sorted(tables)),
         explain=explain,
-        analyze=analyze,
         is_home=reading.is_home,
         start=start,
         edits=tuple(sorted(set(edits))),

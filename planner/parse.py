@@ -5,7 +5,7 @@ statements by a parser of our own (`administration`), names with clusters (`name
 reading of a query (here), the rules (`rules`) and the names again (`bind`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -20,8 +20,8 @@ from planner.errors import (
     OneStatementOnlyError,
     SplittableError,
     SqlSyntaxError,
-    StatementNotSupportedError,
 )
+from planner.explained import QUERY_HEADS, Explained, strip_explain
 from planner.information_schema import bind_information_schema
 from planner.limits import Limits
 from planner.nodes import Nodes
@@ -30,7 +30,6 @@ from planner.references import find_references
 from planner.rules.information_schema import reads_information_schema
 from planner.statement import Defaults, InformationSchemaQuery, Query, Statement
 
-_QUERY_HEADS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "("})
 _CACHED_TEXTS = 1024
 _CACHED_LENGTH = 16_384  # longer texts are read anew, so that the cache stays below some 50 MB
 
@@ -68,28 +67,19 @@ def _read(sql: str, defaults: Defaults, home: str | None, bounds: Limits) -> Sta
     limits.check_text(sql, bounds)
     tokens = _one_statement(sql, read_tokens(sql))
     limits.check_tokens(sql, tokens, bounds)
-    explained = _strip_explain(sql, tokens)
+    explained = strip_explain(sql, tokens)
     if explained is None:
         statement = administration.parse_administration(sql, tokens, defaults)
         if statement is not None:
             return statement
-        explained = _Explained(tokens, explain=False, analyze=False)
+        explained = Explained(tokens, explain=None)
     head = explained.tokens[0]
-    if source_of(sql, head).upper() not in _QUERY_HEADS:
+    if source_of(sql, head).upper() not in QUERY_HEADS:
         raise writes.refuse_other(sql, explained.tokens, defaults, home)
     return _read_query(sql, explained, defaults, home)
 
 
 _read_cached = lru_cache(maxsize=_CACHED_TEXTS)(_read)
-
-
-@dataclass(frozen=True, slots=True)
-class _Explained:
-    """A statement after EXPLAIN [ANALYZE]."""
-
-    tokens: list[Token]
-    explain: bool
-    analyze: bool
 
 
 def _one_statement(sql: str, tokens: list[Token]) -> list[Token]:
@@ -112,40 +102,8 @@ def _one_statement(sql: str, tokens: list[Token]) -> list[Token]:
     return statement
 
 
-def _strip_explain(sql: str, tokens: list[Token]) -> _Explained | None:
-    """Return what follows EXPLAIN, or None when the statement is not the explanation of a query."""
-    words = [token.text.upper() for token in tokens[:3]]
-    if words[0] not in {"EXPLAIN", "DESCRIBE", "DESC"} or words[1:] == []:
-        return None
-    if words[0] == "EXPLAIN" and words[1] == "ACCESS":
-        return None
-    analyze = words[1] == "ANALYZE"
-    rest = tokens[2:] if analyze else tokens[1:]
-    if words[0] != "EXPLAIN":
-        if rest and rest[0].text.upper() in {"SELECT", "WITH", "VALUES"}:
-            raise StatementNotSupportedError(
-                f"{place_at(sql, tokens[0].start)}: {words[0]} takes a table; write EXPLAIN "
-                "before a query"
-            )
-        return None
-    if not rest:
-        raise SqlSyntaxError("EXPLAIN needs a query after it, as in EXPLAIN SELECT 1")
-    option = rest[0].text.upper()
-    if option in {"VERBOSE", "FORMAT", "EXPLAIN"} or (
-        option == "(" and len(rest) > 1 and rest[1].text.upper() in _EXPLAIN_OPTIONS
-    ):
-        raise StatementNotSupportedError(
-            f"{place_at(sql, rest[0].start)}: EXPLAIN has no options but ANALYZE; write "
-            "EXPLAIN [ANALYZE] and the query"
-        )
-    return _Explained(rest, explain=True, analyze=analyze)
-
-
-_EXPLAIN_OPTIONS = frozenset({"ANALYZE", "VERBOSE", "FORMAT", "COSTS", "BUFFERS", "TIMING"})
-
-
 def _read_query(
-    sql: str, explained: _Explained, defaults: Defaults, home: str | None
+    sql: str, explained: Explained, defaults: Defaults, home: str | None
 ) -> Query | InformationSchemaQuery:
     reading = _reading_of(sql, explained, defaults, home)
     is_information = reads_information_schema(reading)
@@ -157,7 +115,7 @@ def _read_query(
             rule(reading)
         if is_information:
             return bind_information_schema(reading, explain=explained.explain)
-        return bind_query(reading, explain=explained.explain, analyze=explained.analyze)
+        return bind_query(reading, explain=explained.explain)
     except SplittableError as refusal:
         refusal.tables = () if is_information else reading.tables
         raise
@@ -166,11 +124,11 @@ def _read_query(
 def read_again(sql: str, defaults: Defaults) -> Reading:
     """Return the reading of a query that was read before, whether or not a rule refused it."""
     tokens = _one_statement(sql, read_tokens(sql))
-    explained = _strip_explain(sql, tokens) or _Explained(tokens, explain=False, analyze=False)
+    explained = strip_explain(sql, tokens) or Explained(tokens, explain=None)
     return _reading_of(sql, explained, defaults, None)
 
 
-def _reading_of(sql: str, explained: _Explained, defaults: Defaults, home: str | None) -> Reading:
+def _reading_of(sql: str, explained: Explained, defaults: Defaults, home: str | None) -> Reading:
     named = names.join_names(sql, explained.tokens)
     tree = read_tree(sql, named.tokens)
     nodes = Nodes(tree)

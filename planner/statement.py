@@ -25,6 +25,21 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class Explain:
+    """How a query is to be explained instead of answered.
+
+    Attributes:
+        analyze: Whether it is run and measured.
+        verbose: Whether nothing is shortened.
+        is_tree: Whether its steps are drawn as a tree.
+    """
+
+    analyze: bool = False
+    verbose: bool = False
+    is_tree: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A statement that answers rows, over the tables of one cluster.
 
@@ -36,8 +51,7 @@ class Query:
         catalog: The engine session's default catalog.
         schema: The engine session's default schema.
         tables: The tables that it names, sorted, each once; empty for `SELECT 1`.
-        explain: Whether the plan is asked for instead of the rows.
-        analyze: Whether the plan is to be run and measured.
+        explain: How it is to be explained; None when its rows are asked for.
         is_home: Whether the cluster is the reader's own, where joins are allowed.
         whole_reads: How many tables it reads when some are handed on with `*`; else 0.
         parameters: Its parameters, "1", "2", … or names, in the order in which they are bound.
@@ -52,8 +66,7 @@ class Query:
     catalog: str | None
     schema: str | None
     tables: tuple[ObjectName, ...]
-    explain: bool = False
-    analyze: bool = False
+    explain: Explain | None = None
     is_home: bool = False
     whole_reads: int = 0
     parameters: tuple[str, ...] = ()

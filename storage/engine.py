@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,11 +32,13 @@ from datafusion.catalog import Table as Provider
 from storage.enginefaults import is_current, to_storage_error
 from storage.errors import StaleMetastoreError, StatementRefusedError
 from storage.execution import Execution
+from storage.explaining import Explaining
 from storage.metastore import Table
 from storage.names import ObjectName
 from storage.plannodes import is_steady, multiplies_rows, node_names
+from storage.pruning import TotalsCache
 
-__all__ = ["Engine", "Execution", "MemoryEngine"]
+__all__ = ["Engine", "Execution", "Explaining", "MemoryEngine"]
 
 _ONLY_QUERIES = (
     SQLOptions()
@@ -60,6 +63,14 @@ _AGGREGATED_BATCH_ROWS = 16_384
 _FOOTERS_AT_ONCE = "1"
 _SPILL_FOLDERS = "datafusion-*"
 _NOWHERE = "_unset"  # no catalog or schema can be called so
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A statement bound to the session that executes it, and the names of its plan's nodes."""
+
+    frame: DataFrame
+    nodes: frozenset[str]
 
 
 class Engine:
@@ -97,6 +108,7 @@ class Engine:
         self._providers: OrderedDict[tuple[str, str, str], Provider] = OrderedDict()
         self._registrar = SessionContext(self._config(_MIN_BATCH_ROWS), self._bare)
         self._executors: dict[int, SessionContext] = {}
+        self._totals = TotalsCache()
 
     def execute(
         self,
@@ -125,7 +137,50 @@ class Engine:
             StaleMetastoreError: When the files of a table are not those of its snapshot.
             StorageError: One of the others, for what the engine found out while planning.
         """
-        session = self._session(tables, catalog, schema)
+        planned = self._plan(tables, text, (catalog, schema), parameters, batch_rows)
+        return self._start(planned, tables, is_cancelled)
+
+    def explain(
+        self,
+        tables: Sequence[Table],
+        text: str,
+        *,
+        catalog: str | None,
+        schema: str | None,
+        parameters: Mapping[str, pa.Scalar] | None = None,
+        batch_rows: int = 32_768,
+        is_measured: bool = False,
+        is_cancelled: Callable[[], bool] = bool,
+    ) -> Explaining:
+        """Plan a statement to be explained: told how it would run, or run and measured.
+
+        Args:
+            tables: The only tables it may read, with their locations.
+            text: One query, in which tables are named without their cluster.
+            catalog: Where names of fewer than three parts are looked for.
+            schema: Where names of one part are looked for.
+            parameters: The values of its `$1`, `$2`, … or `$name`.
+            batch_rows: As for `execute`, which makes the same plan.
+            is_measured: Run it as `execute` does, throw its rows away and tell what it took.
+            is_cancelled: Asked between files and batches.
+
+        Raises:
+            StorageError: As `execute` does.
+        """
+        planned = self._plan(tables, text, (catalog, schema), parameters, batch_rows)
+        execution = self._start(planned, tables, is_cancelled) if is_measured else None
+        return Explaining(planned.frame, tables, self._totals, execution, is_cancelled)
+
+    def _plan(
+        self,
+        tables: Sequence[Table],
+        text: str,
+        names: tuple[str | None, str | None],
+        parameters: Mapping[str, pa.Scalar] | None,
+        batch_rows: int,
+    ) -> _Planned:
+        """Plan a statement and bind it to the session that executes it."""
+        session = self._session(tables, *names)
         try:
             planned = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
             logical = planned.logical_plan()
@@ -137,9 +192,18 @@ class Engine:
             elif "Aggregate" in nodes:
                 batch_rows = min(batch_rows, _AGGREGATED_BATCH_ROWS)
             executor = self._executor(batch_rows)
-            frame: DataFrame = executor.create_dataframe_from_logical_plan(logical)
-            stream = frame.execute_stream()
-            arrow_schema = frame.schema()
+            return _Planned(executor.create_dataframe_from_logical_plan(logical), nodes)
+        except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
+            fault = to_storage_error(error, tables)
+        raise fault
+
+    def _start(
+        self, planned: _Planned, tables: Sequence[Table], is_cancelled: Callable[[], bool]
+    ) -> Execution:
+        """Start what was planned."""
+        try:
+            stream = planned.frame.execute_stream()
+            arrow_schema = planned.frame.schema()
         except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
             fault = to_storage_error(error, tables)
         else:
@@ -147,7 +211,7 @@ class Engine:
                 stream,
                 arrow_schema,
                 tables,
-                is_steady=is_steady(nodes),
+                is_steady=is_steady(planned.nodes),
                 is_cancelled=is_cancelled,
             )
         raise fault

@@ -6,6 +6,7 @@ from auth import (
     ExpiredTicketError,
     InvalidTicketError,
     InvalidTokenError,
+    TicketExplain,
     TokenKind,
     open_identity_token,
     open_session_token,
@@ -135,6 +136,7 @@ def test_a_session_is_renewed_at_half_its_time_and_ends_some_hours_after_the_pro
         {"sql": "x" * 262_144},
         {"shard": (2, 3)},
         {"epoch": 2**53},
+        {"tables": (), "explain": TicketExplain(True, False, True, ())},
     ],
 )
 def test_a_ticket_comes_back_as_it_was_sealed(changes: dict[str, object]) -> None:
@@ -173,7 +175,7 @@ def test_a_ticket_that_ends_before_it_starts_is_not_made() -> None:
 GOOD_CLAIMS: dict[str, object] = {
     "sub": "user1", "cluster": SHANGHAI, "groups": [], "sql": "select 1", "catalog": None,
     "schema": None, "tables": [["a.b.c@hangzhou", "id", 1, "snap"]], "epoch": 1, "query": "q",
-    "shard": None,
+    "shard": None, "explain": None,
 }  # fmt: skip
 
 
@@ -215,3 +217,21 @@ def test_a_ticket_names_whole_tables(table: list[object]) -> None:
 def test_a_shard_is_one_of_so_many(shard: list[object]) -> None:
     with pytest.raises(InvalidTicketError):
         open_ticket(seal_claims({**GOOD_CLAIMS, "shard": shard}), RING, member=HANGZHOU, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "explain",
+    [
+        [True, False, False],
+        [True, False, False, []],
+        [True, False, False, ["rule", "rule"]],
+        [True, False, False, [1]],
+        [1, False, False, ["rule"]],
+        [True, None, False, ["rule"]],
+    ],
+)
+def test_an_explanation_names_the_rule_of_each_table(explain: list[object]) -> None:
+    good = {**GOOD_CLAIMS, "explain": [True, False, False, ["rule"]]}
+    assert open_ticket(seal_claims(good), RING, member=HANGZHOU, now=NOW).explain
+    with pytest.raises(InvalidTicketError):
+        open_ticket(seal_claims({**good, "explain": explain}), RING, member=HANGZHOU, now=NOW)

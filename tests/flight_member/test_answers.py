@@ -18,7 +18,6 @@ from tests.flight_member.factories import NOW
         "SHOW TABLES",
         "SHOW GRANTS",
         "DESCRIBE a.b.c",
-        "EXPLAIN SELECT 1",
         "EXPLAIN ACCESS OF u@c TO a.b.c",
         "GRANT TABLE_READ ON a.b.c TO u@d",
     ],

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from auth import RevokedTicketError, Ticket, TicketTable
+from auth import RevokedTicketError, Ticket, TicketExplain, TicketTable
 from flight_member.admission import Admission
 from flight_member.errors import (
     OverloadedError,
@@ -142,6 +142,23 @@ def test_statement_without_end_stops_when_its_caller_leaves(runner: Runner) -> N
     call = Call(is_cancelled=lambda: time.monotonic() > leaves_at)
     with pytest.raises(CancelledError):
         runner.read(runner.ticket(ENDLESS), call=call)
+    assert runner.admission.running == 0
+
+
+def test_measured_statement_without_end_stops_when_its_caller_leaves(runner: Runner) -> None:
+    leaves_at = time.monotonic() + 0.2
+    call = Call(is_cancelled=lambda: time.monotonic() > leaves_at)
+    analyze = TicketExplain(analyze=True, verbose=False, is_tree=False, rules=("home",))
+    with pytest.raises(CancelledError):
+        runner.read(runner.ticket(ENDLESS, explain=analyze), call=call)
+    assert runner.admission.running == 0
+
+
+def test_ticket_to_explain_streams_the_explanation_alone(runner: Runner) -> None:
+    how = TicketExplain(analyze=True, verbose=False, is_tree=False, rules=("home rules",))
+    rows = runner.read(runner.ticket(f"select * from {QUOTE}", explain=how))
+    told = {row["item"]: row["value"] for row in rows}
+    assert (told["rows"], told["allowed by"]) == ("100", "home rules")
     assert runner.admission.running == 0
 
 

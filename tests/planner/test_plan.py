@@ -8,6 +8,7 @@ import pytest
 import planner
 from planner import (
     Defaults,
+    Explain,
     JoinNotSupportedError,
     NotFoundError,
     OneStatementOnlyError,
@@ -40,16 +41,20 @@ def test_statement_that_reads_no_table_is_of_the_default_cluster() -> None:
 
 
 @pytest.mark.parametrize(
-    "sql, explain, analyze",
+    "sql, explain",
     [
-        ("SELECT 1", False, False),
-        ("EXPLAIN SELECT 1", True, False),
-        ("explain analyze SELECT 1;", True, True),
+        ("SELECT 1", None),
+        ("EXPLAIN SELECT 1", Explain()),
+        ("explain analyze SELECT 1;", Explain(analyze=True)),
+        ("EXPLAIN FORMAT 'tree' SELECT 1", Explain(is_tree=True)),
+        ("EXPLAIN VERBOSE FORMAT text ANALYZE SELECT 1", Explain(analyze=True, verbose=True)),
+        ("EXPLAIN (ANALYZE, FORMAT TREE) SELECT 1", Explain(analyze=True, is_tree=True)),
+        ("EXPLAIN (analyze off, verbose 1, format INDENT) SELECT 1", Explain(verbose=True)),
     ],
 )
-def test_explain_is_a_flag_and_not_in_the_text(sql: str, explain: bool, analyze: bool) -> None:
+def test_explain_is_a_flag_and_not_in_the_text(sql: str, explain: Explain | None) -> None:
     query = read_query(sql)
-    assert (query.explain, query.analyze, query.text) == (explain, analyze, "SELECT 1")
+    assert (query.explain, query.text) == (explain, "SELECT 1")
     assert query.sql == sql
 
 
