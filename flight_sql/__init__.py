@@ -29,6 +29,7 @@ from flight_sql.errors import (
 )
 from flight_sql.messages import read_statement_ticket, statement_ticket
 from flight_sql.metadata import like_pattern, type_name
+from flight_sql.replacing import ReplaceableServer
 from flight_sql.rows import Rows
 from flight_sql.server import FlightSqlServer, TlsFiles
 from flight_sql.typeinfo import numeric_size
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidTokenError",
     "Prepared",
     "RemoteError",
+    "ReplaceableServer",
     "RequestNotSupportedError",
     "ResultStream",
     "RowTooLargeError",

@@ -112,6 +112,15 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         """Wait for `drain_and_stop` to end and return whether it did."""
         return self._stopped.wait(timeout_s)
 
+    @property
+    def running_count(self) -> int:
+        """How many calls are being answered."""
+        return self._running.count
+
+    def end_within(self, deadline_s: float) -> None:
+        """Let running streams go on until the deadline only. Returns at once."""
+        self._stop_at = time.monotonic() + deadline_s
+
     def drain_and_stop(self, deadline_s: float = 30.0) -> bool:
         """Refuse new calls, let streams run until the deadline, then stop.
 

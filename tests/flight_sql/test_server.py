@@ -1,4 +1,3 @@
-import datetime as dt
 import socket
 import threading
 import time
@@ -6,44 +5,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from flight_sql import Client, FlightSqlServer, RemoteError, TlsFiles
 from flight_sql.messages import pack, sql_message
 from tests.flight_sql.conftest import TOKEN
+from tests.flight_sql.factories import make_tls_files
 from tests.flight_sql.memory_backend import MemoryAuthenticator, MemoryBackend
 
 
 @pytest.fixture
 def tls(tmp_path: Path) -> TlsFiles:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = TlsFiles(tmp_path / "server.pem", tmp_path / "server.key")
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.private_key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
+    return make_tls_files(tmp_path)
 
 
 def _server(backend: MemoryBackend) -> FlightSqlServer:
