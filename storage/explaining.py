@@ -108,8 +108,19 @@ class Explaining:
         ]
         scans += [self._scan(table, {}, (), None) for table in self._tables if table not in tables]
         names = iter([str(table.name) for table in tables])
-        root = operator_tree(plan, names, is_measured=is_measured)
+        root = operator_tree(plan, names, self._short, is_measured=is_measured)
         return Explanation(tuple(scans), root, row_count, elapsed_s)
+
+    def _short(self, text: str) -> str:
+        """Return an expression without the table's name before columns, where there is but one."""
+        if len(self._tables) != 1:
+            return text
+        name = self._tables[0].name
+        catalog, schema, table = (
+            re.escape(str(part)) for part in (name.catalog, name.schema, name.table)
+        )
+        qualifier = rf"(?<![\w.\"])(?:(?:{catalog}\.)?{schema}\.)?{table}\.(?=[\w\"])"
+        return re.sub(qualifier, "", text)
 
     def _table_of(self, files: dict[str, int]) -> Table:
         """Return whose files these are."""
@@ -127,7 +138,7 @@ class Explaining:
         totals = self._totals.totals_of(table, self._stops)
         paths = [f"/{path}" for path in files]
         known = found[0] if len(found) == 1 else None
-        chosen, others = _split(known.filters if known else (), table)
+        chosen, others = self._split(known.filters if known else (), table)
         return ScanExplanation(
             table=table.name,
             file_count=len(files),
@@ -160,6 +171,19 @@ class Explaining:
                 same = (same[sum(other == table for other in tables[:position])],)
             matched.append(same)
         return matched
+
+    def _split(
+        self, filters: Sequence[Any], table: Table
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return conditions on partition columns alone, and the others, in words."""
+        partitions = set(table.partition_columns)
+        chosen: list[str] = []
+        others: list[str] = []
+        for condition in filters:
+            columns = columns_of(condition)
+            words = self._short(words_of(condition))
+            (chosen if columns and columns <= partitions else others).append(words)
+        return tuple(chosen), tuple(others)
 
     def _has_namesake(self, table: Table) -> bool:
         return sum(other.name.table == table.name.table for other in self._tables) > 1
@@ -194,17 +218,6 @@ def _predicate(found: Sequence[_LogicalScan]) -> pc.Expression | None:
             return None
         each.append(reduce(lambda one, other: one & other, known))
     return reduce(or_, each) if each else None
-
-
-def _split(filters: Sequence[Any], table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return conditions on partition columns alone, and the others, in words."""
-    partitions = set(table.partition_columns)
-    chosen: list[str] = []
-    others: list[str] = []
-    for condition in filters:
-        columns = columns_of(condition)
-        (chosen if columns and columns <= partitions else others).append(words_of(condition))
-    return tuple(chosen), tuple(others)
 
 
 def _measure(node: Any) -> ScanMeasure:

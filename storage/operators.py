@@ -29,16 +29,19 @@ def is_file_scan(node: Any) -> bool:
     return str(node.display()).startswith(_PARQUET_SCAN)
 
 
-def operator_tree(node: Any, scans: Iterator[str], *, is_measured: bool) -> OperatorExplanation:
+def operator_tree(
+    node: Any, scans: Iterator[str], shorten: Callable[[str], str], *, is_measured: bool
+) -> OperatorExplanation:
     """Return a physical plan in our own words.
 
     Args:
         node: Its root.
         scans: What its scans of files are called, in their order.
+        shorten: Takes out of expressions what goes without saying.
         is_measured: Whether it has run, so that rows and times are known.
     """
     children = tuple(
-        operator_tree(child, scans, is_measured=is_measured) for child in node.children()
+        operator_tree(child, scans, shorten, is_measured=is_measured) for child in node.children()
     )
     printed = str(node.display()).strip()
     kind = (re.match(r"\w*", printed) or [""])[0]
@@ -48,7 +51,7 @@ def operator_tree(node: Any, scans: Iterator[str], *, is_measured: bool) -> Oper
         name, detail = "Scan", next(scans)
     else:
         name, read_detail = _KINDS.get(kind, (kind.removesuffix("Exec") or "Step", _nothing))
-        detail = read_detail(printed.partition(":")[2].strip())
+        detail = read_detail(shorten(printed.partition(":")[2].strip()))
     rows, elapsed_s = _measure(node) if is_measured else (None, None)
     return OperatorExplanation(name, detail, children, rows, elapsed_s)
 

@@ -168,6 +168,31 @@ def test_conditions_and_columns_are_told_as_one_would_write_them(
     assert scan.filters == ("number = 1 OR text = 'it''s'", "thin IS NULL")
 
 
+@pytest.mark.parametrize("name", ["quote", "stock.quote", "trading.stock.quote"])
+def test_columns_of_an_only_table_are_told_without_its_name(
+    engine: Engine, quote: Table, name: str
+) -> None:
+    sql = f"select day, max(half) from {name} where cast(number as double) < 9 group by day"
+    explanation = explain(engine, sql, quote)
+
+    assert explanation.root.detail == "max(half), by day"
+    assert only_scan(explanation).filters == ("CAST(number AS Float64) < 9.0",)
+
+
+def test_values_of_parameters_are_told_and_prune(engine: Engine, quote: Table) -> None:
+    explaining = engine.explain(
+        [quote],
+        "select text from quote where day = $1 and number < $2",
+        catalog="trading",
+        schema="stock",
+        parameters={"1": pa.scalar("2024-01-02"), "2": pa.scalar(300)},
+    )
+    scan = only_scan(explaining.explain())
+
+    assert (scan.file_count, scan.row_group_count) == (1, 2)
+    assert (scan.partition_filters, scan.filters) == (("day = '2024-01-02'",), ("number < 300",))
+
+
 def test_every_reading_of_a_table_is_told(engine: Engine, quote: Table) -> None:
     explanation = explain(
         engine,
