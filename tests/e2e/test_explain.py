@@ -29,6 +29,14 @@ RULE = f"ALLOW TABLE_READ ON {FLIGHTS_AT} TO {READER}"
 SECRET = re.compile(r"/|\.parquet|part-|origin=|month=|datafusion|file_group|Exec\b", re.IGNORECASE)
 
 
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoFederation]:
+    """A federation of its own whose members run one statement at a time."""
+    federation = make_federation(tmp_path_factory.mktemp("narrow"))
+    with environment({"FLIGHT_MEMBER_LIMITS__MAX_RUNNING": "1"}), federation.running():
+        yield federation
+
+
 def explain(client: Client, sql: str, before: str = "explain") -> list[tuple[str, str]]:
     rows = client.query(f"{before} {sql}").read_all()
     assert rows.schema == EXPLANATION_SCHEMA
@@ -149,18 +157,10 @@ def test_refusals_are_those_of_the_statement(at_mom: Client) -> None:
         assert refused_sql(at_mom, f"explain analyze {sql}").code == code
 
 
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoFederation]:
-    """A federation of its own whose members run one statement at a time."""
-    federation = make_federation(tmp_path_factory.mktemp("narrow"))
-    with environment({"FLIGHT_MEMBER_LIMITS__MAX_RUNNING": "1"}), federation.running():
-        yield federation
-
-
 @pytest.mark.parametrize("at", [MOM, SHANGHAI])
-def test_analyze_ends_when_its_client_leaves(narrow: DemoFederation, at: str) -> None:
-    with narrow.client("user1", SHANGHAI, at=at) as leaving:
+def test_analyze_ends_when_its_client_leaves(federation: DemoFederation, at: str) -> None:
+    with federation.client("user1", SHANGHAI, at=at) as leaving:
         leaving.query(f"explain analyze {FOR_EVER}").close()
     # The one place is free again, or this waits for it in vain.
-    with narrow.client("user1", SHANGHAI, at=at) as client:
+    with federation.client("user1", SHANGHAI, at=at) as client:
         assert count(client, "select 1 as n") == 1
