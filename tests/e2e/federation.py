@@ -19,10 +19,12 @@ from flight_member.users import UserDesk
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, USERS, DemoFederation
 from flight_sql import Client, RemoteError
 from storage.metastore import Table
+from tests.corpus.samples import make_samples
 from tests.e2e.factories import (
     FLIGHTS,
     QUOTES,
     SALARIES,
+    SAMPLES,
     batches_of,
     make_flights,
     make_quotes,
@@ -32,6 +34,7 @@ from tests.e2e.factories import (
 ADMIN = "admin"
 STRANGER = "stranger"  # of shanghai, in the group analysts, with no home rules at all
 FLIGHTS_AT = f"{FLIGHTS}@{HANGZHOU}"
+SAMPLES_AT = f"{SAMPLES}@{HANGZHOU}"
 SALARIES_AT = f"{SALARIES}@{HANGZHOU}"
 QUOTES_AT = f"{QUOTES}@{SHANGHAI}"
 READER = f"user1@{SHANGHAI}"
@@ -51,6 +54,7 @@ SECRETS = re.compile(
 _TABLES: tuple[tuple[str, str, Callable[[], pa.Table], tuple[str, ...]], ...] = (
     (HANGZHOU, FLIGHTS, make_flights, ("origin", "month")),
     (HANGZHOU, SALARIES, make_salaries, ()),
+    (HANGZHOU, SAMPLES, make_samples, ("region", "year")),
     (SHANGHAI, QUOTES, make_quotes, ("trading_day",)),
 )
 

@@ -116,23 +116,11 @@ select first_value(short order by id) ignore nulls from samples
 
 select id from samples group by 1
 
-select id, count(*) from samples group by (id)
-
 select region, year, count(*) from samples group by region, (year)
 
 select region, count(*) from samples group by grouping sets (region, ())
 
 select region, year, count(*) from samples group by rollup (region), rollup (year)
-
-select count(*) as count, sum(id) as sum, min(id) as min from samples
-
-select id as ignore, id as respect, id as within, id as exclude, id as replace, id as except_ from samples
-
-select count(s.*) from samples s
-
-select count(samples.*) from samples
-
-select * from samples where (select count(*) from samples) > 3
 
 select (select max(id) from samples where region = 'east') as m
 
@@ -140,19 +128,11 @@ select region, (select 1) from samples group by region, (select 1)
 
 select sum((select 1)) from samples
 
-select max(id) + (select min(id) from samples) from samples
-
 select max(id) from samples having true
 
 select region from samples group by region having region like 'e%' and count(*) > 1
 
-select region as r from samples group by r having r = 'east'
-
 select region, count(*) from samples group by 1 having count(*) > 1 order by count(*) desc, 1
-
-select region, count(*) c from samples group by region order by c, region
-
-select upper(region) u, count(*) from samples group by u
 
 select region || '!' from samples group by region || '!'
 
@@ -160,19 +140,9 @@ select region from samples group by region, year
 
 select id % 2, count(*) from samples group by id % 2
 
-select x from (select 1 x) group by x
-
 select 1 where 1 = 1 group by 1 having true
 
-SeLeCt CoUnT(*) FrOm samples
-
-select count(null), sum(1), count(1) from samples
-
 select stddev(id) filter (where flag) as s from samples
-
-select sum(id), sum(id) filter (where id > 1), sum(distinct id) from samples
-
-select first_value(id order by id desc nulls last) from samples
 
 select string_agg(distinct word, ',') from samples where id = 1
 
@@ -182,12 +152,6 @@ select approx_percentile_cont(0.5) within group (order by id desc) from samples
 
 select approx_percentile_cont(0.5, 50) within group (order by id) filter (where id > 3) from samples
 
-select median(distinct id) from samples
-
 select percentile_cont(0.5) within group (order by id) as p, region from samples group by region
 
-select grouping(region) from samples group by rollup (region)
-
 select region from samples group by rollup (region) order by grouping(region), region
-
-select max(id) m from samples having m > 1

@@ -76,8 +76,6 @@ select id from samples where region = 'east' limit 0
 
 select id from samples where id is not distinct from 3
 
-select id from samples as s where s.id = 1 limit 1 offset 0
-
 select id from samples where id<2 union all (select 1 union select 2)
 
 select * from (values (1, 2)) as t(a, b) where a = 1
@@ -105,5 +103,3 @@ select id from samples where day = current_date
 select id from samples where id between (select 1) and (select 3)
 
 select id from samples where (id, tiny) = (1, -2)
-
-SELECT ID, Word FROM samples WHERE Region = 'east'

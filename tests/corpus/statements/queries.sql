@@ -182,39 +182,11 @@ select id from samples group by id, word having max(tiny) > 0 and word is not nu
 
 select sum(n) from (select count(*) as n from samples group by region union all select count(*) from flights group by carrier)
 
-select 1.e5, .5e-3
-
 select id from samples order by id limit 1, 2
 
 select 1 <=> null
 
 select * from (samples)
-
-select * from (samples) as x
-
-select * from (samples as y)
-
-select * from ((samples))
-
-with a as (values (1)) select * from a
-
-(with a as (select 1 as x) select * from a)
-
-with a as (select 1 as x) (select x from a)
-
-with a as (select 1 as x) values (1)
-
-select * from (with a as (select 1 as x) select x from a)
-
-select 1 as 'x'
-
-select 1 'x y'
-
-select 1 left
-
-select 1 value
-
-select 1 as _x, 2 as x1
 
 select x'41'
 
@@ -234,79 +206,17 @@ select 1 between 0 and 2 is true
 
 select case 1 when 1 then 2 end + 1
 
-select samples."MixedCase" from samples
-
-select s."with space" from samples as s
-
-select samples.id + 1 from samples
-
 select id from samples order by id offset 1 row
 
 select id from samples order by id offset 1 rows
 
-select distinct (region), year from samples
-
-select distinct (region, year) from samples
-
-select distinct region from samples order by region
-
-select id from samples union select id from samples union all select 3
-
 (select id from samples) order by id limit 2
-
-(select 1) union (select 2) order by 1
 
 (select id from samples order by id limit 2) limit 3
 
 select 1 union all values (2)
 
-values (1) union all values (2)
-
-select * from (select 1 union all select 2) as t(n)
-
 select * from (values (1, 2)) t
-
-select t.column1 from (values (1, 2)) t
-
-select t from (select 1 as t)
-
-select id, from samples
-
-select bigint '1', int '2', double '1.5', varchar 'x', boolean 'true'
-
-select float8 '1.5' as c1, text 'x' as c2, decimal '1.5' as c3, smallint '1' as c4, real '1' as c5, string 'x' as c6
-
-select decimal(5, 2) '1.5'
-
-from samples select *
-
-from samples s select s.id
-
-from (select 1 as x)
-
-from (select 1 as x) select x
-
-from (values (1)) as t(a) select a
-
-(from samples)
-
-select * from (from samples)
-
-with a as (from samples) from a
-
-from samples union all from samples
-
-select * exclude(id) from samples
-
-select * exclude (id), id from samples
-
-select samples.* exclude (id) from samples
-
-select s.* except (id, word) from samples s
-
-select s.*, s.id as again from samples s
-
-select s.*, 1 as one from samples s
 
 select ((select 1))
 
@@ -320,23 +230,7 @@ select id from samples order by id limit 2 + 1 offset 1 + 1
 
 select id + 1 as x from samples order by x + 1
 
-select 1 limit 1 offset 0
-
-select 1 order by 1
-
-select A from (select 1 as a)
-
-select	id	from	samples
-
-select(id)from samples
-
 select id from samples where(id=1)or(id=2)
-
-select 1a
-
-select 1e2e
-
-select -1e-2, +1.0E+2
 
 select 5%2 as c1, 5 %2 as c2, 5% 2 as c3
 
@@ -356,45 +250,15 @@ select null and false, null or true, not null
 
 select case when null then 1 else 2 end
 
-select nullif(1, null), coalesce(null, 1)
-
 select bool_and(flag) filter (where flag is not null) from samples
 
 select id from samples with (nolock)
 
 select distinct on (region) * from samples order by region, id
 
-select not flag = true from samples
-
 select date '2024-01-01' - date '2023-01-01'
 
-select date '2024-01-01' + 5
-
 select '2024-01-01' < date '2024-01-02'
-
-select left(word, 1), right(word, 1) from samples
-
-select log(10, 100), log(100)
-
-select round(1.5), round(1.55, 1), trunc(1.55, 1)
-
-select power(2, 3), pow(2, 3)
-
-select greatest(1, 2), least(1, 2)
-
-select strpos('abc', 'b')
-
-select nullif(1, 2), nvl(null, 1), ifnull(null, 1), nvl2(1, 2, 3)
-
-select chr(65), ascii('A')
-
-select repeat('ab', 3), lpad('a', 3, 'x')
-
-select split_part('a-b', '-', 2)
-
-select all id from samples
-
-select distinct id, region from samples order by id desc
 
 select 5 ^ 3 as x
 
@@ -425,9 +289,3 @@ select id from samples order by (id, word)
 select id from samples order by id % 2, -id
 
 select id from samples order by samples.id
-
-select id from samples s order by s.id
-
-select id as x from samples s order by x
-
-select id as x, word from samples order by 1 desc, 2 asc

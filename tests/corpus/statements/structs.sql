@@ -46,33 +46,9 @@ select {'q': (select max(id) from samples)}['q'] as q
 
 select {d '2024-01-01'}
 
-select {ts '2024-01-01 10:00:00'}, {t '10:00:00'}
-
-select {fn upper('a')}
-
-values row(1, 2), row(3, 4)
-
 select point['x'] + 1 from samples
 
-select s.point.x from samples s
-
-select s.point['x'] from samples s
-
 select struct(1 as a)['a']
-
-select row(1, 2)
-
-select {a: 1, b: 2}
-
-select {"a": 1}
-
-select MAP {'a': MAP {'b': 1}}['a']['b']
-
-select map {'a': [1,2,3]}
-
-select a.b.c from (select {'b': {'c': 1}} as a)
-
-select a['b']['c'] from (select {'b': {'c': 1}} as a)
 
 select t.a.b.c from (select {'b': {'c': 1}} as a) t
 
@@ -80,17 +56,9 @@ select cast({'a': 1} as struct<a bigint>)
 
 select (select {'a': 1})['a']
 
-select {'a': (select max(id) from samples)}
-
-select {'a': {'b': {'c': {'d': 1}}}}
-
 select [{'a': 1}, {'a': 2}][1]['a']
 
 select [[{'a': [1]}]]
-
-select {'a':{'b':1}}['a']
-
-select MAP {'a':{'b':1}}
 
 select {'x': -1, 'y': +1}
 
@@ -102,14 +70,6 @@ select id from samples where {'a': id}['a'] = 3
 
 select {'a': 1}['a'] + {'b': 2}['b']
 
-select s.point['x'], s.props['a'] from samples s
-
 select point['x']::int from samples
 
 select id from samples where numbers[1] is not null and point['x'] is null
-
-select points[1]['x'] from samples
-
-select array_length(points) from samples
-
-select [point, point] from samples

@@ -44,58 +44,16 @@ select id, unnest(numbers) + 1 from samples
 
 select array_agg(n order by n) from (select unnest(numbers) n from samples where id < 9)
 
-select unnest(numbers), count(*) from samples group by 1
-
-select unnest([[1, 2], [3]])
-
-select unnest(range(1, 3)) + 1
-
 select * from unnest([1, 2]) as t(x)
-
-select t.x from unnest([1, 2]) as t(x)
-
-select * from unnest([{'a': 1, 'b': 2}])
 
 select * from unnest({'a': 1})
 
 select * from unnest((select numbers from samples where id = 4))
 
-select unnest((select numbers from samples where id = 4))
-
-select * from (select unnest(numbers) from samples)
-
 select * from generate_series(1, 3) as t(n)
 
 select * from generate_series(1, 3) t
 
-select t.value from generate_series(1, 3) t
-
-select * from range(1, 3) r(n)
-
-select unnest([point]) from samples
-
-select unnest(points)['x'] from samples
-
-select p['x'] from (select unnest(points) as p from samples)
-
 select (unnest(numbers)) from samples
 
-select unnest(numbers)::varchar from samples
-
-select abs(unnest(numbers)) from samples
-
-select unnest(array[1,2]) as "n n"
-
 select unnest(words) || '!' from samples
-
-select unnest(matrix)[1] from samples
-
-select * from unnest(array[1,2]) x(n)
-
-select x.n from unnest(array[1,2]) as x(n) where x.n > 1
-
-select n from unnest(array[1,2], array['a']) as x(n, w)
-
-select * from unnest(make_array(1,2)) as x
-
-select * from unnest([1]) union all select * from unnest([2])

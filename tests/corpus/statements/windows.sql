@@ -72,44 +72,10 @@ select lag(short, 1 ignore nulls) over (order by id) from samples
 
 select count(*) filter (where id > 3) over (partition by region) from samples
 
-select nth_value(id, 2) over (order by id) from samples
-
-select sum(id) over (partition by region order by id range between 5 preceding and 5 following) from samples
-
-select sum(id) over (order by id rows '1' preceding) from samples
-
 select sum(id) over w from samples window w as (partition by region), w2 as (w order by id)
-
-select sum(id) over w2 from samples window w as (partition by region), w2 as (w order by id)
-
-select rank() over (order by id) as r from samples qualify r < 3
-
-select row_number() over (order by id) as row_number from samples
-
-select row_number() over () from samples where id = 1
-
-select count(*) over () from samples
 
 select count(*) filter (where true) over (order by id) from samples
 
-select row_number() over (order by id), rank() over (order by region, id desc nulls first) from samples
-
-select sum(id) over (partition by region, year order by id rows unbounded preceding) from samples
-
-select sum(id) over (rows between unbounded preceding and unbounded following) from samples
-
-select lag(id, 1, 0) over (order by id), lead(id) over (order by id) from samples
-
-select lag(short) respect nulls over (order by id) from samples
-
 select first_value(short) respect nulls over (order by id) from samples
-
-select nth_value(short, 2) ignore nulls over (order by id) from samples
-
-select last_value(id) over (order by id range between current row and unbounded following) from samples
-
-select max(id) over (order by day range between interval '1 day' preceding and interval '1 day' following) from samples
-
-select avg(id) over (order by tiny groups between 1 preceding and 1 following) from samples
 
 select id, sum(id) over (partition by grouping(region)) from samples group by rollup(region), id
