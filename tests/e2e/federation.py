@@ -20,6 +20,7 @@ from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, USERS, DemoFeder
 from flight_sql import Client, RemoteError
 from storage.metastore import Table
 from tests.corpus.samples import make_samples
+from tests.corpus.tpchtables import TPCH_SCHEMA, make_tpch
 from tests.e2e.factories import (
     FLIGHTS,
     QUOTES,
@@ -56,6 +57,10 @@ _TABLES: tuple[tuple[str, str, Callable[[], pa.Table], tuple[str, ...]], ...] = 
     (HANGZHOU, SALARIES, make_salaries, ()),
     (HANGZHOU, SAMPLES, make_samples, ("region", "year")),
     (SHANGHAI, QUOTES, make_quotes, ("trading_day",)),
+    *(
+        (HANGZHOU, f"{TPCH_SCHEMA}.{name}", lambda rows=rows: rows, ())
+        for name, rows in make_tpch().items()
+    ),
 )
 
 

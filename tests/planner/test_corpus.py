@@ -61,6 +61,23 @@ def test_planned_text_answers_what_the_written_one_does(
     require_same(answered, expected, is_ordered=statement.is_ordered)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [statement for statement in CORPUS if statement.name.startswith("columns-")],
+    ids=lambda statement: statement.name,
+)
+def test_column_in_another_case_means_the_same(
+    alone: SessionContext, statement: CorpusStatement
+) -> None:
+    loose = statement.over(CLUSTER).replace('"MixedCase"', "mixedCASE").replace('"Tail"', "TAIL")
+    query = parse_statement(loose, Defaults("shanghai"))
+    assert isinstance(query, Query)
+    answered = alone.sql(plan_query(query, SCHEMAS).text).to_arrow_table()
+    expected = alone.sql(statement.over()).to_arrow_table()
+    assert answered.schema.equals(expected.schema)
+    require_same(answered, expected, is_ordered=statement.is_ordered)
+
+
 def test_corpus_calls_every_function_of_the_engine() -> None:
     called = {name for statement in CORPUS for name in functions_of_tree(statement.tree)}
     missing = functions_of_engine() - called
