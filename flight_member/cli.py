@@ -32,6 +32,14 @@ from flight_member.settings import LoadedSettings, MemberSettings
 from flight_member.statestore import Database
 from flight_member.tables import TableDesk
 from flight_member.terminal import console, print_rows, read_secret, reported_errors
+from flight_member.usercommands import (
+    Admin,
+    Groups,
+    Name,
+    PasswordFile,
+    add_user,
+    user_commands,
+)
 from flight_member.users import UserDesk
 
 app = typer.Typer(
@@ -40,9 +48,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-user_app = typer.Typer(help="The member's own users.", no_args_is_help=True)
-app.add_typer(user_app, name="user")
-
 Directory = Annotated[Path, typer.Option("--dir", help="The member's state directory.")]
 _HERE = Path(".flight-member")
 
@@ -63,6 +68,12 @@ def _home(directory: Path, config: Path | None = None) -> MemberHome:
     home = MemberHome(_load(directory, config).settings)
     home.load_key()
     return home
+
+
+user_app = user_commands(
+    "flight-member", "shanghai", _HERE, lambda directory: UserDesk(_home(directory))
+)
+app.add_typer(user_app, name="user")
 
 
 def _open_database(directory: Path, config: Path | None) -> Database:
@@ -125,13 +136,11 @@ def serve(
     epilog="Example: flight-member user add user1 --dir shanghai --read trading.stock",
 )
 def user_add(
-    name: Annotated[str, typer.Argument(help="The user's name, without the cluster.")],
+    name: Name,
     directory: Directory = _HERE,
-    password_file: Annotated[
-        Path | None, typer.Option(help="File with the password; else it is asked for.")
-    ] = None,
-    group: Annotated[list[str] | None, typer.Option(help="A group; repeat for more.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="An administrator here.")] = False,
+    password_file: PasswordFile = None,
+    group: Groups = None,
+    admin: Admin = False,
     read: Annotated[
         list[str] | None,
         typer.Option(help="What they may read here: a table, schema, catalog, or '*' for all."),
@@ -140,11 +149,7 @@ def user_add(
     """Add a user; without --read they can sign in and read nothing here."""
     with reported_errors():
         desk = UserDesk(_home(directory))
-        password = read_secret(password_file, "password")
-        user = desk.add(
-            name, password, groups=tuple(group or ()), is_admin=admin, readable=tuple(read or ())
-        )
-        console.print(f"added {user}", highlight=False)
+        add_user(desk, name, password_file, groups=group, is_admin=admin, readable=read)
 
 
 @app.command(

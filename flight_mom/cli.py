@@ -35,6 +35,15 @@ from flight_member.terminal import (
     read_secret,
     reported_errors,
 )
+from flight_member.usercommands import (
+    Admin,
+    Groups,
+    Name,
+    PasswordFile,
+    add_user,
+    user_commands,
+)
+from flight_member.users import UserDesk
 from flight_mom.demo.command import AttachedTable, run_demo
 from flight_mom.grantcommands import (
     change_statement,
@@ -45,6 +54,7 @@ from flight_mom.membercommands import add_member, change_member, sign_in_profile
 from flight_mom.momhome import SETTINGS_FILE, MomHome
 from flight_mom.server import MomServer
 from flight_mom.settings import MomSettings
+from flight_mom.users import MomUserDesk
 
 app = typer.Typer(
     name="flight-mom",
@@ -79,6 +89,17 @@ def _open_database(directory: Path, config: Path | None) -> Database:
 
 
 app.add_typer(audit_app("flight-mom", _HERE, _open_database), name="audit")
+
+
+def _user_desk(directory: Path) -> UserDesk:
+    require_directory(directory, "flight-mom")
+    home = MomHome(_load(directory, None).settings)
+    home.load_key()
+    return MomUserDesk(home)
+
+
+user_app = user_commands("flight-mom", "headquarters", _HERE, _user_desk)
+app.add_typer(user_app, name="user")
 
 
 @app.command(epilog="Example: flight-mom init --dir headquarters --name headquarters")
@@ -263,6 +284,20 @@ def explain_access(
     with reported_errors():
         sql = explain_access_statement(principal, table)
     _ask(sql, profile, as_json=as_json)
+
+
+@user_app.command("add", epilog="Example: flight-mom user add auditor --dir headquarters")
+def user_add(
+    name: Name,
+    directory: Directory = _HERE,
+    password_file: PasswordFile = None,
+    group: Groups = None,
+    admin: Admin = False,
+) -> None:
+    """Add a user of the MoM itself; what they may read is granted as to anybody."""
+    with reported_errors():
+        desk = _user_desk(directory)
+        add_user(desk, name, password_file, groups=group, is_admin=admin)
 
 
 @member_app.command("add", epilog="Example: flight-mom member add shanghai --host 10.0.0.7")
