@@ -5,10 +5,10 @@ A server that runs notices what was changed.
 """
 
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from auth import AuditRecord
@@ -16,6 +16,7 @@ from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.revocationstore import RevocationStore
 from auth.userstore import UserStore
+from flight_member.frontdoor import Moment, utc_now
 from flight_member.settings import ServerSettings
 from flight_member.statestore import Database
 
@@ -58,13 +59,8 @@ class Change:
         )
 
 
-def utc_now() -> datetime:
-    """Return the time, aware, in UTC."""
-    return datetime.now(UTC)
-
-
 @contextmanager
-def changing(home: Home, now: Callable[[], datetime] = utc_now) -> Iterator[Change]:
+def changing(home: Home, now: Moment = utc_now) -> Iterator[Change]:
     """Open a transaction for the time of a `with` block; it commits unless the block raises."""
     with closing(home.open_database()) as database, database.change() as connection:
         yield Change(

@@ -20,7 +20,7 @@ from flight_member.revocationlog import RevocationLog
 
 _log = get_logger(__name__)
 _FILE = "membership.json"
-_WATCH_S = 0.5
+_WATCH_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 
 
@@ -142,7 +142,6 @@ class Heart:
         due_s, since_beat_s, failures = 0.0, 0.0, 0
         while not self._stopping.is_set():
             try:
-                self._state.refresh()
                 is_new = self._state.report.version != self._reported
                 if since_beat_s >= due_s or (is_new and self._is_joined() and not failures):
                     since_beat_s = 0.0

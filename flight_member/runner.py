@@ -50,7 +50,7 @@ class StatementRunner:
             metastore: Returns the current snapshot.
             admission: Gives out places.
             limits: What one statement may take.
-            check_ticket: Raises when what a ticket of the MoM rests on was taken back.
+            check_ticket: Raises when what a ticket rests on was taken back.
         """
         self._cluster = cluster
         self._engine = engine
@@ -74,14 +74,13 @@ class StatementRunner:
             OverloadedError: When there is no place for it.
             RevokedTicketError: When what the ticket rests on was taken back.
         """
-        if not is_home:
-            self._check_ticket(ticket)
+        self._check_ticket(ticket)
         query = self._read(ticket, is_home=is_home)
         tables = [self._table(name, ticket) for name in query.tables]
         plan = plan_query(query, {table.name: table.arrow_schema for table in tables})
         batch_rows = batch_rows_for(wire_schema(plan.arrow_schema))
         timeout_s = self._limits.statement_timeout_s if is_home else self._limits.visitor_timeout_s
-        stop_reason = self._stop_reason(ticket, timeout_s, is_home=is_home)
+        stop_reason = self._stop_reason(ticket, timeout_s)
         place = self._admission.enter(call.is_cancelled)
         try:
             start = (
@@ -120,9 +119,7 @@ class StatementRunner:
             started, how, rules, self._cluster if is_told else "any that answers"
         )
 
-    def _stop_reason(
-        self, ticket: Ticket, timeout_s: float, *, is_home: bool
-    ) -> Callable[[], Exception | None]:
+    def _stop_reason(self, ticket: Ticket, timeout_s: float) -> Callable[[], Exception | None]:
         """Return what says why a statement must not go on, or None as long as it may."""
         deadline = time.monotonic() + timeout_s
 
@@ -133,8 +130,7 @@ class StatementRunner:
                     f"{self._cluster} for a longer limit"
                 )
             try:
-                if not is_home:
-                    self._check_ticket(ticket)
+                self._check_ticket(ticket)
             except RevokedTicketError as error:
                 return error
             return None

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from auth import InvalidTokenError, KeyRing, PublicKey
+from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, Ticket
 from flight_member.admission import Admission
 from flight_member.audit import AuditTrail
 from flight_member.authority import MemberAuthority
@@ -18,6 +18,7 @@ from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
 from flight_member.tables import TableDesk
+from flight_member.watching import Watch
 from flight_sql import FlightSqlServer, TlsFiles
 from storage.engine import Engine
 
@@ -62,7 +63,7 @@ class MemberServer:
             self._state.metastore,
             self._admission,
             settings.limits,
-            self._revoked.check,
+            self._check_ticket,
         )
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         backend = MemberBackend(
@@ -78,6 +79,7 @@ class MemberServer:
             tls=TlsFiles(certificate, tls_key) if settings.server.uses_tls else None,
         )
         self._heart: Heart | None = None
+        self._watch = Watch(self._state.refresh)
 
     @property
     def keys(self) -> KeyRing:
@@ -102,6 +104,7 @@ class MemberServer:
             rescan=self._desk.rescan,
         )
         self._heart.start()
+        self._watch.start()
         return uri
 
     def stop(self, deadline_s: float) -> None:
@@ -114,7 +117,17 @@ class MemberServer:
             stack.callback(self._mom.close)
             stack.callback(self._flight.drain_and_stop, deadline_s)
             if self._heart is not None:
+                stack.callback(self._watch.stop)
                 stack.callback(self._heart.stop)
+
+    def _check_ticket(self, ticket: Ticket) -> None:
+        """Refuse a ticket whose user changed at home, or which the MoM took back."""
+        cluster = self._settings.cluster.name
+        issued_at = ticket.issued_at.timestamp()
+        if ticket.cluster == cluster and not self._state.is_current(ticket.identity, issued_at):
+            raise RevokedTicketError("the user was changed since this ticket; sign in again")
+        if ticket.issuer != cluster:
+            self._revoked.check(ticket)
 
     def _joined(self) -> Membership | None:
         # Joining may happen while the member serves: until then, look again.

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from auth import Effect, Principal, Privilege, hash_password
 from auth.userstore import User, UserStore
-from flight_member.changing import Change, Home, changing, utc_now
+from flight_member.changing import Change, Home, changing
 from flight_member.errors import ConfigurationError
+from flight_member.frontdoor import Moment, utc_now
 from storage.names import InvalidNameError, Level, ObjectName
 
 _PRIVILEGES = {
@@ -25,7 +26,7 @@ _PRIVILEGES = {
 class UserDesk:
     """What `flight-member user` and `flight-mom user` do."""
 
-    def __init__(self, home: Home, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, home: Home, now: Moment = utc_now) -> None:
         self._home = home
         self._now = now
         self.cluster = home.settings.cluster.name

@@ -27,6 +27,7 @@ from flight_member.logs import get_logger
 from flight_member.revocationlog import written
 from flight_member.settings import is_loopback
 from flight_member.statestore import Database
+from flight_mom.carrying import CarryThrough
 from flight_mom.locations import ENCRYPTED, fold_host, read_hosts, read_location
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.settings import MomSettings
@@ -179,9 +180,16 @@ class MembershipDesk:
     def _report(self, call: Call, body: bytes) -> bytes:
         member = self._calling_member(call)
         report = protocol.Report.read(body)
-        read_report(member.name, report)
+        read = read_report(member.name, report)
         with self._database.change() as connection:
             MemberStore(connection).set_report(member.name, report.write())
+            carry = CarryThrough(
+                GrantStore(connection),
+                RevocationStore(connection),
+                AuditStore(connection),
+                self._now(),
+            )
+            carry.users(member.name, member.users, read.users)
         self._topology.refresh()
         _log.info("report_received", member=member.name, version=report.version)
         return protocol.Acknowledgement().write()

@@ -6,6 +6,7 @@ from flight_member.audit import AuditTrail
 from flight_member.frontdoor import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.process import require_free_port
+from flight_member.watching import Watch
 from flight_mom.administration import Administration
 from flight_mom.coordinator import MomBackend
 from flight_mom.membershipdesk import MembershipDesk
@@ -69,6 +70,7 @@ class MomServer:
             Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
             utc_now,
         )
+        self._watch = Watch(self._topology.notice)
         certificate, tls_key = home.tls_files
         self._flight = FlightSqlServer(
             backend,
@@ -83,6 +85,7 @@ class MomServer:
         # Before the first call: join tokens carry it.
         self._desk.uri = self._settings.server.uri(self._flight.port)
         self._flight.start()
+        self._watch.start()
         return self._desk.uri
 
     def stop(self, deadline_s: float) -> None:
@@ -93,3 +96,4 @@ class MomServer:
             stack.callback(self._audit.close)
             stack.callback(self._relay.close)
             stack.callback(self._flight.drain_and_stop, deadline_s)
+            stack.callback(self._watch.stop)

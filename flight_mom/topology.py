@@ -143,6 +143,15 @@ class Topology:
         with self._refreshing:
             self.federation = self._read()
 
+    def notice(self) -> bool:
+        """Read the durable state again if a command changed it; returns whether one had."""
+        with self._database.read() as connection:
+            epoch = GrantStore(connection).epoch()
+        if epoch == self.federation.epoch:
+            return False
+        self.refresh()
+        return True
+
     def hear(self, name: str, nodes: tuple[NodeRow, ...]) -> None:
         """Note a heartbeat."""
         self._heard_at[name] = self._now()

@@ -207,5 +207,3 @@ def test_visitors_ticket_that_was_taken_back_is_refused_and_its_stream_ends(
     assert runner.admission.running == 0
     with pytest.raises(RevokedTicketError):
         runner.open(runner.ticket())
-    # What the MoM takes back is nothing to a home user's own ticket.
-    assert runner.read(runner.ticket(), is_home=True) == [{"n": 100}]
