@@ -31,6 +31,7 @@ _NAMES = frozenset(
 )
 _TRIM_SIDES = ("BOTH", "LEADING", "TRAILING")
 _PIPED = ("where", "order", "limit", "offset", "sample")
+_MAX_PIPES = 50
 _OF_TEMPLATES = ("{%", "%}", "{{", "}}")
 _OF_OTHERS = frozenset(
     {"CONNECT_BY_ROOT", "GLOB", "ISNULL", "LOCK", "NOTNULL", "PARTITIONED_BY", "REGEXP", "RLIKE"}
@@ -67,6 +68,7 @@ class FederationParser(PostgresParser):
     """PostgreSQL's grammar with what DataFusion reads beyond it; one method per construct."""
 
     STRING_ALIASES = True
+    MAP_KEYS_ARE_ARBITRARY_EXPRESSIONS = True
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
     FUNCTION_PARSERS = {
         "CAST": PostgresParser.FUNCTION_PARSERS["CAST"],
@@ -157,9 +159,12 @@ class FederationParser(PostgresParser):
         Example:
             `select * from t |> where id < 3 |> aggregate count(*) group by region`
         """
-        while self._match(TokenType.PIPE_GT):
+        for _ in range(_MAX_PIPES):
+            if not self._match(TokenType.PIPE_GT):
+                return query
             query = self._parse_pipe_set_operation(query) or self._parse_pipe_select(query)
-        return query
+        # Each is one more query around the others: planning costs more than their number.
+        raise RecursionError
 
     def _parse_pipe_set_operation(self, query: exp.Query) -> exp.Query | None:
         operation = self.parse_set_operation(query)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from planner import JoinNotSupportedError, StatementNotSupportedError
+from planner import JoinNotSupportedError, StatementNotSupportedError, StatementTooLargeError
 from storage.names import ObjectName
 from tests.planner.federation import read_query
 
@@ -37,6 +37,23 @@ PLACES = (
     "select {{#x: {}}} from quote /* #}} */",
     "select {{'a': 1}}[{}], [1, 2][{}:2], [1, 2][1:{}] from quote",
     "select map {{ {}: 1}}, map {{1: {}}} from quote",
+    "select [1, 2, 3][{}:{}:{}], array[{}], tags[{}], tags[{}:2][{}] from quote",
+    "select struct({} as a, 1), named_struct('a', {}), row({}) from quote",
+    "select {{'a': {{'b': {}}}}}['a'] from quote",
+    "select case {} when {} then {} when 1 then {} else {} end from quote",
+    "select case when {} > 1 then {} else {} end from quote",
+    "select {} between {} and {}, {} in (1, {}), {} is distinct from {}, {} is true from quote",
+    "select sym like {} escape '!', sym ~ {}, sym !~* {}, {} || sym, sym similar to {} from quote",
+    "select -{}, not {}, ~{}, {} & {}, {} << {}, {} % {}, {} ^ {} from quote",
+    "select tags @> [{}], [{}] <@ tags, {}::bigint[], ({}, 1) = (1, {}) from quote",
+    "select interval '1 day' + {}, date '2024-01-01' + {}, {} at time zone 'UTC' from quote",
+    "select sum({}) over (order by bid rows between {} preceding and {} following) from quote",
+    "select string_agg(sym, {} order by {}), count(distinct {}) filter (where {}) from quote",
+    "select unnest([{}]), unnest(make_array(1, {})), generate_series(1, {}), range({}) from quote",
+    "select bid from quote group by cube ({}, bid), rollup (bid, {}), ({})",
+    "select (select {}), ({}), (({}), {}), coalesce({}, {}) from quote",
+    "with recursive n as (select {} as i union all select {} from n) select {} from quote",
+    "select x from (values ({}, 1), (2, {})) as v(x, y) union all select bid from quote",
     "select {} 'text' from quote",
     "select {} create, {} as drop, {} a#b from quote",
     "select create, insert, grant from quote where only > {}",
@@ -66,34 +83,46 @@ PLACES = (
     "select * from quote |> union all (select {}), (select {})",
     "select * from quote |> limit 1 |> union (select {}) |> limit 2",
 )  # fmt: skip
+JOINS = (
+    "(select max(x) from secret join secret as s on true)",
+    "(select max(x) from secret, secret as s)",
+    "(1 in (select x from secret))",
+    "exists (select 1 from secret)",
+    "(select max(x) from (select x from secret except select 1))",
+)
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_table_in_a_construct_is_found(place: str) -> None:
-    query = read_query(place.replace("{}", "(select max(x) from secret)").format(), home="shanghai")
+def _slots() -> list[str]:
+    """Return each place once for each of its slots, with 1 in the others."""
+    slots: list[str] = []
+    for place in PLACES:
+        pieces = place.split("{}")
+        for slot in range(1, len(pieces)):
+            before, after = "1".join(pieces[:slot]), "1".join(pieces[slot:])
+            slots.append(f"{before}{{}}{after}")
+    return slots
+
+
+SLOTS = _slots()
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_table_in_a_construct_is_found(slot: str) -> None:
+    query = read_query(slot.format("(select max(x) from secret)"), home="shanghai")
     assert query.tables == (QUOTE, SECRET)
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize(
-    "hidden",
-    [
-        "(select max(x) from secret join secret as s on true)",
-        "(select max(x) from secret, secret as s)",
-        "(1 in (select x from secret))",
-        "exists (select 1 from secret)",
-        "(select max(x) from (select x from secret except select 1))",
-    ],
-)
-def test_join_in_a_construct_is_refused(place: str, hidden: str) -> None:
-    with pytest.raises(JoinNotSupportedError):
-        read_query(place.replace("{}", hidden).format())
+@pytest.mark.parametrize("slot", SLOTS)
+def test_join_in_a_construct_is_refused(slot: str) -> None:
+    for hidden in JOINS:
+        with pytest.raises(JoinNotSupportedError):
+            read_query(slot.format(hidden))
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_function_that_reaches_files_is_refused_in_a_construct(place: str) -> None:
+@pytest.mark.parametrize("slot", SLOTS)
+def test_function_that_reaches_files_is_refused_in_a_construct(slot: str) -> None:
     with pytest.raises(StatementNotSupportedError):
-        read_query(place.replace("{}", "read_csv('x')").format())
+        read_query(slot.format("read_csv('x')"))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +140,13 @@ def test_function_that_reaches_files_is_refused_in_a_construct(place: str) -> No
 def test_piped_join_is_refused(piped: str) -> None:
     with pytest.raises(JoinNotSupportedError):
         read_query(f"select * from quote |> {piped}")
+
+
+def test_too_many_pipes_are_too_deep() -> None:
+    few, many = "|> where bid > 0 " * 40, "|> where bid > 0 " * 60
+    assert read_query(f"select * from quote {few}").tables == (QUOTE,)
+    with pytest.raises(StatementTooLargeError):
+        read_query(f"select * from quote {many}")
 
 
 def test_comment_of_a_template_is_none() -> None:
