@@ -13,6 +13,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from planner.errors import SqlSyntaxError
 from planner.grammar import FederationParser, FederationTokenizer
+from planner.quotations import open_quotation
 
 # It warns of statements with their text, which is nobody's to log.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -55,9 +56,8 @@ def read_tokens(sql: str) -> list[Token]:
         return dialect().tokenize(sql)
     except TokenError:
         pass
-    raise SqlSyntaxError(
-        "a quotation or a comment is opened and not closed; close it with the same sign"
-    )
+    start, advice = open_quotation(sql)
+    raise SqlSyntaxError(f"{place_at(sql, start)}: {advice}")
 
 
 def is_word(token: Token) -> bool:

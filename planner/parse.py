@@ -18,10 +18,12 @@ from planner.bind import bind_query
 from planner.dialect import dialect, place_at, read_tokens, shown, source_of
 from planner.errors import (
     OneStatementOnlyError,
+    PlannerError,
     SplittableError,
     SqlSyntaxError,
 )
 from planner.explained import QUERY_HEADS, Explained, strip_explain
+from planner.hints import refuse_unreadable
 from planner.information_schema import bind_information_schema
 from planner.limits import Limits
 from planner.nodes import Nodes
@@ -160,7 +162,7 @@ def read_tree(sql: str, tokens: tuple[Token, ...]) -> exp.Expr:
     except ParseError as error:
         detail = error.errors[0] if error.errors else {}
         place = (int(detail.get("line") or 0), int(detail.get("col") or 0))
-        fault = _unreadable(sql, tokens, place)
+        fault = _unreadable(sql, tokens, place, str(detail.get("description") or ""))
     except Exception:  # noqa: BLE001  whatever a parser trips over, the statement is at fault
         fault = _unreadable(sql, tokens, None)
     else:
@@ -171,16 +173,7 @@ def read_tree(sql: str, tokens: tuple[Token, ...]) -> exp.Expr:
 
 
 def _unreadable(
-    sql: str, tokens: tuple[Token, ...], place: tuple[int, int] | None
-) -> SqlSyntaxError:
+    sql: str, tokens: tuple[Token, ...], place: tuple[int, int] | None, description: str = ""
+) -> PlannerError:
     token = next((token for token in tokens if (token.line, token.col) == place), tokens[-1])
-    word = shown(source_of(sql, token))
-    if token is tokens[-1]:
-        return SqlSyntaxError(
-            f"{place_at(sql, token.start)}: the statement cannot be read to its end at {word!r}; "
-            "something is missing or not closed there"
-        )
-    return SqlSyntaxError(
-        f"{place_at(sql, token.start)}: unexpected {word!r}; check the words around it, and quote "
-        'names that are SQL words, as in "order"'
-    )
+    return refuse_unreadable(sql, tokens, token, description)

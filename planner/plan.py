@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -19,11 +20,10 @@ from datafusion.catalog import Catalog, Schema
 from datafusion.expr import Expr
 
 from planner.columns import resolve_columns
-from planner.errors import JoinNotSupportedError, NotFoundError, not_found_text
-from planner.faults import explain_fault
+from planner.errors import NotFoundError, not_found_text
+from planner.faults import Function, explain_fault, explain_join
 from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_values, infer_types
 from planner.rules.expansion import check_cells
-from planner.rules.joins import INSTEAD
 from planner.statement import Query
 from storage.names import ObjectName
 
@@ -151,10 +151,10 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         message = "panic"
     else:
         if not query.is_home:
-            _check_joins(query, shown)
+            _check_joins(query, schemas, shown)
         return replace(plan, arrow_schema=schema)
     logger.debug("plan refused", extra={"engine_text": message})
-    raise explain_fault(message, query, plan.text, schemas)
+    raise explain_fault(message, query, plan.text, schemas, known_functions())
 
 
 def _types_of(context: SessionContext) -> Callable[[Any], pa.DataType]:
@@ -169,6 +169,20 @@ def _typed_schema(schema: pa.Schema) -> pa.Schema:
         field.with_type(UNKNOWN_TYPE) if pa.types.is_null(field.type) else field for field in schema
     ]
     return pa.schema(fields, metadata=schema.metadata)
+
+
+@cache
+def known_functions() -> Mapping[str, Function]:
+    """Return the functions that the engine knows, by name."""
+    config = SessionConfig({"datafusion.catalog.information_schema": "true"})
+    rows = SessionContext(config).sql(
+        "SELECT DISTINCT routine_name, syntax_example, function_type "
+        "FROM information_schema.routines ORDER BY routine_name"
+    )
+    return {
+        row["routine_name"]: Function(row["syntax_example"] or "", row["function_type"])
+        for row in rows.to_arrow_table().to_pylist()
+    }
 
 
 def _context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> SessionContext:
@@ -198,7 +212,7 @@ def _context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> SessionCo
     return context
 
 
-def _check_joins(query: Query, plans: list[str]) -> None:
+def _check_joins(query: Query, schemas: Mapping[ObjectName, pa.Schema], plans: list[str]) -> None:
     """Refuse a plan that holds a join, or reads a column of the query around a subquery.
 
     Raises:
@@ -207,13 +221,7 @@ def _check_joins(query: Query, plans: list[str]) -> None:
     lines = [line for plan in plans for line in plan.splitlines()]
     if not any(_JOIN.match(line) for line in lines) and not _has_outer(query, lines):
         return
-    tables = ", ".join(str(table) for table in query.tables[:4])
-    refusal = JoinNotSupportedError(
-        f"the statement is a join of {tables or 'its parts'} when it is planned; leave out "
-        f"subqueries that use columns of the query around them, or {INSTEAD}"
-    )
-    refusal.tables = query.tables
-    raise refusal
+    raise explain_join(query, schemas)
 
 
 def _has_outer(query: Query, lines: list[str]) -> bool:

@@ -78,8 +78,8 @@ def refuse_other(
         return StatementNotSupportedError(f"{place}: {word} is not answered; {_OTHERS[word]}")
     if word in _WRITES or word in _UNKNOWN:
         return StatementNotSupportedError(
-            f"{place}: {word} {shown(second)} is not answered".rstrip()
-            + "; write a SELECT, SHOW TABLES or DESCRIBE"
+            f"{place}: {f'{word} {shown(second)}'.rstrip()} is not answered"
+            "; write a SELECT, SHOW TABLES or DESCRIBE"
         )
     return SqlSyntaxError(
         f"{place}: no statement starts with {shown(source_of(sql, first))!r}; write a SELECT, "

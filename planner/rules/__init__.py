@@ -18,6 +18,7 @@ from planner.rules.one_cluster import check_one_cluster
 from planner.rules.parameters import check_parameters
 from planner.rules.subqueries import check_subqueries
 from planner.rules.table_functions import check_table_functions
+from planner.rules.windows import check_windows
 
 RULES: tuple[Callable[[Reading], None], ...] = (
     check_parameters,
@@ -27,6 +28,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     check_one_cluster,
     check_joins,
     check_subqueries,
+    check_windows,
     check_expansion,
     check_grouping,
     check_generators,

@@ -2,7 +2,7 @@
 
 from sqlglot import exp
 
-from planner.dialect import place_at
+from planner.dialect import is_word, place_at, read_tokens
 from planner.errors import StatementNotSupportedError, StatementTooLargeError
 from planner.nodes import Nodes
 from planner.references import start_of
@@ -25,7 +25,14 @@ _UNREAD: dict[type[exp.Expr], str] = {
     exp.Lock: "FOR UPDATE or SHARE locks nothing here; leave it out",
     exp.TableSample: "TABLESAMPLE is not supported; filter with random() < 0.1 instead",
     exp.Version: "tables are read as they are now; leave the version out",
+    exp.Connect: "CONNECT BY is not supported; write WITH RECURSIVE",
     exp.MatchRecognize: "MATCH_RECOGNIZE is not supported; use window functions",
+}
+_WORDS: dict[type[exp.Expr], str] = {
+    exp.Lock: "FOR",
+    exp.TableSample: "TABLESAMPLE",
+    exp.Connect: "CONNECT",
+    exp.Into: "INTO",
 }
 
 
@@ -65,6 +72,12 @@ def _is_file(sql: str, table: exp.Table) -> bool:
 
 
 def _place(sql: str, node: exp.Expr) -> str:
-    """Say where a node stands, if one of its pieces or the clause around it knows."""
-    start = start_of(node)
-    return f"{place_at(sql, start)}: " if start else ""
+    """Say where a node stands: its word, else the first of its pieces that knows its place."""
+    word = _WORDS.get(type(node))
+    starts = [
+        token.start
+        for token in (read_tokens(sql) if word else ())
+        if is_word(token) and token.text.upper().startswith(str(word))
+    ]
+    start = starts[-1] if starts else start_of(node)
+    return f"{place_at(sql, start)}: "
