@@ -100,9 +100,16 @@ def fold_part(sql: str, start: int, part: str) -> str:
     except InvalidNameError:
         pass
     raise SqlSyntaxError(
-        f"{place_at(sql, start)}: {shown(part)!r} is not the name of a cluster, catalog, schema or "
-        "table: those start with a letter, then letters, digits and _ (ASCII), at most 63"
+        f"{place_at(sql, start)}: {shown(part)!r}{_odd(part)} is not the name of a cluster, "
+        "catalog, schema or table; names start with a letter, then letters, digits and _ (ASCII), "
+        "at most 63"
     )
+
+
+def _odd(part: str) -> str:
+    """Say which character only looks like a letter, if one does."""
+    odd = next((char for char in part if not char.isascii()), None)
+    return "" if odd is None else f", with U+{ord(odd):04X} in it,"
 
 
 def _is_name(name: Token, sign: Token, cluster: Token) -> bool:

@@ -9,6 +9,7 @@ from planner.dialect import shown
 from planner.errors import JoinNotSupportedError
 from planner.faults.asked import Asked
 from planner.rules.joins import INSTEAD
+from planner.rules.wording import tables_of
 from planner.sources import parts_of
 from planner.statement import Query
 from storage.names import ObjectName
@@ -18,11 +19,11 @@ def explain_join(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> JoinN
     """Return the refusal of a query whose plan holds a join."""
     asked = Asked(query, query.text, schemas, {})
     outer = _outer_column(asked)
-    if outer is not None:
+    if outer is not None and asked.reading is not None:
         name = ".".join(part.name.partition("@")[0] for part in parts_of(outer))
         text = (
-            f"{asked.of_node(outer)}the subquery uses {shown(name)} of the query around it, which "
-            f"is a join; {INSTEAD}"
+            f"{asked.of_node(outer)}the subquery uses {shown(name)} of the query around it"
+            f"{tables_of(asked.reading)}, which is a join; {INSTEAD}"
         )
     else:
         tables = ", ".join(str(table) for table in query.tables[:4])

@@ -119,7 +119,7 @@ def _unnest(_found: re.Match[str], asked: Asked) -> str:
 
 def _limit(found: re.Match[str], asked: Asked) -> str:
     word = found["word"] or found["negative"]
-    return f"{asked.of_word(word, 'fetch')}{word} takes a whole number, 0 or more"
+    return f"{asked.of_word(word, 'fetch')}{word} takes a whole number; write it as {word} 10"
 
 
 def _series(found: re.Match[str], asked: Asked) -> str:

@@ -7,8 +7,9 @@ from sqlglot import exp
 
 from planner.errors import JoinNotSupportedError
 from planner.reading import Reading
-from planner.references import engine_name
+from planner.references import engine_name, start_of
 from planner.rules.joins import INSTEAD
+from planner.rules.wording import place_of, said, tables_of, words_before
 
 
 def check_subqueries(reading: Reading) -> None:
@@ -22,17 +23,23 @@ def check_subqueries(reading: Reading) -> None:
     for query in reading.nodes.of(exp.Select, exp.SetOperation, exp.Values):
         word = _compared_by(query)
         if word is not None:
+            start = start_of(query)
+            run = words_before(reading, start, {*_WORDS[word], "NOT"})
             raise JoinNotSupportedError(
-                f"{reading.place(query)}: {word} over a query is a join; send the inner query "
-                "first and write its values as a list, or " + INSTEAD
+                f"{place_of(reading, run, start)}: {said(run) or word} over a query"
+                f"{tables_of(reading)} is a join; {_LIST if word == 'IN' else ''}{INSTEAD}"
             )
     for query in reading.nodes.of(exp.Select):
         outer = _outer_column(query)
         if outer is not None:
             raise JoinNotSupportedError(
-                f"{reading.place(outer)}: the subquery uses {outer.table} of the query around it, "
-                f"which is a join; {INSTEAD}"
+                f"{reading.place(outer)}: the subquery uses {outer.table} of the query around it"
+                f"{tables_of(reading)}, which is a join; {INSTEAD}"
             )
+
+
+_LIST = "send the inner query first and write its values as a list, or "
+_WORDS = {"IN": {"IN"}, "EXISTS": {"EXISTS"}, "ANY": {"ANY", "SOME"}, "ALL": {"ALL"}}
 
 
 def _compared_by(query: exp.Expr) -> str | None:

@@ -1,4 +1,4 @@
-"""The pages of the documentation that are made from the code: configuration and commands.
+"""The pages of the documentation that are made from the code: configuration, commands, SQL.
 
 Run `.venv/bin/python -m tests.docs.generate` after a change of a setting or of a command's help;
 `tests/docs/test_generated_pages.py` fails until the pages are what this module makes.
@@ -16,6 +16,7 @@ from flight_member.cli import app as member_app
 from flight_member.settings import MemberSettings, ServerSettings, walk_settings
 from flight_mom.cli import app as mom_app
 from flight_mom.settings import MomSettings
+from tests.docs.examples import with_examples
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -84,6 +85,11 @@ def cli_page() -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def sql_page() -> str:
+    """Return the page on SQL with its examples as the planner answers them."""
+    return with_examples((DOCS / "sql.md").read_text("utf-8"))
+
+
 def commands_of(program: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command of a program: itself first, then depth first."""
     yield from _walk((program,), typer.main.get_command(_PROGRAMS[program]))
@@ -105,6 +111,7 @@ def help_of(words: tuple[str, ...]) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
+    "sql.md": sql_page,
 }
 
 

@@ -48,13 +48,13 @@ def schemas_of(tables: Iterable[ObjectName]) -> dict[ObjectName, pa.Schema]:
     return {table: rows_of(table).schema for table in tables}
 
 
-def read(sql: str, *, home: str | None = None) -> Statement:
-    return parse_statement(sql, DEFAULTS, home=home)
+def read(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) -> Statement:
+    return parse_statement(sql, defaults, home=home)
 
 
-def read_query(sql: str, *, home: str | None = None) -> Query:
+def read_query(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) -> Query:
     """Return what an engine runs for a statement."""
-    return query_of(read(sql, home=home))
+    return query_of(read(sql, home=home, defaults=defaults))
 
 
 def query_of(statement: Statement) -> Query:
@@ -63,14 +63,14 @@ def query_of(statement: Statement) -> Query:
     return query
 
 
-def plan(sql: str, *, home: str | None = None) -> Plan:
-    query = read_query(sql, home=home)
+def plan(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) -> Plan:
+    query = read_query(sql, home=home, defaults=defaults)
     return plan_query(query, schemas_of(query.tables))
 
 
-def answer(sql: str, *, home: str | None = None) -> str:
+def answer(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) -> str:
     """Return the engine's text, or what an administrative statement was read as."""
-    statement = read(sql, home=home)
+    statement = read(sql, home=home, defaults=defaults)
     if not isinstance(statement, Query | InformationSchemaQuery):
         return f"{statement}\n"
     query = query_of(statement)
