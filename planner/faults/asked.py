@@ -18,6 +18,8 @@ from planner.sources import Usage
 from planner.statement import Defaults, Query
 from storage.names import ObjectName
 
+_MOST_TOKENS = 4_000  # reading more once again would make the refusal slow
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -57,7 +59,9 @@ class Asked:
 
     @cached_property
     def reading(self) -> Reading | None:
-        """The query as it was typed; None when it cannot be read again."""
+        """The query as it was typed; None when it cannot be read again, or is too long for it."""
+        if len(self.tokens) > _MOST_TOKENS:
+            return None
         try:
             return read_again(
                 self.query.sql,

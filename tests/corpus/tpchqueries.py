@@ -14,7 +14,7 @@ _COMMA = "a second table in FROM"
 REFUSED_FOR = {
     "q02": (2, _COMMA),
     "q03": (6, _COMMA),
-    "q04": (7, "EXISTS over a query"),
+    "q04": (6, "EXISTS over a query"),
     "q05": (2, _COMMA),
     "q07": (8, _COMMA),
     "q08": (9, _COMMA),
@@ -31,7 +31,7 @@ REFUSED_FOR = {
     "q19": (2, _COMMA),
     "q20": (2, _COMMA),
     "q21": (2, _COMMA),
-    "q22": (14, "EXISTS over a query"),
+    "q22": (14, "NOT EXISTS over a query"),
 }
 
 

@@ -175,3 +175,9 @@ def test_errors_have_unique_codes_and_one_root() -> None:
 def test_package_exports_are_sorted_and_there() -> None:
     assert planner.__all__ == sorted(planner.__all__)
     assert all(hasattr(planner, name) for name in planner.__all__)
+
+
+def test_fault_of_a_long_statement_still_has_its_place() -> None:
+    numbers = ", ".join(["1"] * 6_000)
+    with pytest.raises(UnknownColumnError, match=r"line 1, column 18: .* bidd; did you mean bid\?"):
+        plan(f"SELECT bid, sym, bidd FROM quote WHERE size IN ({numbers})")
