@@ -11,7 +11,7 @@ A `GrantSet` holds one kind of rules: the federation's cross-cluster grants, or 
 rules. It knows nothing of the other kind, and nobody may put both into one set.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -151,24 +151,56 @@ class GrantSet:
             return Denied(str(deny), deny)
         return Allowed(max(allows, key=_widest_first)) if allows else _NO_GRANT
 
-    def readable(
-        self, identity: Identity, names: Iterable[ObjectName], now: datetime
-    ) -> Iterator[ObjectName]:
-        """Yield those names that this caller may read now, in the order given.
+    def reader(self, identity: Identity, now: datetime) -> Callable[[ObjectName], bool]:
+        """Return the test whether this caller may read a table now.
 
-        The same answers as `decide`, for listings: the caller's grants are gathered once.
+        The same answers as `decide`, for listings: the caller's grants are gathered once, and
+        what lies above a table is decided once for all tables there.
         """
+        effects = self._effects(identity, now)
+        above: dict[_SecurableKey, set[Effect]] = {}
+
+        def may_read(name: ObjectName) -> bool:
+            parent = (name.cluster, name.catalog, name.schema, None)
+            found = above.get(parent)
+            if found is None:
+                found = above[parent] = {
+                    effects[key]
+                    for key in _covering_keys(name)
+                    if key[3] is None and key in effects
+                }
+            own = effects.get((name.cluster, name.catalog, name.schema, name.table))
+            if Effect.DENY in found or own is Effect.DENY:
+                return False
+            return own is Effect.ALLOW or Effect.ALLOW in found
+
+        return may_read
+
+    def places(self, identity: Identity, now: datetime) -> list[ObjectName]:
+        """Return the widest places in which this caller may read anything now, ordered.
+
+        None of them lies in another. Whatever may be read lies in one of them; what is denied
+        there is left to `reader`.
+        """
+        allowed = {
+            grant.securable
+            for grant in self._of(identity)
+            if grant.effect is Effect.ALLOW and grant.holds_at(now)
+        }
+        return sorted(
+            place
+            for place in allowed
+            if not any(wider in allowed for wider in place.ancestors() if wider != place)
+        )
+
+    def _effects(self, identity: Identity, now: datetime) -> dict[_SecurableKey, Effect]:
+        """Return what holds for this caller, by securable; a DENY wins over an ALLOW."""
         effects: dict[_SecurableKey, Effect] = {}
         for grant in self._of(identity):
             key = _securable_key(grant.securable)
             if grant.holds_at(now) and effects.get(key) is not Effect.DENY:
                 effects[key] = grant.effect
-        if not effects:
-            return
-        for name in names:
-            found = {effects.get(key) for key in _covering_keys(name)}
-            if Effect.ALLOW in found and Effect.DENY not in found:
-                yield name
+        return effects
 
     def useless(
         self, grant: Grant, now: datetime, groups: Iterable[Principal] = ()

@@ -145,8 +145,8 @@ class MemberBackend(FrontDoor):
         """Return home tables by home rules, then what the MoM lets the caller read elsewhere."""
         caller = self.caller(call)
         if parent is None or parent.cluster == self.cluster:
-            own = self._state.metastore().below(parent)
-            for table in self.gatekeeper.readable(caller, own):
+            metastore = self._state.metastore()
+            for table in self.gatekeeper.readable(caller, metastore, parent):
                 yield ListedTable(str(table.name.catalog), table)
         if parent is None or parent.cluster != self.cluster:
             yield from self._mom.listed_tables(call, parent)

@@ -7,9 +7,10 @@ names them. Rows are ordered as SHOW TABLES lists them.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flight_member.listing import ListedTable
 from flight_sql import numeric_size, type_name, wire_schema
@@ -89,73 +90,102 @@ def information_rows(table: str, listed: Iterable[ListedTable]) -> pa.Table:
         The table's shape, ordered by catalog, schema, table and position; it may be empty.
     """
     ordered = sorted(listed, key=lambda one: (one.catalog, one.schema, one.name))
-    columns = _ROWS[table](ordered)
+    count, told = _ROWS[table](ordered)
     shape = SHAPES[table]
-    count = len(columns[next(iter(columns))])
-    return pa.table(
-        [
-            pa.array(columns[field.name], field.type)
-            if field.name in columns
-            else pa.nulls(count, field.type)
-            for field in shape
-        ],
-        schema=shape,
+    columns = [
+        told[field.name] if field.name in told else pa.nulls(count, field.type) for field in shape
+    ]
+    return pa.table(columns, schema=shape)
+
+
+# How many rows there are, and those of their columns that are not null in all of them.
+_Told: TypeAlias = tuple[int, Mapping[str, pa.Array]]
+
+
+def _schemata(ordered: Sequence[ListedTable]) -> _Told:
+    pairs = list(
+        dict.fromkeys((one.catalog, one.schema, one.table.name.cluster) for one in ordered)
     )
-
-
-_Columns = dict[str, Sequence[object]]
-
-
-def _schemata(ordered: Sequence[ListedTable]) -> _Columns:
-    pairs = dict.fromkeys((one.catalog, one.schema, one.table.name.cluster) for one in ordered)
-    return {
-        "catalog_name": [catalog for catalog, _, _ in pairs],
-        "schema_name": [schema for _, schema, _ in pairs],
-        "cluster_name": [cluster for _, _, cluster in pairs],
+    return len(pairs), {
+        "catalog_name": _texts(catalog for catalog, _, _ in pairs),
+        "schema_name": _texts(schema for _, schema, _ in pairs),
+        "cluster_name": _texts(cluster for _, _, cluster in pairs),
     }
 
 
-def _tables(ordered: Sequence[ListedTable]) -> _Columns:
-    return {
-        "table_catalog": [one.catalog for one in ordered],
-        "table_schema": [one.schema for one in ordered],
-        "table_name": [one.name for one in ordered],
-        "table_type": [_TABLE_TYPE] * len(ordered),
-        "is_insertable_into": [_YES_NO[False]] * len(ordered),
-        "cluster_name": [one.table.name.cluster for one in ordered],
-        "row_count": [one.table.row_count for one in ordered],
-        "byte_count": [one.table.byte_count for one in ordered],
-        "file_count": [one.table.file_count for one in ordered],
+def _tables(ordered: Sequence[ListedTable]) -> _Told:
+    count = len(ordered)
+    return count, {
+        **_named(ordered),
+        "table_type": _texts([_TABLE_TYPE] * count),
+        "is_insertable_into": _texts([_YES_NO[False]] * count),
+        "row_count": pa.array([one.table.row_count for one in ordered], _INT64),
+        "byte_count": pa.array([one.table.byte_count for one in ordered], _INT64),
+        "file_count": pa.array([one.table.file_count for one in ordered], _INT64),
     }
 
 
-def _columns(ordered: Sequence[ListedTable]) -> _Columns:
-    described = [_describe(one.table.arrow_schema, one.table.partition_columns) for one in ordered]
-    columns: dict[str, list[object]] = {name: [] for name in SHAPES["columns"].names}
-    named = ("table_catalog", "table_schema", "table_name", "cluster_name")
-    for one, of_table in zip(ordered, described, strict=True):
-        count = len(of_table["column_name"])
-        values = (one.catalog, one.schema, one.name, one.table.name.cluster)
-        for column, value in zip(named, values, strict=True):
-            columns[column] += [value] * count
-        for column, told in of_table.items():
-            columns[column] += told
-    return {name: values for name, values in columns.items() if values or name in named}
+def _columns(ordered: Sequence[ListedTable]) -> _Told:
+    """Tell of all columns of all tables: of tables with the same columns those are told once."""
+    described: dict[int, tuple[int, list[_Column]]] = {}
+    positions: list[int] = []
+    for one in ordered:
+        columns = _describe(one.table.arrow_schema, one.table.partition_columns)
+        position, _ = described.setdefault(id(columns), (len(described), columns))
+        positions.append(position)
+    kinds = pa.array([columns for _, columns in described.values()], pa.list_(_COLUMN))
+    of_tables = kinds.take(pa.array(positions, _INT64))
+    rows, owners = of_tables.flatten(), pc.list_parent_indices(of_tables)
+    return len(rows), {
+        **{name: names.take(owners) for name, names in _named(ordered).items()},
+        **dict(zip(_COLUMN.names, rows.flatten(), strict=True)),
+    }
 
 
-_ROWS: Mapping[str, Callable[[Sequence[ListedTable]], _Columns]] = {
+_ROWS: Mapping[str, Callable[[Sequence[ListedTable]], _Told]] = {
     "schemata": _schemata,
     "tables": _tables,
     "columns": _columns,
 }
 
 
+def _named(ordered: Sequence[ListedTable]) -> dict[str, pa.Array]:
+    return {
+        "table_catalog": _texts(one.catalog for one in ordered),
+        "table_schema": _texts(one.schema for one in ordered),
+        "table_name": _texts(one.name for one in ordered),
+        "cluster_name": _texts(one.table.name.cluster for one in ordered),
+    }
+
+
+def _texts(values: Iterable[str]) -> pa.Array:
+    return pa.array(values, _UTF8)
+
+
+_Column: TypeAlias = dict[str, object]
+_COLUMN = pa.struct(
+    [
+        SHAPES["columns"].field(name)
+        for name in (
+            "column_name",
+            "ordinal_position",
+            "is_nullable",
+            "is_partition_column",
+            "arrow_type",
+            "data_type",
+            "numeric_precision",
+            "numeric_precision_radix",
+            "numeric_scale",
+            "datetime_precision",
+        )
+    ]
+)
+
+
 @lru_cache(maxsize=4096)
-def _describe(
-    arrow_schema: pa.Schema, partition_columns: tuple[str, ...]
-) -> Mapping[str, list[object]]:
-    """Return what is told of the columns of all tables of one schema, column by column."""
-    rows = [
+def _describe(arrow_schema: pa.Schema, partition_columns: tuple[str, ...]) -> list[_Column]:
+    """Return what is told of each column of a table."""
+    return [
         {
             "column_name": field.name,
             "ordinal_position": position,
@@ -168,10 +198,6 @@ def _describe(
             zip(arrow_schema, wire_schema(arrow_schema), strict=True), start=1
         )
     ]
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else _NOTHING
-
-
-_NOTHING: Mapping[str, list[object]] = {"column_name": []}
 
 
 def _typed(wire_type: Any) -> dict[str, object]:

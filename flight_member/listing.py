@@ -153,12 +153,13 @@ def _cluster(one: ListedTable) -> str:
 
 _WIRE = pa.schema(
     [
-        ("name", pa.utf8()),
+        ("name", pa.list_(pa.utf8(), 4)),
         ("partition_columns", pa.list_(pa.utf8())),
         ("row_count", pa.int64()),
         ("byte_count", pa.int64()),
         ("file_count", pa.int64()),
-        ("arrow_schema", pa.binary()),
+        # Tables often have the columns of others: those are sent and read once.
+        ("arrow_schema", pa.dictionary(pa.int32(), pa.binary())),
     ]
 )
 
@@ -167,7 +168,7 @@ def write_listing(listed: Iterable[ListedTable]) -> bytes:
     """Return what a caller may read for another server: an Arrow IPC stream, without locations."""
     rows = [
         (
-            str(one.table.name),
+            [one.table.name.cluster, one.table.name.catalog, one.schema, one.name],
             list(one.table.partition_columns),
             one.table.row_count,
             one.table.byte_count,
@@ -192,8 +193,11 @@ def read_listing(data: bytes) -> Iterator[ListedTable]:
     """
     try:
         with pa.ipc.open_stream(data) as reader:
-            rows = reader.read_all().select(_WIRE.names).to_pylist()
-        listed = [_read_row(row) for row in rows]
+            rows = reader.read_all().select(_WIRE.names)
+        schemas: dict[bytes, pa.Schema] = {}
+        listed = [
+            _read_row(row, schemas) for row in zip(*(c.to_pylist() for c in rows), strict=True)
+        ]
     except (pa.ArrowException, KeyError, TypeError, InvalidNameError, OSError):
         pass
     else:
@@ -202,17 +206,21 @@ def read_listing(data: bytes) -> Iterator[ListedTable]:
     raise BadRequestError("the MoM's listing cannot be read; bring both to the same version")
 
 
-def _read_row(row: dict[str, Any]) -> ListedTable:
-    name = ObjectName.parse(str(row["name"]))
+def _read_row(row: tuple[Any, ...], schemas: dict[bytes, pa.Schema]) -> ListedTable:
+    (cluster, *parts), partition_columns, *counts, encoded = row
+    name = ObjectName(cluster, *parts)
+    if encoded not in schemas:
+        schemas[encoded] = pa.ipc.read_schema(pa.py_buffer(encoded))
+    row_count, byte_count, file_count = counts
     table = Table(
         id="",
         name=name,
-        arrow_schema=pa.ipc.read_schema(pa.py_buffer(row["arrow_schema"])),
-        partition_columns=tuple(row["partition_columns"]),
+        arrow_schema=schemas[encoded],
+        partition_columns=tuple(partition_columns),
         schema_version=0,
         snapshot="",
-        row_count=int(row["row_count"]),
-        byte_count=int(row["byte_count"]),
-        file_count=int(row["file_count"]),
+        row_count=row_count,
+        byte_count=byte_count,
+        file_count=file_count,
     )
     return ListedTable(f"{name.catalog}@{name.cluster}", table)

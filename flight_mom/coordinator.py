@@ -169,7 +169,7 @@ class MomBackend(FrontDoor):
         caller = self.caller(call)
         for member in self._topology.federation.members.values():
             if parent is None or parent.cluster == member.name:
-                for table in self.gatekeeper.readable(caller, member.metastore.below(parent)):
+                for table in self.gatekeeper.readable(caller, member.metastore, parent):
                     yield ListedTable(f"{table.name.catalog}@{member.name}", table)
 
     def knows_cluster(self, call: Call, cluster: str) -> bool:

@@ -64,7 +64,9 @@ def decide(
     rules = GrantSet(grants, 1, MOM_GROUPS)
     name = ObjectName.parse(table)
     decision = rules.decide(identity, name, now)
-    assert list(rules.readable(identity, [name], now)) == [name] * decision.is_allowed
+    assert rules.reader(identity, now)(name) is decision.is_allowed
+    is_within = any(place.covers(name) for place in rules.places(identity, now))
+    assert is_within or not decision.is_allowed
     return decision.is_allowed
 
 
@@ -300,3 +302,12 @@ def test_the_federation_does_not_rule_over_a_clusters_own_users() -> None:
     for principal in ("user1@hangzhou", "GROUP analysts@hangzhou"):
         with pytest.raises(UnsupportedGrantError, match="home rules apply"):
             check_cross_cluster(Principal.parse(principal), QUOTE)
+
+
+def test_places_are_the_widest_that_an_allow_names_and_none_lies_in_another() -> None:
+    made = [make_grant(on=on) for on in (TABLE, SCHEMA, OTHER_SCHEMA, OTHER_CLUSTER)]
+    ended = make_grant(on=CLUSTER, until=NOW)
+    denied = make_grant(on=OTHER_CATALOG, effect=D)
+    rules = GrantSet([*made, ended, denied], 1, MOM_GROUPS)
+    assert list(map(str, rules.places(ANALYST, NOW))) == [OTHER_CLUSTER, OTHER_SCHEMA, SCHEMA]
+    assert rules.places(NAMESAKE, NOW) == []

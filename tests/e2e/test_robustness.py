@@ -123,8 +123,11 @@ def test_members_serve_their_own_users_while_the_mom_is_away(fragile: DemoFedera
             assert count(signed_in_meanwhile, COUNT_QUOTES) == 3_000
             shown = signed_in_meanwhile.query("SHOW TABLES").read_all().to_pylist()
             assert [row["table_name"] for row in shown] == ["quote"]
-            error = refused_sql(signed_in_meanwhile, COUNT_FLIGHTS)
-            assert (error.code, error.retryable) == ("cluster-unavailable", True)
+            tables = "select count(*) as n from information_schema.tables"
+            assert count(signed_in_meanwhile, tables) == 1
+            for sql in (COUNT_FLIGHTS, f"{tables}@{HANGZHOU}", f"SHOW TABLES FROM *@{HANGZHOU}"):
+                error = refused_sql(signed_in_meanwhile, sql)
+                assert (error.code, error.retryable) == ("cluster-unavailable", True)
 
 
 def test_members_come_back_by_themselves_after_the_mom_was_away(

@@ -150,3 +150,19 @@ def test_keys_of_the_mom_that_cannot_be_read_are_not_learned(server: MemberServe
     assert server._membership is None
     with sign_in(server) as client:
         assert isinstance(client.query(COUNT).read_all(), pa.Table)
+
+
+def test_member_alone_lists_its_own_tables_and_says_that_it_knows_no_others(
+    server: MemberServer,
+) -> None:
+    tables = "select table_catalog, table_name from information_schema.tables"
+    with sign_in(server) as client, sign_in(server, "user2") as stranger:
+        shown = client.query(tables).read_all().to_pylist()
+        assert shown == [{"table_catalog": "trading", "table_name": "quote"}]
+        assert stranger.query(tables).read_all().num_rows == 0
+        for sql in (f"{tables}@hangzhou", "SHOW SCHEMAS FROM trading@hangzhou"):
+            with pytest.raises(RemoteError, match="cluster-unavailable: shanghai has not joined"):
+                client.query(sql).read_all()
+        for sql in ("SHOW TABLES FROM trading", "SHOW TABLES FROM tradings"):
+            with pytest.raises(RemoteError, match="not-found"):
+                stranger.query(sql).read_all()
