@@ -22,6 +22,8 @@ from typing import ClassVar
 
 from storage.names import ObjectName
 
+_MOST_BYTES = 1_200  # of more, clients get the beginning only
+
 
 class PlannerError(Exception):
     """A statement is refused."""
@@ -70,8 +72,10 @@ class SplittableError(PlannerError):
     tables: tuple[ObjectName, ...] = ()
 
     def followed_by(self, advice: str) -> "SplittableError":
-        """Return this refusal with more advice at its end."""
+        """Return this refusal with more advice at its end, as it is if that made it too long."""
         more = type(self)(self.text + advice)
+        if len(str(more).encode()) > _MOST_BYTES:
+            return self
         more.tables = self.tables
         return more
 

@@ -184,3 +184,10 @@ def test_refusal_names_no_tables_when_a_name_is_not_complete() -> None:
         parse_statement("SELECT 1 FROM a.b.c, d", Defaults("shanghai"))
     assert refusal.value.tables == ()
     assert isinstance(refusal.value, PlannerError)
+
+
+def test_advice_that_a_client_would_not_get_whole_is_left_out() -> None:
+    names = [f"{letter * 63}.{letter * 63}.{letter * 63}@{letter * 63}" for letter in "abcd"]
+    refusal = refusal_of(f"SELECT 1 FROM {', '.join(names)}")
+    assert refusal.followed_by("; send\n" + "x" * 1_000) is refusal
+    assert str(refusal.followed_by("; ask")).endswith("; ask")
