@@ -9,7 +9,14 @@ loads no SQLAlchemy.
 from auth.audit import AuditRecord
 from auth.auditchain import Anchor, ChainHead, Verification
 from auth.auditwriter import AuditWriter
-from auth.certificates import CertificateAuthority, TlsKey, fingerprint, make_request
+from auth.certificates import (
+    CertificateAuthority,
+    TlsKey,
+    certificate_lifetime,
+    fingerprint,
+    is_certificate_of,
+    make_request,
+)
 from auth.errors import (
     AlreadyExistsError,
     AuditUnavailableError,
@@ -100,11 +107,13 @@ __all__ = [
     "UnsupportedGrantError",
     "UnusablePasswordError",
     "Verification",
+    "certificate_lifetime",
     "check_cross_cluster",
     "check_level",
     "fingerprint",
     "fold_principal",
     "hash_password",
+    "is_certificate_of",
     "kind_of",
     "make_request",
     "open_identity_token",

@@ -223,19 +223,45 @@ def make_request(key: TlsKey, name: str, hosts: Iterable[str]) -> bytes:
     return builder.sign(key.private, SHA256()).public_bytes(Encoding.PEM)
 
 
+def certificate_lifetime(certificate_pem: bytes) -> tuple[datetime, datetime]:
+    """Return from when and until when a certificate is valid.
+
+    Raises:
+        KeyFileError: When it is no certificate.
+    """
+    certificate = _load_certificate(certificate_pem)
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+
+
+def is_certificate_of(key: TlsKey, certificate_pem: bytes, authority_pem: bytes) -> bool:
+    """Whether a certificate is for this key, and signed by this CA.
+
+    Raises:
+        KeyFileError: When one of the two is no certificate.
+    """
+    certificate, authority = _load_certificate(certificate_pem), _load_certificate(authority_pem)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return certificate.public_key() == key.private.public_key()
+
+
 def fingerprint(certificate_pem: bytes) -> str:
     """Return `sha256:` and the digest of a certificate in hexadecimal.
 
     Raises:
         KeyFileError: When it is not a certificate.
     """
+    return f"sha256:{_load_certificate(certificate_pem).fingerprint(SHA256()).hex()}"
+
+
+def _load_certificate(certificate_pem: bytes) -> x509.Certificate:
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        return x509.load_pem_x509_certificate(certificate_pem)
     except ValueError:
-        certificate = None
-    if certificate is None:
-        raise KeyFileError("this is not a certificate in PEM")
-    return f"sha256:{certificate.fingerprint(SHA256()).hex()}"
+        pass
+    raise KeyFileError("this is not a certificate in PEM")
 
 
 def _builder(

@@ -17,6 +17,7 @@ _NAMED_FIELDS = 10
 # Answered by the MoM.
 JOIN = "federation.join"
 HEARTBEAT = "federation.heartbeat"
+RENEW = "federation.renew_certificate"
 REPORT = "federation.report"
 MEMBERS = "federation.members"
 AUTHORITY = "federation.authority"
@@ -128,6 +129,22 @@ class RevokedRight(Message):
     at: float
     principal: str | None = None
     securable: str | None = None
+
+
+class RenewRequest(Message):
+    """A member asks for a new certificate for the hosts that it was named with.
+
+    Attributes:
+        certificate_request: For its TLS key, in PEM.
+    """
+
+    certificate_request: str
+
+
+class RenewReply(Message):
+    """The new certificate, in PEM."""
+
+    certificate: str
 
 
 class HeartbeatReply(Message):

@@ -3,10 +3,13 @@
 from contextlib import ExitStack
 
 from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, Ticket
+from flight_member import protocol
 from flight_member.admission import Admission
 from flight_member.audit import AuditTrail
 from flight_member.authority import MemberAuthority
+from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.controller import MemberBackend
+from flight_member.errors import ConfigurationError
 from flight_member.frontdoor import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.memberhome import MemberHome
@@ -19,7 +22,7 @@ from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
 from flight_member.tables import TableDesk
 from flight_member.watching import Watch
-from flight_sql import FlightSqlServer, TlsFiles
+from flight_sql import FlightSqlServer, ReplaceableServer, TlsFiles
 from storage.engine import Engine
 
 _MIB = 1 << 20
@@ -70,13 +73,21 @@ class MemberServer:
             settings, key, self._state, authority, runner, self._mom, gatekeeper, utc_now
         )
         self._desk = TableDesk(cluster, self._database, home)
-        certificate, tls_key = home.tls_files
-        self._flight = FlightSqlServer(
-            backend,
-            authority,
-            host=settings.server.host,
-            port=settings.server.port,
-            tls=TlsFiles(certificate, tls_key) if settings.server.uses_tls else None,
+        tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
+        self._flight = ReplaceableServer(
+            lambda port: FlightSqlServer(
+                backend, authority, host=settings.server.host, port=port, tls=tls
+            ),
+            settings.server.port,
+        )
+        self._keeper = CertificateKeeper(
+            name=cluster,
+            hosts=(settings.server.advertised_host,),
+            files=home.tls_files,
+            authority=self._ca_certificate,
+            sign=self._certify,
+            renewed=self._flight.replace,
+            now=utc_now,
         )
         self._heart: Heart | None = None
         self._watch = Watch(self._state.refresh)
@@ -105,6 +116,8 @@ class MemberServer:
         )
         self._heart.start()
         self._watch.start()
+        if self._settings.server.uses_tls:
+            self._keeper.start()
         return uri
 
     def stop(self, deadline_s: float) -> None:
@@ -119,6 +132,8 @@ class MemberServer:
             if self._heart is not None:
                 stack.callback(self._watch.stop)
                 stack.callback(self._heart.stop)
+            if self._settings.server.uses_tls:
+                stack.callback(self._keeper.stop)
 
     def _check_ticket(self, ticket: Ticket) -> None:
         """Refuse a ticket whose user changed at home, or which the MoM took back."""
@@ -138,6 +153,17 @@ class MemberServer:
                 found.model_copy(update={"uri": address}) if found and address else found
             )
         return self._membership
+
+    def _certify(self, request: bytes) -> bytes:
+        asked = protocol.RenewRequest(certificate_request=request.decode())
+        reply = protocol.RenewReply.read(self._mom.action(protocol.RENEW, asked.write()))
+        return reply.certificate.encode()
+
+    def _ca_certificate(self) -> bytes:
+        membership = self._joined()
+        if membership is None:
+            raise ConfigurationError([f"{self._home.directory}: this member has joined nothing"])
+        return membership.ca_certificate.encode()
 
     def _learn_keys(self, mom_keys: tuple[str, ...]) -> None:
         membership = self._membership

@@ -1,6 +1,6 @@
 """The MoM's side of membership: joining, heartbeats, reports, and what administrators change."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -30,13 +30,13 @@ from flight_member.statestore import Database
 from flight_mom.carrying import CarryThrough
 from flight_mom.locations import ENCRYPTED, fold_host, read_hosts, read_location
 from flight_mom.memberstore import MemberStore, StoredMember
+from flight_mom.momhome import CERTIFICATE_DAYS
 from flight_mom.settings import MomSettings
 from flight_mom.topology import Member, Route, Topology, read_report
 from flight_sql import Call
 from storage.names import InvalidNameError, fold_name
 
 _log = get_logger(__name__)
-_CERTIFICATE_DAYS = 365
 _JOIN_TOKEN_LIFE = timedelta(hours=24)
 _MAX_SHOWN, _MAX_RULE = 48, 200
 
@@ -87,6 +87,7 @@ class MembershipDesk:
             protocol.JOIN: self._join,
             protocol.HEARTBEAT: self._heartbeat,
             protocol.REPORT: self._report,
+            protocol.RENEW: self._renew,
             protocol.MEMBERS: self._members,
         }
 
@@ -147,13 +148,7 @@ class MembershipDesk:
         public_key = _read_key(request.public_key)
         self._require_named_host(request.uri, stored)
         members.set_joined(stored.name, request.uri, public_key.kid, request.public_key, now)
-        return self._authority.sign_request(
-            request.certificate_request.encode(),
-            common_name=stored.name,
-            hosts=stored.hosts,
-            now=now,
-            days=_CERTIFICATE_DAYS,
-        )
+        return self._certify(request.certificate_request, stored.name, stored.hosts)
 
     def _heartbeat(self, call: Call, body: bytes) -> bytes:
         member = self._calling_member(call)
@@ -193,6 +188,35 @@ class MembershipDesk:
         self._topology.refresh()
         _log.info("report_received", member=member.name, version=report.version)
         return protocol.Acknowledgement().write()
+
+    def _renew(self, call: Call, body: bytes) -> bytes:
+        member = self._calling_member(call)
+        request = protocol.RenewRequest.read(body)
+        record = AuditRecord(
+            at=self._now(),
+            actor=member.name,
+            source=call.peer,
+            action="renew certificate",
+            object=" ".join(member.hosts)[:_MAX_RULE],
+            allowed=True,
+        )
+        try:
+            certificate = self._certify(request.certificate_request, member.name, member.hosts)
+        except (InvalidTokenError, UnnamedHostError) as error:
+            refusal = error
+        else:
+            with self._database.change() as connection:
+                AuditStore(connection).append(record)
+            return protocol.RenewReply(certificate=certificate.decode()).write()
+        with self._database.change() as connection:
+            AuditStore(connection).append(replace(record, allowed=False, rule=refusal.text))
+        raise refusal
+
+    def _certify(self, request: str, name: str, hosts: Sequence[str]) -> bytes:
+        """Return a certificate for the hosts that an administrator named, and no others."""
+        return self._authority.sign_request(
+            request.encode(), common_name=name, hosts=hosts, now=self._now(), days=CERTIFICATE_DAYS
+        )
 
     def _calling_member(self, call: Call) -> Member:
         if isinstance(call.identity, ServiceCaller):

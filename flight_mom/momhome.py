@@ -26,7 +26,7 @@ _CA_KEY, _CA_CERTIFICATE = "ca.key", "ca.pem"
 _TLS_KEY, _TLS_CERTIFICATE = "tls.key", "tls.pem"
 _FEDERATION = "federation.id"
 _ADMIN_PASSWORD = "admin.password"  # noqa: S105  the name of a file
-_CERTIFICATE_DAYS = 365
+CERTIFICATE_DAYS = 365
 
 
 class MomHome:
@@ -116,17 +116,24 @@ class MomHome:
         certificate_file, key_file = self.tls_files
         key = TlsKey.generate()
         key.save(key_file)
-        name = self.settings.cluster.name
-        server = self.settings.server
-        hosts = tuple(dict.fromkeys((server.advertised_host, "127.0.0.1", "localhost")))
-        certificate = authority.sign_request(
-            make_request(key, name, hosts),
-            common_name=name,
-            hosts=hosts,
+        request = make_request(key, self.settings.cluster.name, self.hosts)
+        certificate_file.write_bytes(self.certify(authority, request, now))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that the MoM's own certificate is for."""
+        advertised = self.settings.server.advertised_host
+        return tuple(dict.fromkeys((advertised, "127.0.0.1", "localhost")))
+
+    def certify(self, authority: CertificateAuthority, request: bytes, now: datetime) -> bytes:
+        """Have the CA sign the MoM's own certificate request; both in PEM."""
+        return authority.sign_request(
+            request,
+            common_name=self.settings.cluster.name,
+            hosts=self.hosts,
             now=now,
-            days=_CERTIFICATE_DAYS,
+            days=CERTIFICATE_DAYS,
         )
-        certificate_file.write_bytes(certificate)
 
     def _add_administrator(self, now: datetime) -> None:
         password = secrets.token_urlsafe(18)

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from flight_member.audit import AuditTrail
+from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.frontdoor import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.process import require_free_port
@@ -15,7 +16,7 @@ from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
 from flight_mom.topology import Topology
-from flight_sql import FlightSqlServer, TlsFiles
+from flight_sql import FlightSqlServer, ReplaceableServer, TlsFiles
 
 
 class MomServer:
@@ -71,13 +72,21 @@ class MomServer:
             utc_now,
         )
         self._watch = Watch(self._topology.notice)
-        certificate, tls_key = home.tls_files
-        self._flight = FlightSqlServer(
-            backend,
-            authority,
-            host=settings.server.host,
-            port=settings.server.port,
-            tls=TlsFiles(certificate, tls_key) if settings.server.uses_tls else None,
+        tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
+        self._flight = ReplaceableServer(
+            lambda port: FlightSqlServer(
+                backend, authority, host=settings.server.host, port=port, tls=tls
+            ),
+            settings.server.port,
+        )
+        self._keeper = CertificateKeeper(
+            name=cluster,
+            hosts=home.hosts,
+            files=home.tls_files,
+            authority=lambda: certificates.certificate_pem,
+            sign=lambda request: home.certify(certificates, request, utc_now()),
+            renewed=self._flight.replace,
+            now=utc_now,
         )
 
     def start(self) -> str:
@@ -86,6 +95,8 @@ class MomServer:
         self._desk.uri = self._settings.server.uri(self._flight.port)
         self._flight.start()
         self._watch.start()
+        if self._settings.server.uses_tls:
+            self._keeper.start()
         return self._desk.uri
 
     def stop(self, deadline_s: float) -> None:
@@ -97,3 +108,5 @@ class MomServer:
             stack.callback(self._relay.close)
             stack.callback(self._flight.drain_and_stop, deadline_s)
             stack.callback(self._watch.stop)
+            if self._settings.server.uses_tls:
+                stack.callback(self._keeper.stop)
