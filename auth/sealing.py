@@ -65,6 +65,8 @@ class TokenKind(StrEnum):
     """The MoM holds an answer of its own (metadata, a system table) for one caller."""
     PREPARED = "prepared"
     """A prepared statement; it carries no authority."""
+    COOKIE = "cookie"
+    """What a session completes names with; it carries no authority."""
     SERVICE = "service"
     """One server of the federation calls another."""
     JOIN = "join"

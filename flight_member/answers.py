@@ -22,6 +22,7 @@ from planner import (
     ShowSchemas,
     ShowTables,
     Statement,
+    Use,
 )
 
 _UTF8, _INT64, _BOOL = pa.utf8(), pa.int64(), pa.bool_()
@@ -69,6 +70,7 @@ _SCHEMAS: dict[type, pa.Schema] = {
     ExplainAccess: _shape(
         ("principal", _UTF8), ("securable", _UTF8), ("is_allowed", _BOOL), ("rule", _UTF8)
     ),
+    Use: _shape(("cluster", _UTF8), ("catalog", _UTF8), ("schema", _UTF8)),
     GrantStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
 }
 

@@ -34,10 +34,9 @@ from auth import (
     seal,
     seal_ticket,
 )
-from flight_member.answers import answer_schema
+from flight_member.answers import answer, answer_schema
 from flight_member.errors import (
     BadRequestError,
-    NotFoundError,
     RevokedTokenError,
     WrongCallerError,
 )
@@ -55,8 +54,24 @@ from flight_member.listing import (
     show_tables,
 )
 from flight_member.runner import statement_digest, text_limits
+from flight_member.sessions import (
+    OPTIONS,
+    Sessions,
+    header_names,
+    names_of_options,
+    names_of_use,
+)
 from flight_member.settings import ServerSettings
-from flight_sql import Call, Endpoint, Prepared, ResultStream, StatementInfo, TableEntry
+from flight_sql import (
+    Call,
+    Endpoint,
+    OptionError,
+    OptionValue,
+    Prepared,
+    ResultStream,
+    StatementInfo,
+    TableEntry,
+)
 from planner import (
     Defaults,
     Describe,
@@ -69,6 +84,7 @@ from planner import (
     ShowTables,
     SplittableError,
     Statement,
+    Use,
     Values,
     count_fault,
     parameter_schema,
@@ -76,7 +92,7 @@ from planner import (
     plan_query,
     suggest_parts,
 )
-from storage.names import INFORMATION_SCHEMA, InvalidNameError, Level, ObjectName, fold_name
+from storage.names import INFORMATION_SCHEMA, Level, ObjectName
 
 _PREPARED_TTL_S = 24 * 3600
 _ANSWER_TTL_S = 300
@@ -135,6 +151,8 @@ class FrontDoor(ABC):
         self._ticket_life = timedelta(seconds=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
+        life = timedelta(hours=settings.auth.session_max_h)
+        self.sessions = Sessions(cluster, key, self._own_keys, life, now)
         self._now = now
 
     # What a subclass decides.
@@ -220,15 +238,14 @@ class FrontDoor(ABC):
         raise self.advise(call, refusal, query.sql, self.defaults(call))
 
     def defaults(self, call: Call) -> Defaults:
-        """Return what fills in missing parts of names: headers, else the caller's home cluster."""
+        """Return what fills in missing parts of names: headers, the session, the home cluster."""
         caller = self.caller(call)
-        try:
-            named = {part: _folded(call.headers.get(f"x-{part}")) for part in _NAME_HEADERS}
-        except InvalidNameError:
-            raise NotFoundError(
-                "the headers x-cluster, x-catalog and x-schema must hold names"
-            ) from None
-        return Defaults(named["cluster"] or caller.cluster, named["catalog"], named["schema"])
+        sent, kept = header_names(call), self.sessions.names(call, caller)
+        return Defaults(
+            sent.cluster or kept.cluster or caller.cluster,
+            sent.catalog or kept.catalog,
+            sent.schema or kept.schema,
+        )
 
     def caller(self, call: Call) -> Identity:
         """Return who is asking.
@@ -283,7 +300,7 @@ class FrontDoor(ABC):
             raise BadRequestError(count_fault(query.parameters, 0))
         if isinstance(statement, Query):
             return self.execute_query(call, statement)
-        if not self.is_answered_here(statement):
+        if not isinstance(statement, Use) and not self.is_answered_here(statement):
             return self.forward(call, statement, sql)
         # Fetched with other headers, it must still be the statement that was executed.
         names = self.defaults(call)
@@ -295,8 +312,12 @@ class FrontDoor(ABC):
         if values is not None:
             claims["values"] = base64.b64encode(Values.of(values).data).decode()
         total = -1
-        if isinstance(statement, GrantStatement):
-            table = self.answer(call, statement)
+        if isinstance(statement, (GrantStatement, Use)):
+            table = (
+                self.use(call, statement)
+                if isinstance(statement, Use)
+                else self.answer(call, statement)
+            )
             claims["rows"] = base64.b64encode(_to_ipc(table)).decode()
             total = table.num_rows
         handle = self._seal(TokenKind.ANSWER, claims, _ANSWER_TTL_S)
@@ -433,6 +454,51 @@ class FrontDoor(ABC):
         authorised = self.gatekeeper.authorise(call, caller, [statement.table], digest)
         return describe_table(authorised.tables[0], statement.like)
 
+    # Sessions.
+
+    def use(self, call: Call, statement: Use) -> pa.Table:
+        """Choose what completes names from now on, and answer what is in effect then."""
+        self.sessions.check(call)
+        caller = self.caller(call)
+        names = names_of_use(statement, self._knows(call))
+        if isinstance(names, ObjectName):
+            raise not_found(names, self.listed_tables(call))
+        self.sessions.keep(call, caller, names)
+        return answer(Use, [(names.cluster or caller.cluster, names.catalog, names.schema)])
+
+    def session_options(self, call: Call) -> Mapping[str, str]:
+        """Return what completes names now, wherever it was chosen."""
+        defaults = self.defaults(call)
+        named = {part: getattr(defaults, part) for part in OPTIONS}
+        return {part: name for part, name in named.items() if name is not None}
+
+    def set_session_options(
+        self, call: Call, options: Mapping[str, OptionValue]
+    ) -> Mapping[str, OptionError]:
+        """Choose what completes names from now on, part by part."""
+        caller = self.caller(call)
+        self.sessions.check(call)
+        names, errors = names_of_options(
+            self.sessions.names(call, caller), caller.cluster, options, self._knows(call)
+        )
+        self.sessions.keep(call, caller, names)
+        return errors
+
+    def _knows(self, call: Call) -> Callable[[ObjectName], bool]:
+        """Return what tells whether the caller may know of a cluster, catalog or schema.
+
+        All that they may read is looked through, so that what is hidden takes the time of what is
+        missing.
+        """
+        readable = [one.table.name for one in self.listed_tables(call)]
+
+        def is_known(name: ObjectName) -> bool:
+            covers = [table for table in readable if name.covers(table)]
+            is_cluster = name.level is Level.CLUSTER
+            return bool(covers) or (is_cluster and self.knows_cluster(call, name.cluster))
+
+        return is_known
+
     # Metadata.
 
     def list_tables(self, call: Call, *, include_schema: bool) -> Iterator[TableEntry]:
@@ -477,19 +543,12 @@ class FrontDoor(ABC):
         raise not_found(parent, self.listed_tables(call))
 
 
-_NAME_HEADERS = ("cluster", "catalog", "schema")
-
-
 def _explain_of(query: Query, authorised: Authorised) -> TicketExplain | None:
     """Return what a ticket says about EXPLAIN: only here is known which rules decided."""
     how = query.explain
     if how is None:
         return None
     return TicketExplain(how.analyze, how.verbose, how.is_tree, authorised.rules)
-
-
-def _folded(name: str | None) -> str | None:
-    return fold_name(name) if name else None
 
 
 def _query_of(statement: Statement) -> Query | None:

@@ -166,6 +166,7 @@ class MomLink:
                     membership.uri,
                     tls_root_certs=membership.tls_root_certs,
                     call_timeout_s=_CALL_TIMEOUT_S,
+                    keeps_session=False,
                 )
             return self._connection
 

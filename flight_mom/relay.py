@@ -109,7 +109,9 @@ class Relay:
             if client is None or client.uri != member.uri:
                 is_tls = member.uri.startswith("grpc+tls")
                 client = Client(
-                    member.uri, tls_root_certs=self._tls_root_certs() if is_tls else None
+                    member.uri,
+                    tls_root_certs=self._tls_root_certs() if is_tls else None,
+                    keeps_session=False,
                 )
                 self._clients[member.name] = client
             return client

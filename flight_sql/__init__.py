@@ -32,10 +32,12 @@ from flight_sql.metadata import like_pattern, type_name
 from flight_sql.replacing import ReplaceableServer
 from flight_sql.rows import Rows
 from flight_sql.server import FlightSqlServer, TlsFiles
+from flight_sql.sessions import EMPTY_SESSION, OptionError, OptionValue
 from flight_sql.typeinfo import numeric_size
 from flight_sql.wire import batch_rows_for, cast_batch, recut, wire_schema
 
 __all__ = [
+    "EMPTY_SESSION",
     "REUSE_CONNECTION",
     "Authenticator",
     "Backend",
@@ -48,6 +50,8 @@ __all__ = [
     "InvalidRequestError",
     "InvalidTicketError",
     "InvalidTokenError",
+    "OptionError",
+    "OptionValue",
     "Prepared",
     "RemoteError",
     "ReplaceableServer",

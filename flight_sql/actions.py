@@ -18,6 +18,7 @@ from flight_sql.messages import (
     sql_message,
     unpack,
 )
+from flight_sql.sessions import EMPTY_SESSION, errors_body, options_body, read_options
 from flight_sql.wire import wire_schema
 
 _Handler = Callable[[Backend, Call, bytes], bytes | None]
@@ -55,16 +56,21 @@ def _cancel_flight_info(_backend: Backend, _call: Call, _body: bytes) -> bytes:
     return data
 
 
-def _close_session(_backend: Backend, _call: Call, _body: bytes) -> bytes:
+def _close_session(_backend: Backend, call: Call, _body: bytes) -> bytes:
+    if call.session is not None:
+        call.keep_session(EMPTY_SESSION, 0)
     data: bytes = flight_message(
         "CloseSessionResult", status=SessionStatus.CLOSED
     ).SerializeToString()
     return data
 
 
-def _get_session_options(_backend: Backend, _call: Call, _body: bytes) -> bytes:
-    data: bytes = flight_message("GetSessionOptionsResult").SerializeToString()
-    return data
+def _get_session_options(backend: Backend, call: Call, _body: bytes) -> bytes:
+    return options_body(backend.session_options(call))
+
+
+def _set_session_options(backend: Backend, call: Call, body: bytes) -> bytes:
+    return errors_body(backend.set_session_options(call, read_options(body)))
 
 
 def _no_transactions(_backend: Backend, _call: Call, _body: bytes) -> bytes:
@@ -83,6 +89,7 @@ _SUPPORTED: Mapping[str, tuple[_Handler, str]] = {
     "CancelFlightInfo": (_cancel_flight_info, "cancel a statement"),
     "CancelQuery": (_cancel_query, "cancel a statement (deprecated)"),
     "GetSessionOptions": (_get_session_options, "list the session's options"),
+    "SetSessionOptions": (_set_session_options, "set the session's options"),
     "CloseSession": (_close_session, "end the session"),
 }
 _REFUSED: Mapping[str, _Handler] = {

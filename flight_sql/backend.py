@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from flight_sql.sessions import OptionError, OptionValue, session_cookie
+
 # A location that says: on the connection over which you asked.
 REUSE_CONNECTION = "arrow-flight-reuse-connection://?"
 
@@ -28,6 +30,8 @@ class Call:
         query_id: The caller's `x-query-id` or `x-request-id`, else a new one; in every log line.
         headers: The request's text headers but `authorization`, names in lower case, the first
             value of each.
+        session: What the client sent back as its session's cookie; None when it sent none.
+        add_header: Puts a header before the answer's first message.
         is_cancelled: Whether the caller left or the server is out of time; to be polled by
             whoever waits. Safe to call at any time, also after the call ended (True then).
     """
@@ -38,7 +42,13 @@ class Call:
     peer: str = ""
     query_id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    session: str | None = None
+    add_header: Callable[[str, str], None] = lambda _name, _value: None
     is_cancelled: Callable[[], bool] = bool
+
+    def keep_session(self, value: str, max_age_s: int | None = None) -> None:
+        """Have the client send this back with its next calls, if it keeps cookies at all."""
+        self.add_header("set-cookie", session_cookie(value, max_age_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,16 @@ class Backend(Protocol):
 
     def open(self, call: Call, handle: bytes) -> ResultStream:
         """Open the rows of a statement handle. The call may be anonymous."""
+        ...
+
+    def session_options(self, call: Call) -> Mapping[str, str]:
+        """Return the options that are in effect for the caller's session."""
+        ...
+
+    def set_session_options(
+        self, call: Call, options: Mapping[str, OptionValue]
+    ) -> Mapping[str, OptionError]:
+        """Set options of the caller's session, erase those without a value; return what failed."""
         ...
 
     def catalogs(self, call: Call) -> Iterable[str]:

@@ -21,6 +21,7 @@ from pyarrow import flight
 from flight_sql.backend import Authenticator, Call
 from flight_sql.draining import RunningCalls
 from flight_sql.errors import CodedError, InvalidTokenError, translated
+from flight_sql.sessions import EMPTY_SESSION, read_session, session_cookie
 
 MIDDLEWARE = "call"
 _QUERY_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}", re.ASCII)
@@ -45,9 +46,12 @@ class SilentAuthHandler(flight.ServerAuthHandler):  # type: ignore[misc]  # pyar
 class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow ships no types
     """Carries one RPC's `Call` to its handler, and a token back in the response's headers."""
 
-    def __init__(self, call: Call, answer: str | None, running: RunningCalls) -> None:
+    def __init__(
+        self, call: Call, answer: str | None, running: RunningCalls, *, is_handshake: bool
+    ) -> None:
         self.call = call
         self._answer = answer
+        self._is_handshake = is_handshake
         self._running = running
         running.enter()
         self._context: Any = None
@@ -66,11 +70,20 @@ class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow 
                 )
 
         self.call.is_cancelled = is_cancelled
+        self.call.add_header = context.add_header
+        if self.call.session is None and self.call.identity is not None:
+            self.call.keep_session(EMPTY_SESSION)
         return self.call
 
     def sending_headers(self) -> dict[str, str] | None:
-        """Return the token to hand out; pyarrow may ask twice."""
-        return {"authorization": f"Bearer {self._answer}"} if self._answer else None
+        """Return the token to hand out; pyarrow may ask twice.
+
+        The cookies of all calls but Handshake, which has no handler, are set by their handlers.
+        """
+        headers = {"authorization": f"Bearer {self._answer}"} if self._answer else {}
+        if self._is_handshake and self.call.session is None:
+            headers["set-cookie"] = session_cookie(EMPTY_SESSION)
+        return headers or None
 
     def call_completed(self, exception: Any) -> None:  # noqa: ARG002  # pyarrow's signature
         """Let go of the context."""
@@ -102,12 +115,14 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
             credentials = [
                 value for value in headers.get("authorization", ()) if isinstance(value, str)
             ]
-            call = Call(query_id=query_id, headers=texts)
-            if info.method == flight.FlightMethod.HANDSHAKE:
+            session = read_session(headers.get("cookie", ()))
+            call = Call(query_id=query_id, headers=texts, session=session)
+            is_handshake = info.method == flight.FlightMethod.HANDSHAKE
+            if is_handshake:
                 answer: str | None = self._shake_hands(call, credentials)
             else:
                 answer = self._identify(call, credentials, info.method)
-            return CallMiddleware(call, answer, self._running)
+            return CallMiddleware(call, answer, self._running, is_handshake=is_handshake)
 
     def _shake_hands(self, call: Call, credentials: Sequence[str]) -> str:
         """Return the token for a Handshake with Basic or Bearer credentials."""

@@ -28,6 +28,7 @@ from flight_sql.messages import (
 )
 from flight_sql.remote import remote_errors
 from flight_sql.rows import Rows
+from flight_sql.sessions import OptionError, SessionKeeper, read_answer, request_body
 
 _T = TypeVar("_T")
 Headers = Sequence[tuple[str, str]]
@@ -54,6 +55,8 @@ class Client:
         headers: Text headers of every call.
         connect_timeout_s: How long a server may take to accept a connection.
         call_timeout_s: How long any call but a stream of rows may take.
+        keeps_session: Whether cookies are kept, as USE needs; False where the calls of several
+            users share the connection.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Client:
         headers: Headers = (),
         connect_timeout_s: float = 5.0,
         call_timeout_s: float = 600.0,
+        keeps_session: bool = True,
     ) -> None:
         self.uri = uri
         self.token = token
@@ -75,6 +79,7 @@ class Client:
         self._call_timeout_s = call_timeout_s
         self._is_reachable = False
         self._elsewhere: dict[str, Client] = {}
+        self._session = SessionKeeper() if keeps_session else None
         if token and not verify_server:
             raise ValueError("a token needs a server that has proved itself")
         with remote_errors(uri):
@@ -82,6 +87,7 @@ class Client:
                 uri,
                 tls_root_certs=tls_root_certs,
                 disable_server_verification=not verify_server,
+                middleware=[self._session] if self._session else [],
             )
 
     def sign_in(self, user: str, password: str) -> str:
@@ -111,6 +117,7 @@ class Client:
             token: The bearer of this call.
             headers: Headers of this call.
         """
+        self._begin_session(sql, token, headers)
         command = sql_message("CommandStatementQuery", query=sql)
         if parameters is not None:
             prepared = self.prepare(sql, token=token, headers=headers)
@@ -145,6 +152,7 @@ class Client:
 
     def update(self, sql: str, *, token: str | None = None, headers: Headers = ()) -> int:
         """Run a writing statement and return its row count; -1 when the server does not know."""
+        self._begin_session(sql, token, headers)
         command = sql_message("CommandStatementUpdate", query=sql)
         answer = self._put(command, None, token, headers)
         return int(read_sql_message("DoPutUpdateResult", answer).record_count)
@@ -165,6 +173,25 @@ class Client:
             return results[0].body.to_pybytes() if results else b""
 
         return self._call(act, token, headers, timeout_s=timeout_s)
+
+    def session_options(self, *, token: str | None = None, headers: Headers = ()) -> dict[str, str]:
+        """Return what completes names in this session: cluster, catalog, schema."""
+        body = self.action("GetSessionOptions", token=token, headers=headers)
+        answer = read_answer("GetSessionOptionsResult", body)
+        return {entry.key: entry.value.string_value for entry in answer.session_options}
+
+    def set_session_options(
+        self,
+        options: Mapping[str, str | None],
+        *,
+        token: str | None = None,
+        headers: Headers = (),
+    ) -> dict[str, OptionError]:
+        """Set options of this session, erase those that are None; return those that failed."""
+        self._begin_session("USE", token, headers)
+        body = self.action("SetSessionOptions", request_body(options), token=token, headers=headers)
+        answer = read_answer("SetSessionOptionsResult", body)
+        return {entry.key: OptionError(entry.value.value) for entry in answer.errors}
 
     def open_ticket(
         self, ticket: bytes, *, token: str | None = None, headers: Headers = ()
@@ -231,6 +258,11 @@ class Client:
             return answer.to_pybytes() if answer is not None else b""
 
         return self._call(put, token, headers)
+
+    def _begin_session(self, sql: str, token: str | None, headers: Headers) -> None:
+        """Have a session before a statement that changes it: servers begin one with any answer."""
+        if sql.lstrip()[:3].upper() == "USE" and self._session and not self._session.is_begun:
+            self.session_options(token=token, headers=headers)
 
     def _metadata(self, command: Any, token: str | None, headers: Headers) -> pa.Table:
         return Rows(iter([self._reader(pack(command), token, headers)])).read_all()

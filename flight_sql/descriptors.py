@@ -55,7 +55,15 @@ ActionCancelQueryResult: 1 int32 result
 _FLIGHT_MESSAGES = """
 CancelFlightInfoResult: 1 int32 status
 CloseSessionResult: 1 int32 status
-GetSessionOptionsResult:
+StringListValue: 1* string values
+SessionOptionValue: 1? string string_value, 2? bool bool_value, 3? sfixed64 int64_value, \
+4? double double_value, 5? StringListValue string_list_value
+SessionOptionEntry: 1 string key, 2 SessionOptionValue value
+SetSessionOptionsRequest: 1* SessionOptionEntry session_options
+OptionError: 1 int32 value
+OptionErrorEntry: 1 string key, 2 OptionError value
+SetSessionOptionsResult: 1* OptionErrorEntry errors
+GetSessionOptionsResult: 1* SessionOptionEntry session_options
 """
 
 _RPC_MESSAGES = """

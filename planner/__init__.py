@@ -39,6 +39,7 @@ from planner.statement import (
     ShowSchemas,
     ShowTables,
     Statement,
+    Use,
 )
 from planner.values import Values
 
@@ -71,6 +72,7 @@ __all__ = [
     "StatementTooLargeError",
     "TypeMismatchError",
     "UnknownColumnError",
+    "Use",
     "Values",
     "count_fault",
     "not_found_text",

@@ -3,6 +3,7 @@
 GRANT | DENY privilege ON securable, … TO principal, … [UNTIL 'time']
 REVOKE privilege ON securable, … FROM principal, …
 grant("principal", privilege, "securable" [, 'time'])      -- also deny(…), revoke(…)
+USE name                                                   -- see `use`
 EXPLAIN ACCESS OF principal TO table
 
 SHOW and DESCRIBE are read by `show`.
@@ -18,6 +19,7 @@ from planner.cursor import Cursor
 from planner.errors import SqlSyntaxError, StatementNotSupportedError
 from planner.show import parse_describe, parse_show
 from planner.statement import Defaults, ExplainAccess, GrantStatement, Statement
+from planner.use import parse_use
 from storage.names import Level, ObjectName
 
 _ACTIONS: dict[str, Literal["ALLOW", "DENY", "REVOKE"]] = {
@@ -53,9 +55,9 @@ def parse_administration(sql: str, tokens: list[Token], defaults: Defaults) -> S
         if cursor.take("("):
             return _call(cursor, head)
         return _grant(cursor, head)
-    if head == "SHOW":
+    if head in {"SHOW", "USE"}:
         cursor.next()
-        return _end(cursor, parse_show(cursor))
+        return _end(cursor, parse_show(cursor)) if head == "SHOW" else parse_use(cursor, defaults)
     if head in {"DESCRIBE", "DESC"}:
         cursor.next()
         return _end(cursor, parse_describe(cursor))

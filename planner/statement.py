@@ -188,6 +188,19 @@ class ShowTables:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """What completes names from now on.
+
+    Attributes:
+        target: A cluster, catalog or schema; None for what holds without a choice.
+        otherwise: What is meant when there is no such catalog: a schema of the one in use.
+    """
+
+    target: ObjectName | None
+    otherwise: ObjectName | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Describe:
     """Which columns a table has; one of `information_schema` lies in the catalog `system`."""
 
@@ -206,4 +219,5 @@ Statement: TypeAlias = (
     | ShowSchemas
     | ShowTables
     | Describe
+    | Use
 )

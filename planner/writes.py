@@ -22,11 +22,10 @@ _BEFORE_NAME = frozenset(
      "CATALOG", "DATABASE", "INDEX", "TEMPORARY", "TEMP", "MATERIALIZED", "OVERWRITE", "ONLY",
      "UNBOUNDED", "ON", "COLUMN", "FUNCTION", "UNIQUE", "SEQUENCE", "TRIGGER", "ANALYZE"}
 )  # fmt: skip
-_SESSION = "write names in full, or send the headers x-cluster, x-catalog and x-schema"
+_SESSION = "choose catalog and schema with USE, or write names in full"
 _OTHERS = {
     "SET": _SESSION,
     "RESET": _SESSION,
-    "USE": _SESSION,
     "PREPARE": "prepare through the client's own call (Flight SQL, ADBC, JDBC), not as SQL text",
     "EXECUTE": "prepare through the client's own call (Flight SQL, ADBC, JDBC), not as SQL text",
     "DEALLOCATE": "close the prepared statement through the client's own call",

@@ -16,6 +16,8 @@ from flight_sql import (
     Call,
     Endpoint,
     InvalidTicketError,
+    OptionError,
+    OptionValue,
     Prepared,
     ResultStream,
     StatementInfo,
@@ -89,6 +91,7 @@ class MemoryBackend:
     def __init__(self, tables: Mapping[str, pa.Table]) -> None:
         self.tables = dict(tables)
         self.updates: list[str] = []
+        self.options: list[Mapping[str, OptionValue]] = []
         self.bound: list[pa.RecordBatch] = []
         self.executed: list[pa.RecordBatch | None] = []
         self.streams: list[TickingBatches] = []
@@ -166,6 +169,18 @@ class MemoryBackend:
     def _late(self, status: str) -> Iterator[pa.RecordBatch]:
         yield from self.tables["quote"].to_batches()
         raise_status(status)
+
+    def session_options(self, call: Call) -> Mapping[str, str]:
+        return dict(pair.split(":") for pair in (call.session or "").split(",") if ":" in pair)
+
+    def set_session_options(
+        self, call: Call, options: Mapping[str, OptionValue]
+    ) -> Mapping[str, OptionError]:
+        self.options.append(options)
+        kept = {**self.session_options(call), **options}
+        texts = {name: value for name, value in kept.items() if isinstance(value, str)}
+        call.keep_session(",".join(f"{name}:{value}" for name, value in texts.items()) or "new")
+        return {"odd": OptionError.INVALID_NAME} if "odd" in options else {}
 
     def catalogs(self, _call: Call) -> Iterable[str]:
         return ["trading@hangzhou", "monitor", "trading@hangzhou"]

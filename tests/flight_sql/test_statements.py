@@ -171,7 +171,6 @@ def test_actions_are_listed_and_transactions_are_not_among_them(raw: Any) -> Non
     [
         ("BeginTransaction", "no transactions"),
         ("CreatePreparedSubstraitPlan", "Substrait"),
-        ("SetSessionOptions", "no action"),
         ("Nonsense", "no action 'Nonsense'"),
     ],
 )
