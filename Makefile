@@ -35,7 +35,7 @@ unit: install
 	$(BIN)/python -m pytest
 
 hostile: install ## the laws of every statement on many times the usual examples (about half an hour)
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/planner/test_hostile.py --timeout 0
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/planner/test_hostile.py tests/e2e/test_oracle.py --timeout 0
 
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .

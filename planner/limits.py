@@ -30,6 +30,8 @@ class Limits:
     max_tokens: int = 16_384
 
 
+MAX_NAME = 1_024  # nearest names are looked for in time that grows with the length of each
+
 _INSTEAD = "send less in one statement: compare with a range or an IN list, or ask in several parts"
 
 # About the tokens of a text, an order of magnitude quicker than reading them. No branch looks more
@@ -182,13 +184,19 @@ class _Frame:
 
 
 def check_tokens(sql: str, tokens: list[Token], limits: Limits) -> None:
-    """Refuse a statement of too many tokens or of too great a height.
+    """Refuse a statement of too many tokens, too long a name, or of too great a height.
 
     Raises:
-        StatementTooLargeError: When it is either.
+        StatementTooLargeError: When it is one of them.
     """
     if len(tokens) > limits.max_tokens:
         raise _too_many(limits)
+    for token in tokens:
+        if len(token.text) > MAX_NAME and token.token_type in _NAMES:
+            raise StatementTooLargeError(
+                f"{place_at(sql, token.start)}: a name here is longer than {MAX_NAME} characters; "
+                "write a shorter one, and put texts into single quotes"
+            )
     deep = _find_deep(tokens, limits.max_height)
     if deep is not None:
         raise StatementTooLargeError(
@@ -266,6 +274,9 @@ def _is_operand(token: Token) -> bool:
 _TEXTS = frozenset(
     {TokenType.STRING, TokenType.IDENTIFIER, TokenType.BYTE_STRING, TokenType.HEREDOC_STRING}
 )
+
+
+_NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER})
 
 
 def nesting_fault() -> StatementTooLargeError:

@@ -23,7 +23,7 @@ from planner.columns import resolve_columns
 from planner.errors import NotFoundError, not_found_text
 from planner.faults import Function, explain_fault, explain_join
 from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_values, infer_types
-from planner.rules.expansion import check_cells
+from planner.rules.expansion import check_whole_cells
 from planner.statement import Query
 from storage.names import ObjectName
 
@@ -38,6 +38,7 @@ _KEPT_VALUES_BYTES = 4096  # statements with more are planned anew, so that the 
 
 # The node at the head of a line of a plan: `Inner Join: …`, `LeftSemi Join: …`, `Cross Join: `.
 _JOIN = re.compile(r"\s*(?:\w+ )?(?:Cross)?Join(?::|\s*$)")
+_BRANCHES = re.compile(r"\b(?:UNION|CASE)\b", re.IGNORECASE)
 _OUTER = re.compile(r"\bouter_ref\(")
 
 
@@ -123,7 +124,7 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
 
 def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
     if query.whole_reads > 1:
-        check_cells(
+        check_whole_cells(
             query.whole_reads, max((len(schemas[each]) for each in query.tables), default=0)
         )
     if query.values is not None:
@@ -142,7 +143,10 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
             plan = replace(plan, parameters=infer_types(query, logical, _types_of(context)))
             schema = _typed_schema(schema)
         else:
-            shown.append(frame.optimized_logical_plan().display_indent())
+            optimized = frame.optimized_logical_plan()
+            shown.append(optimized.display_indent())
+            coerced = context.create_dataframe_from_logical_plan(optimized).schema()
+            schema = _coerced_schema(schema, coerced, plan.text)
     except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
         message = str(error)
     except BaseException as error:
@@ -161,6 +165,22 @@ def _types_of(context: SessionContext) -> Callable[[Any], pa.DataType]:
     """Return what tells the type of an expression that reads no table."""
     nothing: DataFrame = context.sql_with_options("SELECT 1", _ONLY_QUERIES)
     return lambda expression: nothing.select(Expr(expression)).schema().field(0).type
+
+
+def _coerced_schema(schema: pa.Schema, coerced: pa.Schema, text: str) -> pa.Schema:
+    """Return the schema with the types that the branches of a UNION or CASE come to.
+
+    Only an optimised plan has these. It does not compute constants here, so that the scale of a
+    decimal that is rounded stands in the plan as it was written only.
+    """
+    if schema.types == coerced.types:
+        return schema
+    has_branches = _BRANCHES.search(text) is not None
+    fields = [
+        late if has_branches or not pa.types.is_decimal(early.type) else early
+        for early, late in zip(schema, coerced, strict=True)
+    ]
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def _typed_schema(schema: pa.Schema) -> pa.Schema:

@@ -53,7 +53,7 @@ class Query:
         tables: The tables that it names, sorted, each once; empty for `SELECT 1`.
         explain: How it is to be explained; None when its rows are asked for.
         is_home: Whether the cluster is the reader's own, where joins are allowed.
-        whole_reads: How many tables it reads when some are handed on with `*`; else 0.
+        whole_reads: How often it hands columns on when some are with `*`; else 0.
         parameters: Its parameters, "1", "2", … or names, in the order in which they are bound.
         values: What is bound to them; None when nothing is.
         start: Where the text starts in what was typed.

@@ -16,6 +16,7 @@ from planner.references import cte_name, engine_name, is_cte, start_of
 
 MAX_READS = 1_000
 MAX_CELLS = 20_000
+MAX_WHOLE_CELLS = 4_000_000
 MAX_WINDOWS = 250
 
 
@@ -56,15 +57,36 @@ def check_cells(reads: int, width: int) -> None:
         )
 
 
+def check_whole_cells(reads: int, width: int) -> None:
+    """Refuse to hand on so many columns with `*` so often: each costs as much as all beside it.
+
+    Raises:
+        StatementTooLargeError: When they make more than `MAX_WHOLE_CELLS`.
+    """
+    if reads * width * width > MAX_WHOLE_CELLS:
+        raise StatementTooLargeError(
+            f"the statement hands on a table's {width} columns with * too often; name the columns "
+            "that you need, or send several statements"
+        )
+
+
 def count_whole_reads(nodes: Nodes) -> int:
-    """Return how many tables are read if some are handed on with `*`; 0 if none is."""
-    has_star = any(
+    """Return how often columns are handed on, if some are with `*`; 0 if none are."""
+    stars = sum(
         isinstance(item, exp.Star) or isinstance(item.this, exp.Star)
         for select in nodes.of(exp.Select)
         for item in select.expressions
         if not isinstance(item, exp.Func)
     )
-    return count_reads(nodes) if has_star else 0
+    if not stars:
+        return 0
+    return (
+        max(count_reads(nodes), 1)
+        + len(nodes.of(exp.Subquery))
+        + len(nodes.of(exp.CTE))
+        + stars
+        - 1
+    )
 
 
 def count_reads(nodes: Nodes) -> int:

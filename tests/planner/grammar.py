@@ -42,6 +42,7 @@ class Writer:
         tables: Sequence[str] = TABLES,
         columns: tuple[tuple[str, str], ...] = _COLUMNS,
         clusters: Sequence[str] = ("hangzhou", "HANGZHOU"),
+        has_defaults: bool = True,
     ) -> None:
         self._random = random
         self._schema = tuple(schema)
@@ -50,6 +51,7 @@ class Writer:
         self._cluster = self._pick(tuple(clusters)) if self._chance(0.6) else ""
         self._has_odd_gaps = self._chance(0.3)
         self._is_wild = self._chance(0.2)
+        self._shortest = 2 if has_defaults else 0
 
     def statement(self) -> str:
         """Return a query, here and there with something before or after it."""
@@ -187,7 +189,7 @@ class Writer:
     def table(self) -> str:
         """Return a table's name in one of its forms."""
         parts = [*self._schema, SECRET if self._is_rare() else self._pick(self._tables)]
-        parts = parts[self._pick((0, 0, 1, 2, 2)) :]
+        parts = parts[min(self._shortest, self._pick((0, 0, 1, 2, 2))) :]
         if self._is_rare():
             parts = self._pick((["payroll", "hr", SECRET], ["x", "y", "z", "quote"]))
         cluster = self._pick(("shanghai", "nowhere")) if self._is_rare() else self._cluster
