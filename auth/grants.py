@@ -266,6 +266,10 @@ class GrantSet:
         found = (grant for held in self._held.values() for grant in held.get(key, ()))
         return sorted(found, key=_widest_first)
 
+    def mom_groups_of(self, user: str) -> frozenset[str]:
+        """Return the names of the federation's groups that `user1@shanghai` is in."""
+        return frozenset(name for _, name, _ in self._groups.get(user, ()))
+
     @property
     def mom_groups(self) -> Mapping[str, frozenset[str]]:
         """The federation's groups, each with the names of its members."""

@@ -17,8 +17,10 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    and_,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -27,7 +29,7 @@ from auth.grants import Grant
 from auth.principals import Principal
 from auth.privileges import Effect, Privilege, check_level
 from auth.times import from_micros, to_micros
-from storage.names import ObjectName
+from storage.names import Level, ObjectName
 
 metadata = MetaData()
 
@@ -124,31 +126,46 @@ class GrantStore:
             condition.append(_grants.c.effect == effect.value)
         return self._delete(*condition)
 
-    def remove_allows_on(self, securable: ObjectName) -> int:
+    def remove_allows_on(self, securable: ObjectName) -> list[Grant]:
         """Take away the ALLOWs on a dropped object and all below it; DENYs stay by name.
 
         Returns:
-            How many there were; the epoch is bumped unless there were none.
+            What they were; the epoch is bumped unless there were none.
         """
-        doomed = [
-            grant.id
-            for grant in self.all()
-            if grant.effect is Effect.ALLOW and securable.covers(grant.securable)
-        ]
-        return self._delete(_grants.c.id.in_(doomed)) if doomed else 0
+        return self._remove_allows(_covered(securable))
 
-    def remove_allows_to(self, principal: Principal) -> int:
+    def remove_allows_to(self, principal: Principal) -> list[Grant]:
         """Take away the ALLOWs of a removed user or group; DENYs stay by name.
 
         Returns:
-            How many there were; the epoch is bumped unless there were none.
+            What they were; the epoch is bumped unless there were none.
         """
-        return self._delete(
-            _grants.c.principal == str(principal), _grants.c.effect == Effect.ALLOW.value
-        )
+        return self._remove_allows(_grants.c.principal == str(principal))
+
+    def remove_allows_of(self, cluster: str) -> list[Grant]:
+        """Take away the ALLOWs on a cluster's objects and to its users; DENYs stay by name.
+
+        Returns:
+            What they were; the epoch is bumped unless there were none.
+        """
+        to_its_users = _grants.c.principal.endswith(f"@{cluster}", autoescape=True)
+        return self._remove_allows(or_(_covered(ObjectName(cluster)), to_its_users))
+
+    def to(self, principal: Principal) -> list[Grant]:
+        """Return the grants to exactly this principal."""
+        return self._read(_grants.c.principal == str(principal))
 
     def all(self) -> list[Grant]:
         """Return all grants in the order of their ids."""
+        return self._read()
+
+    def _remove_allows(self, condition: ColumnElement[bool]) -> list[Grant]:
+        doomed = (condition, _grants.c.effect == Effect.ALLOW.value)
+        found = self._read(*doomed)
+        self._delete(*doomed)
+        return found
+
+    def _read(self, *condition: ColumnElement[bool]) -> list[Grant]:
         # Few names stand in many grants: each is read once.
         read_principal, read_securable = cache(Principal.parse), cache(ObjectName.parse)
         return [
@@ -162,7 +179,9 @@ class GrantStore:
                 granted_at=from_micros(row.granted_at),
                 until=None if row.until is None else from_micros(row.until),
             )
-            for row in self._connection.execute(select(_grants).order_by(_grants.c.id))
+            for row in self._connection.execute(
+                select(_grants).where(*condition).order_by(_grants.c.id)
+            )
         ]
 
     def epoch(self) -> int:
@@ -183,3 +202,12 @@ class GrantStore:
         if removed:
             self.bump()
         return removed
+
+
+def _covered(securable: ObjectName) -> ColumnElement[bool]:
+    """Return what holds for the names of an object and of all below it."""
+    name, cluster = _grants.c.securable, f"@{securable.cluster}"
+    if securable.level is Level.CLUSTER:
+        return name.endswith(cluster, autoescape=True)
+    below = name.startswith(f"{securable.local}.", autoescape=True)
+    return or_(name == str(securable), and_(below, name.endswith(cluster, autoescape=True)))

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from auth.errors import AlreadyExistsError, NotFoundError
+from auth.grants import Grant
 from auth.grantstore import GrantStore
 from auth.principals import Principal, fold_principal
 
@@ -52,8 +53,11 @@ class GroupStore:
         self._connection.execute(insert(_groups).values(name=name))
         self._grants.bump()
 
-    def drop(self, name: str) -> None:
+    def drop(self, name: str) -> list[Grant]:
         """Forget a group, its members and its ALLOWs; DENYs to it stay by name.
+
+        Returns:
+            The ALLOWs that were taken away.
 
         Raises:
             NotFoundError: When there is no such group.
@@ -61,11 +65,12 @@ class GroupStore:
         name = self._known(name)
         self._connection.execute(delete(_members).where(_members.c.group_name == name))
         self._connection.execute(delete(_groups).where(_groups.c.name == name))
-        self._grants.remove_allows_to(Principal("group", name))
+        removed = self._grants.remove_allows_to(Principal("group", name))
         self._grants.bump()
+        return removed
 
-    def add_member(self, name: str, user: Principal) -> None:
-        """Put a user into a group; nothing changes when they are in it.
+    def add_member(self, name: str, user: Principal) -> bool:
+        """Put a user into a group; returns False when they were in it.
 
         Raises:
             NotFoundError: When there is no such group, or `user` is a group.
@@ -75,12 +80,14 @@ class GroupStore:
             raise NotFoundError(f"{user} is not a user: groups hold users only")
         row = {"group_name": name, "member": str(user)}
         is_member = [_members.c[column] == value for column, value in row.items()]
-        if self._connection.execute(select(_members).where(*is_member)).first() is None:
-            self._connection.execute(insert(_members).values(**row))
-            self._grants.bump()
+        if self._connection.execute(select(_members).where(*is_member)).first() is not None:
+            return False
+        self._connection.execute(insert(_members).values(**row))
+        self._grants.bump()
+        return True
 
-    def remove_member(self, name: str, user: Principal) -> None:
-        """Take a user out of a group; nothing changes when they are not in it.
+    def remove_member(self, name: str, user: Principal) -> bool:
+        """Take a user out of a group; returns False when they were not in it.
 
         Raises:
             NotFoundError: When there is no such group.
@@ -91,6 +98,7 @@ class GroupStore:
         )
         if removed.rowcount:
             self._grants.bump()
+        return removed.rowcount > 0
 
     def all(self) -> dict[str, frozenset[str]]:
         """Return every group with the names of its members, as `GrantSet` takes them."""
@@ -107,5 +115,5 @@ class GroupStore:
     def _known(self, name: str) -> str:
         name = fold_principal(name)
         if not self._is_known(name):
-            raise NotFoundError(f"there is no group {name} at the MoM")
+            raise NotFoundError(f"GROUP {name} does not exist; SHOW GROUPS lists those there are")
         return name

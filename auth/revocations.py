@@ -71,28 +71,19 @@ class RevocationSet:
         if revoked_at is not None and identity.issued_at <= revoked_at:
             raise RevokedTokenError(f"{identity.name} was changed at home since; sign in again")
 
-    def check_ticket(self, ticket: Ticket, mom_groups: Iterable[str] | None = None) -> None:
+    def check_ticket(self, ticket: Ticket) -> None:
         """Refuse a ticket, or end its stream, when something it rests on was taken back.
-
-        Args:
-            ticket: A genuine ticket.
-            mom_groups: The federation's groups that the caller is in; None where that is not
-                known. Then a revocation that names any such group counts for everybody: rather
-                is a ticket asked for again than one too many honoured.
 
         Raises:
             RevokedTicketError: When a revocation after its epoch touches its caller or one of its
                 tables.
         """
         holders = frozenset(ticket.identity.home_keys)
-        holders |= {("group", group, None) for group in mom_groups or ()}
+        holders |= {("group", group, None) for group in ticket.mom_groups}
         for each in reversed(self._all):
             if each.epoch <= ticket.epoch:
                 return
-            doubtful: set[PrincipalKey] = set()
-            if mom_groups is None and each.principal and each.principal.cluster is None:
-                doubtful = {each.principal.key}
-            if each.touches(ticket, holders | doubtful):
+            if each.touches(ticket, holders):
                 raise RevokedTicketError(
                     "what this ticket rests on was taken back; ask the query again"
                 )

@@ -65,6 +65,8 @@ class Ticket:
     query_id: str
     parameters: bytes | None = field(default=None, repr=False)
     """What is bound to the statement's parameters, an Arrow IPC stream of one row."""
+    mom_groups: frozenset[str] = frozenset()
+    """The federation's groups that the caller was in."""
     shard: tuple[int, int] | None = None
     """Which part of how many, counted from 0, when several nodes answer."""
     explain: TicketExplain | None = None
@@ -103,6 +105,7 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         "sub": ticket.user,
         "cluster": ticket.cluster,
         "groups": sorted(ticket.groups),
+        "mom_groups": sorted(ticket.mom_groups),
         "sql": ticket.sql,
         "catalog": ticket.catalog,
         "schema": ticket.schema,
@@ -165,6 +168,7 @@ def open_ticket(
             user=_text(claims["sub"]),
             cluster=_text(claims["cluster"]),
             groups=frozenset(_text(group) for group in _items(claims["groups"])),
+            mom_groups=frozenset(_text(group) for group in _items(claims["mom_groups"])),
             sql=_text(claims["sql"]),
             catalog=_optional_text(claims["catalog"]),
             schema=_optional_text(claims["schema"]),

@@ -16,9 +16,13 @@ from planner import (
     Describe,
     ExplainAccess,
     GrantStatement,
+    GroupStatement,
     ShowCatalogs,
     ShowClusters,
     ShowGrants,
+    ShowGroups,
+    ShowReadable,
+    ShowReaders,
     ShowSchemas,
     ShowTables,
     Statement,
@@ -72,6 +76,10 @@ _SCHEMAS: dict[type, pa.Schema] = {
     ),
     Use: _shape(("cluster", _UTF8), ("catalog", _UTF8), ("schema", _UTF8)),
     GrantStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
+    GroupStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
+    ShowGroups: _shape(("group_name", _UTF8), ("member", _UTF8)),
+    ShowReaders: _shape(("user_name", _UTF8), ("rule", _UTF8)),
+    ShowReadable: _shape(("securable", _UTF8), ("rule", _UTF8)),
 }
 
 

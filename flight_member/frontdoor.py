@@ -73,9 +73,9 @@ from flight_sql import (
     TableEntry,
 )
 from planner import (
+    Change,
     Defaults,
     Describe,
-    GrantStatement,
     InformationSchemaQuery,
     Plan,
     Query,
@@ -312,7 +312,7 @@ class FrontDoor(ABC):
         if values is not None:
             claims["values"] = base64.b64encode(Values.of(values).data).decode()
         total = -1
-        if isinstance(statement, (GrantStatement, Use)):
+        if isinstance(statement, Change | Use):
             table = (
                 self.use(call, statement)
                 if isinstance(statement, Use)
@@ -340,7 +340,7 @@ class FrontDoor(ABC):
                 "rows of values were sent with a query; execute it once for each row, with that "
                 "row bound to it"
             )
-        if isinstance(statement, GrantStatement) and self.is_answered_here(statement):
+        if isinstance(statement, Change) and self.is_answered_here(statement):
             return int(self.answer(call, statement).num_rows)
         info = self.execute(call, sql)
         return max(info.total_records, 0)
@@ -424,6 +424,7 @@ class FrontDoor(ABC):
             user=caller.user,
             cluster=caller.cluster,
             groups=caller.groups,
+            mom_groups=authorised.mom_groups,
             sql=plan.text,
             catalog=query.catalog,
             schema=query.schema,

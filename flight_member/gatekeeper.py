@@ -32,6 +32,9 @@ class Policy(Protocol):
     def rules_for(self, caller_cluster: str, name: ObjectName) -> GrantSet:
         """Return the rules that decide for callers of a cluster."""
 
+    def mom_groups_of(self, caller: str) -> frozenset[str]:
+        """Return the federation's groups that `user1@shanghai` is in, where they are known."""
+
     def namesakes(self, name: ObjectName) -> Iterable[ObjectName]:
         """Return the same name on every cluster, whether or not there is such a table."""
 
@@ -45,6 +48,8 @@ class Authorised:
     rules: tuple[str, ...]
     until: datetime | None
     """When the first of the deciding grants ends; a ticket ends no later."""
+    mom_groups: frozenset[str] = frozenset()
+    """The federation's groups that the caller is in."""
 
     @property
     def schemas(self) -> Mapping[ObjectName, pa.Schema]:
@@ -103,7 +108,13 @@ class Gatekeeper:
             rules.append(decision.rule)
             if decision.grant is not None and decision.grant.until is not None:
                 ends.append(decision.grant.until)
-        return Authorised(policy.epoch, tuple(tables), tuple(rules), min(ends, default=None))
+        return Authorised(
+            policy.epoch,
+            tuple(tables),
+            tuple(rules),
+            min(ends, default=None),
+            policy.mom_groups_of(caller.name),
+        )
 
     def readable_schemas(
         self, caller: Identity, names: Sequence[ObjectName]

@@ -44,6 +44,11 @@ class MemberSnapshot:
         del caller_cluster, name
         return self.rules
 
+    def mom_groups_of(self, caller: str) -> frozenset[str]:
+        """Return nothing: the federation's groups count for nobody at home."""
+        del caller
+        return frozenset()
+
     def namesakes(self, name: ObjectName) -> tuple[ObjectName, ...]:
         """Return nothing: other clusters' tables are the MoM's to know."""
         del name

@@ -30,7 +30,6 @@ from flight_member.settings import LoadedSettings
 from flight_member.statestore import Database
 from flight_member.terminal import (
     console,
-    print_arrow,
     print_rows,
     read_secret,
     reported_errors,
@@ -44,12 +43,10 @@ from flight_member.usercommands import (
     user_commands,
 )
 from flight_member.users import UserDesk
+from flight_mom.asking import ask
 from flight_mom.demo.command import AttachedTable, run_demo
-from flight_mom.grantcommands import (
-    change_statement,
-    explain_access_statement,
-    show_grants_statement,
-)
+from flight_mom.grantcli import app as grant_app
+from flight_mom.groupcli import app as group_app
 from flight_mom.membercommands import add_member, change_member, sign_in_profile
 from flight_mom.momhome import SETTINGS_FILE, MomHome
 from flight_mom.server import MomServer
@@ -63,10 +60,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 member_app = typer.Typer(help="Change the membership (administrators).", no_args_is_help=True)
+app.add_typer(grant_app)
+app.add_typer(group_app, name="group")
 app.add_typer(member_app, name="member")
 
 Directory = Annotated[Path, typer.Option("--dir", help="The MoM's state directory.")]
-Until = Annotated[str | None, typer.Option(help="When it ends by itself, as 2027-01-01T00:00:00Z.")]
 _HERE = Path(".flight-mom")
 
 
@@ -200,90 +198,13 @@ def login(
 @app.command(epilog="Example: flight-mom clusters --profile admin.json --json")
 def clusters(profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """List the clusters and how they are doing."""
-    _ask("SHOW CLUSTERS", profile, as_json=as_json)
+    ask("SHOW CLUSTERS", profile, as_json=as_json)
 
 
 @app.command(epilog="Example: flight-mom tables --profile user1.json")
 def tables(profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """List the tables that you may read."""
-    _ask("SHOW TABLES", profile, as_json=as_json)
-
-
-@app.command(
-    epilog="Example: flight-mom grant TABLE_READ aviation.nyc.flights@hangzhou user1@shanghai"
-)
-def grant(
-    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
-    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
-    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
-    until: Until = None,
-    profile: ProfileFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Allow a user or group to read."""
-    with reported_errors():
-        sql = change_statement("GRANT", privilege, securable, principal, until)
-    _ask(sql, profile, as_json=as_json)
-
-
-@app.command(epilog="Example: flight-mom deny SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
-def deny(
-    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
-    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
-    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
-    until: Until = None,
-    profile: ProfileFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Forbid a user or group to read, whatever else allows it."""
-    with reported_errors():
-        sql = change_statement("DENY", privilege, securable, principal, until)
-    _ask(sql, profile, as_json=as_json)
-
-
-@app.command(epilog="Example: flight-mom revoke SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
-def revoke(
-    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
-    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
-    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
-    profile: ProfileFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take a grant or a denial back."""
-    with reported_errors():
-        sql = change_statement("REVOKE", privilege, securable, principal)
-    _ask(sql, profile, as_json=as_json)
-
-
-@app.command(epilog="Example: flight-mom grants --for user1@shanghai")
-def grants(
-    principal: Annotated[str | None, typer.Option("--for", help="user@cluster")] = None,
-    securable: Annotated[
-        str | None, typer.Option("--on", help="A table, schema or catalog")
-    ] = None,
-    profile: ProfileFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """List grants and denials."""
-    with reported_errors():
-        sql = show_grants_statement(principal, securable)
-    _ask(sql, profile, as_json=as_json)
-
-
-@app.command(
-    "explain-access",
-    epilog="Example: flight-mom explain-access user1@shanghai aviation.nyc.flights@hangzhou",
-)
-def explain_access(
-    principal: Annotated[str, typer.Argument(help="user@cluster")],
-    table: Annotated[str, typer.Argument(help="catalog.schema.table@cluster")],
-    profile: ProfileFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say whether a user may read a table, and which rule decides it."""
-    with reported_errors():
-        sql = explain_access_statement(principal, table)
-    _ask(sql, profile, as_json=as_json)
+    ask("SHOW TABLES", profile, as_json=as_json)
 
 
 @user_app.command("add", epilog="Example: flight-mom user add auditor --dir headquarters")
@@ -381,11 +302,6 @@ def check_config(
     """Print every effective setting and where it comes from; list every fault."""
     with reported_errors():
         print_settings(_load(directory, config), as_json=as_json)
-
-
-def _ask(sql: str, profile: Path | None, *, as_json: bool) -> None:
-    with reported_errors(), connect(find_profile(profile)) as client:
-        print_arrow(client.query(sql).read_all(), as_json=as_json)
 
 
 def _change_member(

@@ -27,16 +27,14 @@ from flight_mom.topology import Member, MemberStatus, Route, Topology
 from flight_sql import REUSE_CONNECTION, Call, ResultStream, StatementInfo
 from planner import (
     Describe,
-    ExplainAccess,
-    GrantStatement,
     InformationSchemaQuery,
     Query,
     ShowCatalogs,
     ShowClusters,
-    ShowGrants,
     ShowSchemas,
     ShowTables,
     Statement,
+    Use,
 )
 from storage.names import InvalidNameError, ObjectName
 
@@ -155,14 +153,10 @@ class MomBackend(FrontDoor):
                 return self._show_clusters(call, statement)
             case Describe():
                 return self.describe_readable(call, statement)
-            case GrantStatement():
-                return self._administration.change_grants(statement, caller, call.peer)
-            case ShowGrants():
-                return self._administration.show_grants(statement, caller)
-            case ExplainAccess():
-                return self._administration.explain_access(statement, caller)
-            case InformationSchemaQuery():
-                raise NotSupportedError("the rows of information_schema are streamed, not answered")
+            case Query() | InformationSchemaQuery() | Use():
+                raise NotSupportedError(f"{type(statement).__name__} has its own way")
+            case _:
+                return self._administration.answer(statement, caller, call.peer)
 
     def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
         """Return every table of every member, at or below a place, that the caller may read."""

@@ -1,14 +1,14 @@
-"""The statements on grants that `flight-mom grant`, `deny`, `revoke` and the others send.
+"""The statements on grants and groups that `flight-mom grant`, `group` and the others send.
 
 What was typed becomes part of a statement only after it has been read as what it should be: an
 argument can name one thing and say nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from auth import AuthError, Principal, Privilege
+from auth import AuthError, Principal, Privilege, fold_principal
 from flight_member.errors import ConfigurationError
 from storage.names import InvalidNameError, Level, ObjectName
 
@@ -57,14 +57,60 @@ def explain_access_statement(principal: str, table: str) -> str:
     Raises:
         ConfigurationError: When an argument is not what it should be.
     """
-    name = _securable(table)
-    if name.level is not Level.TABLE:
-        raise ConfigurationError([f"{table}: name a table, as catalog.schema.table@cluster"])
-    return f"EXPLAIN ACCESS OF {_principal(principal)} TO {name}"
+    return f"EXPLAIN ACCESS OF {_principal(principal)} TO {_table(table)}"
+
+
+def show_readers_statement(table: str) -> str:
+    """Return SHOW READERS.
+
+    Raises:
+        ConfigurationError: When an argument is not what it should be.
+    """
+    return f"SHOW READERS OF {_table(table)}"
+
+
+def show_readable_statement(user: str) -> str:
+    """Return SHOW TABLES FOR.
+
+    Raises:
+        ConfigurationError: When an argument is not what it should be.
+    """
+    return f"SHOW TABLES FOR {_user(user)}"
+
+
+def group_statement(action: str, group: str, users: Sequence[str] = ()) -> str:
+    """Return CREATE, DROP or ALTER GROUP.
+
+    Args:
+        action: `CREATE`, `DROP`, `ADD` or `REMOVE`.
+        group: One of the federation's own groups.
+        users: `user1@shanghai`, for ADD and REMOVE.
+
+    Raises:
+        ConfigurationError: When an argument is not what it should be.
+    """
+    name = _read("group", group, fold_principal)
+    if action in {"CREATE", "DROP"}:
+        return f"{action} GROUP {name}"
+    return f"ALTER GROUP {name} {action} {', '.join(str(_user(user)) for user in users)}"
 
 
 def _principal(text: str) -> Principal:
     return _read("principal", text, Principal.parse)
+
+
+def _user(text: str) -> Principal:
+    principal = _principal(text)
+    if principal.kind != "user":
+        raise ConfigurationError([f"{text}: name a user, as user@cluster"])
+    return principal
+
+
+def _table(text: str) -> ObjectName:
+    name = _securable(text)
+    if name.level is not Level.TABLE:
+        raise ConfigurationError([f"{text}: name a table, as catalog.schema.table@cluster"])
+    return name
 
 
 def _securable(text: str) -> ObjectName:

@@ -10,6 +10,7 @@ from auth import AuditRecord, CertificateAuthority, SigningKey, TlsKey, hash_pas
 from auth.auditstore import AuditStore
 from auth.auditstore import metadata as audit_tables
 from auth.grantstore import metadata as grant_tables
+from auth.groupstore import metadata as group_tables
 from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import UserStore
 from auth.userstore import metadata as user_tables
@@ -107,6 +108,7 @@ class MomHome:
             self.settings.state.database_url,
             audit_tables,
             grant_tables,
+            group_tables,
             user_tables,
             revocation_tables,
             member_tables,

@@ -58,7 +58,7 @@ class MomServer:
             certificates,
             self._database,
             self._topology,
-            administration.require_administrator,
+            administration.administrators.require,
             utc_now,
         )
         backend = MomBackend(

@@ -26,6 +26,7 @@ from auth import (
     fold_principal,
 )
 from auth.grantstore import GrantStore
+from auth.groupstore import GroupStore
 from auth.revocationstore import RevocationStore
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
@@ -96,6 +97,10 @@ class Federation:
         """Return a table, or None when it or its cluster does not exist."""
         member = self.members.get(name.cluster)
         return None if member is None else member.metastore.table(name)
+
+    def mom_groups_of(self, caller: str) -> frozenset[str]:
+        """Return the federation's groups that `user1@shanghai` is in."""
+        return self.grants.mom_groups_of(caller)
 
     def namesakes(self, name: ObjectName) -> Iterator[ObjectName]:
         """Yield the same name on every cluster, ordered by cluster."""
@@ -182,7 +187,7 @@ class Topology:
         with self._database.read() as connection:
             stored = MemberStore(connection).all()
             grants = GrantStore(connection)
-            grant_set = GrantSet(grants.all(), grants.epoch())
+            grant_set = GrantSet(grants.all(), grants.epoch(), GroupStore(connection).all())
             revocations = RevocationStore(connection).all()
         members = {one.name: self._member(one) for one in stored}
         ring = KeyRing()

@@ -4,6 +4,9 @@ GRANT | DENY privilege ON securable, … TO principal, … [UNTIL 'time']
 REVOKE privilege ON securable, … FROM principal, …
 grant("principal", privilege, "securable" [, 'time'])      -- also deny(…), revoke(…)
 USE name                                                   -- see `use`
+CREATE GROUP group
+ALTER GROUP group ADD | REMOVE user, …
+DROP GROUP group
 EXPLAIN ACCESS OF principal TO table
 
 SHOW and DESCRIBE are read by `show`.
@@ -18,7 +21,13 @@ from sqlglot.tokenizer_core import Token
 from planner.cursor import Cursor
 from planner.errors import SqlSyntaxError, StatementNotSupportedError
 from planner.show import parse_describe, parse_show
-from planner.statement import Defaults, ExplainAccess, GrantStatement, Statement
+from planner.statement import (
+    Defaults,
+    ExplainAccess,
+    GrantStatement,
+    GroupStatement,
+    Statement,
+)
 from planner.use import parse_use
 from storage.names import Level, ObjectName
 
@@ -37,6 +46,7 @@ _EXAMPLES = {
     "SCHEMA_READ": "trading.stock@hangzhou",
     "CATALOG_READ": "trading@hangzhou or *@hangzhou",
 }
+_GROUP_HEADS = frozenset({"CREATE", "ALTER", "DROP"})
 
 Read = TypeVar("Read")
 
@@ -52,9 +62,9 @@ def parse_administration(sql: str, tokens: list[Token], defaults: Defaults) -> S
     head = cursor.peek_word()
     if head in _ACTIONS:
         cursor.next()
-        if cursor.take("("):
-            return _call(cursor, head)
-        return _grant(cursor, head)
+        return _call(cursor, head) if cursor.take("(") else _grant(cursor, head)
+    if head in _GROUP_HEADS and cursor.peek_word(1) == "GROUP":
+        return _group(cursor)
     if head in {"SHOW", "USE"}:
         cursor.next()
         return _end(cursor, parse_show(cursor)) if head == "SHOW" else parse_use(cursor, defaults)
@@ -103,6 +113,19 @@ def _call(cursor: Cursor, head: str) -> Statement:
     return _end(
         cursor, GrantStatement(_ACTIONS[head], privilege, (securable,), (principal,), until)
     )
+
+
+def _group(cursor: Cursor) -> Statement:
+    """Read CREATE, ALTER or DROP GROUP."""
+    head = cursor.next().text.upper()
+    cursor.next()
+    group = cursor.group_name()
+    if head != "ALTER":
+        return _end(cursor, GroupStatement("CREATE" if head == "CREATE" else "DROP", group))
+    if not (is_added := cursor.take("ADD")) and not cursor.take("REMOVE"):
+        raise cursor.fault("ADD or REMOVE")
+    members = _several(cursor, cursor.user)
+    return _end(cursor, GroupStatement("ADD" if is_added else "REMOVE", group, members))
 
 
 def _several(cursor: Cursor, read: Callable[[], Read]) -> tuple[Read, ...]:

@@ -44,10 +44,11 @@ class Cursor:
         at_end = self._position == len(self._tokens)
         return None if at_end else self._tokens[self._position]
 
-    def peek_word(self) -> str:
-        """Return what comes next as written, in upper case; empty at the end."""
-        token = self.peek()
-        return "" if token is None else source_of(self._sql, token).upper()
+    def peek_word(self, ahead: int = 0) -> str:
+        """Return what comes next, or so far ahead, as written, in upper case; empty at the end."""
+        place = self._position + ahead
+        at_end = place >= len(self._tokens)
+        return "" if at_end else source_of(self._sql, self._tokens[place]).upper()
 
     def next(self) -> Token:
         """Return the token that comes next and go on.
@@ -205,6 +206,37 @@ class Cursor:
                 "GROUP analysts@shanghai or GROUP traders"
             )
         return ("GROUP " if is_group else "") + name + (f"@{cluster}" if cluster else "")
+
+    def user(self) -> str:
+        """Read a user: `user1@shanghai`; without a cluster, one of the default cluster.
+
+        Raises:
+            SqlSyntaxError: When it is none.
+        """
+        place = self.place()
+        name = self.principal()
+        if "@" not in name or name.startswith("GROUP "):
+            raise SqlSyntaxError(f"{place}: {name} is not a user; write user1@shanghai")
+        return name
+
+    def group_name(self) -> str:
+        """Read the name of one of the federation's own groups: `traders`.
+
+        Raises:
+            SqlSyntaxError: When it is none.
+            StatementNotSupportedError: When it names a cluster's group.
+        """
+        place = self.place()
+        text = self._run("the name of a group, as in traders").strip('"')
+        name, at, cluster = text.replace('"', "").partition("@")
+        if at:
+            raise StatementNotSupportedError(
+                f"{place}: {shown(name)}@{shown(cluster)} is a group of a cluster, which keeps it "
+                "itself; the federation's own groups have no @"
+            )
+        if not _USER.fullmatch(name):
+            raise SqlSyntaxError(f"{place}: {shown(text)!r} is not the name of a group")
+        return name.lower()
 
     def _run(self, expected: str) -> str:
         """Read what is written in one piece: adjacent tokens, or one text in single quotes.

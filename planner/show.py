@@ -1,10 +1,14 @@
 """SHOW and DESCRIBE, read from their tokens.
 
 SHOW CLUSTERS | CATALOGS [FROM cluster] | SCHEMAS [FROM catalog] | TABLES [FROM catalog[.schema]]
+SHOW TABLES FOR user
 SHOW GRANTS [FOR principal | ON securable]
+SHOW GROUPS
+SHOW READERS OF table
 SHOW COLUMNS FROM table, DESCRIBE table
 
-Each of them but DESCRIBE ends with [LIKE | ILIKE 'pattern']; IN is FROM; `*@cluster` is every
+Each of them ends with [LIKE | ILIKE 'pattern'], but DESCRIBE and those that tell who may read what:
+SHOW TABLES FOR, SHOW GROUPS and SHOW READERS. IN is FROM; `*@cluster` is every
 catalog of a cluster.
 """
 
@@ -19,6 +23,9 @@ from planner.statement import (
     ShowCatalogs,
     ShowClusters,
     ShowGrants,
+    ShowGroups,
+    ShowReadable,
+    ShowReaders,
     ShowSchemas,
     ShowTables,
     Statement,
@@ -34,7 +41,6 @@ _INSTEAD = {
     "CREATE": "write DESCRIBE and the table",
     "FUNCTIONS": "the functions are those of DataFusion",
     "USERS": "flight-member user list shows them at their cluster",
-    "GROUPS": "flight-member user list shows them at their cluster",
 }
 _NO_SETTINGS = (
     "the federation has no settings to show; leave it out, or write SHOW CLUSTERS, CATALOGS, "
@@ -81,6 +87,8 @@ def _show_schemas(cursor: Cursor) -> Statement:
 
 
 def _show_tables(cursor: Cursor) -> Statement:
+    if cursor.take("FOR"):
+        return ShowReadable(cursor.user())
     parent = _parent(cursor, Level.CATALOG, Level.SCHEMA, Level.CLUSTER)
     return ShowTables(parent, _pattern(cursor))
 
@@ -98,6 +106,11 @@ def _show_grants(cursor: Cursor) -> Statement:
     return ShowGrants(principal, securable, _pattern(cursor))
 
 
+def _show_readers(cursor: Cursor) -> Statement:
+    cursor.expect("OF")
+    return ShowReaders(cursor.table_name())
+
+
 _SHOWN: dict[str, Callable[[Cursor], Statement]] = {
     "CLUSTERS": _show_clusters,
     "CATALOGS": _show_catalogs,
@@ -105,6 +118,8 @@ _SHOWN: dict[str, Callable[[Cursor], Statement]] = {
     "TABLES": _show_tables,
     "COLUMNS": _show_columns,
     "GRANTS": _show_grants,
+    "GROUPS": lambda _: ShowGroups(),
+    "READERS": _show_readers,
 }
 
 

@@ -140,6 +140,40 @@ class GrantStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupStatement:
+    """A change of one of the federation's own groups.
+
+    Attributes:
+        action: What to do with the group.
+        group: Its name, without `GROUP`.
+        members: Users whom ADD and REMOVE concern, as in `user1@shanghai`.
+    """
+
+    action: Literal["CREATE", "DROP", "ADD", "REMOVE"]
+    group: str
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShowGroups:
+    """Which groups the federation keeps, and who is in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReaders:
+    """Who may read a table."""
+
+    table: ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReadable:
+    """What a user may read."""
+
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShowGrants:
     """Which grants there are, for one principal or on one securable or all."""
 
@@ -208,12 +242,18 @@ class Describe:
     like: NamePattern | None = None
 
 
+Change: TypeAlias = GrantStatement | GroupStatement
+"""Statements that change something: they run exactly once, when they are executed."""
+
+Administrative: TypeAlias = (
+    Change | ShowGrants | ShowGroups | ShowReaders | ShowReadable | ExplainAccess
+)
+"""Statements on who may read what."""
+
 Statement: TypeAlias = (
     Query
     | InformationSchemaQuery
-    | GrantStatement
-    | ShowGrants
-    | ExplainAccess
+    | Administrative
     | ShowClusters
     | ShowCatalogs
     | ShowSchemas

@@ -157,13 +157,15 @@ def test_dropping_a_schema_takes_its_allows_along_and_leaves_its_denies(
         for effect in Effect:
             add(store, make_grant(on=name, effect=effect))
     epoch = store.epoch()
-    assert store.remove_allows_on(ObjectName.parse("a.b@hangzhou")) == 2
+    removed = store.remove_allows_on(ObjectName.parse("a.b@hangzhou"))
+    assert [str(grant.securable) for grant in removed] == list(on[:2])
+    assert {grant.effect for grant in removed} == {Effect.ALLOW}
     assert store.epoch() == epoch + 1
     left = [(grant.effect, str(grant.securable)) for grant in store.all()]
     assert sorted(left) == sorted(
         [(Effect.DENY, name) for name in on] + [(Effect.ALLOW, name) for name in on[2:]]
     )
-    assert store.remove_allows_on(ObjectName.parse("a.b@hangzhou")) == 0
+    assert store.remove_allows_on(ObjectName.parse("a.b@hangzhou")) == []
     assert store.epoch() == epoch + 1
 
 
@@ -174,7 +176,7 @@ def test_removing_a_user_takes_their_allows_along_and_leaves_their_denies(
     for to in ("user1@shanghai", "user1@beijing", "GROUP user1@shanghai"):
         for effect in Effect:
             add(store, make_grant(to, effect=effect))
-    assert store.remove_allows_to(USER) == 1
+    assert [grant.principal for grant in store.remove_allows_to(USER)] == [USER]
     assert len(store.all()) == 5
     assert [g.effect for g in store.all() if g.principal == USER] == [Effect.DENY]
 

@@ -1,13 +1,14 @@
 """What is taken back dies with its tickets and streams, within one heartbeat."""
 
+import itertools
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
-from flight_sql import Client, Endpoint, RemoteError
-from tests.e2e.federation import COUNT_FLIGHTS, FLIGHTS_AT, READER, refused_ticket
+from flight_sql import Client, Endpoint, RemoteError, Rows
+from tests.e2e.federation import COUNT_FLIGHTS, FLIGHTS_AT, READER, refused_sql, refused_ticket
 
 # More rows than any buffer between engine and client holds.
 LONG = f"select carrier, unnest(range(1, 20000)) as n from {FLIGHTS_AT}"
@@ -65,6 +66,55 @@ def test_others_streams_live_on(federation: DemoFederation, admin: Client, reade
     time.sleep(HEARTBEATS_S)
     with Client(federation.uri(HANGZHOU)) as at_member:
         assert at_member.open_ticket(endpoint.handle).read_all()["n"][0].as_py() == 4_000 * 19_999
+
+
+@pytest.fixture
+def traders(admin: Client) -> Iterator[None]:
+    """The group traders, with user1 and the stranger, may read hangzhou's flights."""
+    admin.update("CREATE GROUP traders")
+    admin.update(f"ALTER GROUP traders ADD {READER}, stranger@shanghai")
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO GROUP traders")
+    yield
+    if admin.query("SHOW GROUPS").read_all().num_rows:
+        admin.update("DROP GROUP traders")
+
+
+@pytest.mark.parametrize(
+    "statement, survives",
+    [
+        (f"ALTER GROUP traders REMOVE {READER}", True),
+        ("DROP GROUP traders", False),
+        (f"REVOKE TABLE_READ ON {FLIGHTS_AT} FROM GROUP traders", False),
+    ],
+)
+@pytest.mark.usefixtures("traders")
+def test_running_stream_ends_with_the_membership_that_allowed_it(
+    federation: DemoFederation, admin: Client, statement: str, survives: bool
+) -> None:
+    with (
+        federation.client("user1", SHANGHAI, at=MOM) as reader,
+        federation.client("stranger", SHANGHAI, at=MOM) as other,
+        Client(federation.uri(HANGZHOU)) as at_member,
+    ):
+        rows = at_member.open_ticket(sealed(reader, LONG).handle)
+        others = at_member.open_ticket(sealed(other, LONG).handle)
+        next(rows)
+        next(others)
+        admin.update(statement)
+        assert refused_sql(reader, COUNT_FLIGHTS).code == "not-found"
+        time.sleep(HEARTBEATS_S)
+        assert ended_with(rows) == "revoked-ticket"
+        assert ended_with(others) == (None if survives else "revoked-ticket")
+
+
+def ended_with(rows: Rows) -> str | None:
+    """Read on for a while; return the code that a stream ends with, None when it lives on."""
+    try:
+        for _ in itertools.islice(rows, 400):
+            pass
+    except RemoteError as error:
+        return error.code
+    return None
 
 
 def test_ticket_ends_no_later_than_its_grant(admin: Client, reader: Client) -> None:

@@ -33,7 +33,7 @@ from flight_mom.momhome import MomHome
 from flight_mom.settings import MomSettings
 from flight_mom.topology import Member, Topology
 from flight_sql import Call
-from planner import Defaults, ExplainAccess, GrantStatement, ShowGrants, parse_statement
+from planner import Administrative, Defaults, parse_statement
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
 from tests.flight_member.factories import HANGZHOU, NOW, SHANGHAI, Clock, make_identity
@@ -142,7 +142,7 @@ class Mom:
             self.home.load_authority(),
             self.database,
             self.topology,
-            self.administration.require_administrator,
+            self.administration.administrators.require,
             self.clock,
         )
         self.desk.uri = "grpc://127.0.0.1:32010"
@@ -201,15 +201,8 @@ class Mom:
         """Carry out a statement on grants and return its rows."""
         caller = caller or self.admin
         statement = parse_statement(sql, Defaults(caller.cluster))
-        match statement:
-            case GrantStatement():
-                table = self.administration.change_grants(statement, caller, PEER)
-            case ShowGrants():
-                table = self.administration.show_grants(statement, caller)
-            case ExplainAccess():
-                table = self.administration.explain_access(statement, caller)
-            case _:
-                raise AssertionError(sql)
+        assert isinstance(statement, Administrative), sql
+        table = self.administration.answer(statement, caller, PEER)
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 

@@ -6,7 +6,10 @@ from flight_member.errors import ConfigurationError
 from flight_mom.grantcommands import (
     change_statement,
     explain_access_statement,
+    group_statement,
     show_grants_statement,
+    show_readable_statement,
+    show_readers_statement,
 )
 from planner import Defaults, parse_statement
 
@@ -36,6 +39,14 @@ FLIGHTS = "aviation.nyc.flights@hangzhou"
         (show_grants_statement("u@s", None), "SHOW GRANTS FOR u@s"),
         (show_grants_statement(None, FLIGHTS), f"SHOW GRANTS ON {FLIGHTS}"),
         (explain_access_statement("u@s", FLIGHTS), f"EXPLAIN ACCESS OF u@s TO {FLIGHTS}"),
+        (show_readers_statement(FLIGHTS), f"SHOW READERS OF {FLIGHTS}"),
+        (show_readable_statement("U@s"), "SHOW TABLES FOR u@s"),
+        (group_statement("CREATE", "Traders"), "CREATE GROUP traders"),
+        (group_statement("DROP", "traders"), "DROP GROUP traders"),
+        (
+            group_statement("REMOVE", "traders", ["u@s", "V@t"]),
+            "ALTER GROUP traders REMOVE u@s, v@t",
+        ),
     ],
 )
 def test_arguments_become_one_statement(made: str, written: str) -> None:

@@ -1,0 +1,112 @@
+"""Who may read what, and why: explained to administrators, and to everybody of themselves."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pyarrow as pa
+
+from auth import Identity, Principal
+from flight_member.answers import answer
+from flight_member.errors import NotFoundError, NotSupportedError
+from flight_mom.administrators import Administrators
+from flight_mom.directory import Directory, require_securable
+from flight_mom.topology import Topology
+from planner import ExplainAccess, ShowReadable, ShowReaders
+from storage.names import ObjectName
+
+
+class AccessDesk:
+    """Answers EXPLAIN ACCESS, SHOW READERS and SHOW TABLES FOR."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        administrators: Administrators,
+        directory: Directory,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._topology = topology
+        self._administrators = administrators
+        self._directory = directory
+        self._now = now
+
+    def explain(self, statement: ExplainAccess, caller: Identity) -> pa.Table:
+        """Answer EXPLAIN ACCESS: the decision and the rule that made it.
+
+        Raises:
+            PermissionDeniedError: When a caller who is no administrator asks of somebody else.
+            NotFoundError: When the user or the table does not exist; to those who are no
+                administrators a table that they may not read does not exist.
+            NotSupportedError: When it is asked of a group.
+        """
+        principal = Principal.parse(statement.principal)
+        is_own = caller.principal == principal
+        if not is_own:
+            self._administrators.require(caller)
+        if principal.kind != "user":
+            raise NotSupportedError("EXPLAIN ACCESS is asked of a user, as in user1@shanghai")
+        federation = self._topology.federation
+        self._directory.require_principal(federation, principal)
+        if self._administrators.include(caller):
+            require_securable(federation, statement.table)
+        now = self._now()
+        subject = self._directory.subject(federation, principal, now)
+        rules = federation.rules_for(subject.cluster, statement.table)
+        decision = rules.decide(subject, statement.table, now)
+        if not self._administrators.include(caller):
+            is_there = federation.table(statement.table) is not None
+            if not (is_there and decision.is_allowed):
+                raise NotFoundError.of(statement.table)
+        return answer(
+            ExplainAccess,
+            [(str(principal), str(statement.table), decision.is_allowed, decision.rule)],
+        )
+
+    def readers(self, statement: ShowReaders, caller: Identity) -> pa.Table:
+        """Answer SHOW READERS: every user who may read a table now, with the rule that lets them.
+
+        Administrators of the table's own cluster may ask as well: it is theirs.
+
+        Returns:
+            {user_name: utf8, rule: utf8}, by cluster and name; it may be empty.
+
+        Raises:
+            PermissionDeniedError: When the caller is neither kind of administrator.
+            NotFoundError: When there is no such table.
+        """
+        if not caller.administers(statement.table.cluster):
+            self._administrators.require(caller)
+        federation, now = self._topology.federation, self._now()
+        require_securable(federation, statement.table)
+        rows: list[tuple[str, str]] = []
+        for subject in self._directory.everybody(federation, now):
+            rules = federation.rules_for(subject.cluster, statement.table)
+            decision = rules.decide(subject, statement.table, now)
+            if decision.is_allowed:
+                rows.append((subject.name, decision.rule))
+        return answer(ShowReaders, rows)
+
+    def readable(self, statement: ShowReadable, caller: Identity) -> pa.Table:
+        """Answer SHOW TABLES FOR: every table that a user may read now, with the rule.
+
+        Returns:
+            {securable: utf8, rule: utf8}, by cluster and name; it may be empty.
+
+        Raises:
+            PermissionDeniedError: When a caller who is no administrator asks of somebody else.
+            NotFoundError: When there is no such user.
+        """
+        principal = Principal.parse(statement.principal)
+        if caller.principal != principal:
+            self._administrators.require(caller)
+        federation, now = self._topology.federation, self._now()
+        self._directory.require_principal(federation, principal)
+        subject = self._directory.subject(federation, principal, now)
+        rows: list[tuple[str, str]] = []
+        for cluster, member in sorted(federation.members.items()):
+            rules = federation.rules_for(subject.cluster, ObjectName(cluster))
+            for name in member.metastore.tables:
+                decision = rules.decide(subject, name, now)
+                if decision.is_allowed:
+                    rows.append((str(name), decision.rule))
+        return answer(ShowReadable, rows)

@@ -1,0 +1,121 @@
+"""The commands on grants, and on who may read what: `flight-mom grant`, `readers` and others."""
+
+from typing import Annotated
+
+import typer
+
+from flight_member.options import AsJson, ProfileFile
+from flight_member.terminal import reported_errors
+from flight_mom.asking import ask
+from flight_mom.grantcommands import (
+    change_statement,
+    explain_access_statement,
+    show_grants_statement,
+    show_readable_statement,
+    show_readers_statement,
+)
+
+app = typer.Typer()
+
+Until = Annotated[str | None, typer.Option(help="When it ends by itself, as 2027-01-01T00:00:00Z.")]
+
+
+@app.command(
+    epilog="Example: flight-mom grant TABLE_READ aviation.nyc.flights@hangzhou user1@shanghai"
+)
+def grant(
+    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
+    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
+    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
+    until: Until = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Allow a user or group to read."""
+    with reported_errors():
+        sql = change_statement("GRANT", privilege, securable, principal, until)
+    ask(sql, profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom deny SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
+def deny(
+    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
+    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
+    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
+    until: Until = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forbid a user or group to read, whatever else allows it."""
+    with reported_errors():
+        sql = change_statement("DENY", privilege, securable, principal, until)
+    ask(sql, profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom revoke SCHEMA_READ aviation.nyc@hangzhou user1@shanghai")
+def revoke(
+    privilege: Annotated[str, typer.Argument(help="TABLE_READ, SCHEMA_READ or CATALOG_READ")],
+    securable: Annotated[str, typer.Argument(help="What: catalog.schema.table@cluster")],
+    principal: Annotated[str, typer.Argument(help="user@cluster or 'GROUP group@cluster'")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a grant or a denial back."""
+    with reported_errors():
+        sql = change_statement("REVOKE", privilege, securable, principal)
+    ask(sql, profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom grants --for user1@shanghai")
+def grants(
+    principal: Annotated[str | None, typer.Option("--for", help="user@cluster")] = None,
+    securable: Annotated[
+        str | None, typer.Option("--on", help="A table, schema or catalog")
+    ] = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List grants and denials."""
+    with reported_errors():
+        sql = show_grants_statement(principal, securable)
+    ask(sql, profile, as_json=as_json)
+
+
+@app.command(
+    "explain-access",
+    epilog="Example: flight-mom explain-access user1@shanghai aviation.nyc.flights@hangzhou",
+)
+def explain_access(
+    principal: Annotated[str, typer.Argument(help="user@cluster")],
+    table: Annotated[str, typer.Argument(help="catalog.schema.table@cluster")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a user may read a table, and which rule decides it."""
+    with reported_errors():
+        sql = explain_access_statement(principal, table)
+    ask(sql, profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom readers aviation.nyc.flights@hangzhou --json")
+def readers(
+    table: Annotated[str, typer.Argument(help="catalog.schema.table@cluster")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the users who may read a table, and the rule that lets each."""
+    with reported_errors():
+        sql = show_readers_statement(table)
+    ask(sql, profile, as_json=as_json)
+
+
+@app.command(epilog="Example: flight-mom readable user1@shanghai")
+def readable(
+    user: Annotated[str, typer.Argument(help="user@cluster")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the tables that a user may read, and the rule that allows each."""
+    with reported_errors():
+        sql = show_readable_statement(user)
+    ask(sql, profile, as_json=as_json)

@@ -1,0 +1,188 @@
+"""Grants at the MoM: who may give them, what they may be on, and how they are shown."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from auth import (
+    AuditRecord,
+    Effect,
+    Grant,
+    Identity,
+    Principal,
+    Privilege,
+    Revocation,
+)
+from auth.auditstore import AuditStore
+from auth.grantstore import GrantStore
+from auth.revocationstore import RevocationStore
+from flight_member.answers import answer, show_grants
+from flight_member.errors import NotSupportedError
+from flight_member.listing import name_filter
+from flight_member.revocationlog import KEPT
+from flight_member.statestore import Database
+from flight_mom.administrators import Administrators
+from flight_mom.directory import Directory, require_securable
+from flight_mom.topology import Topology
+from planner import GrantStatement, ShowGrants
+from storage.names import ObjectName
+
+
+class GrantDesk:
+    """Carries out GRANT, DENY, REVOKE and SHOW GRANTS."""
+
+    def __init__(
+        self,
+        database: Database,
+        topology: Topology,
+        administrators: Administrators,
+        directory: Directory,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._topology = topology
+        self._administrators = administrators
+        self._directory = directory
+        self._now = now
+
+    def change(self, statement: GrantStatement, caller: Identity, source: str) -> pa.Table:
+        """Apply GRANT, DENY or REVOKE, all of it or nothing; durable when this returns.
+
+        Returns:
+            One row per principal and securable: {status: utf8, warning: utf8 or null}.
+
+        Raises:
+            PermissionDeniedError: When the caller is no administrator.
+            NotFoundError: When a principal or securable does not exist.
+            NotSupportedError: When both are of one cluster: home rules apply there.
+        """
+        record = AuditRecord(
+            at=self._now(),
+            actor=caller.name,
+            source=source,
+            action=statement.action.lower(),
+            object=", ".join(map(str, statement.securables)),
+            allowed=True,
+        )
+        self._administrators.admit(caller, record)
+        principals = [Principal.parse(text) for text in statement.principals]
+        changed = [
+            (principal, securable) for principal in principals for securable in statement.securables
+        ]
+        # What is gone can still be revoked: denials outlive what they name.
+        if statement.action != "REVOKE":
+            self._require_known(principals, statement.securables)
+        with self._database.change() as connection:
+            grants, audit = GrantStore(connection), AuditStore(connection)
+            outcomes = [_change(grants, statement, *one, record) for one in changed]
+            epoch = grants.epoch()
+            if statement.action != "ALLOW":
+                _revoke(RevocationStore(connection), changed, epoch, record.at)
+            audit.append_all(
+                replace(
+                    record,
+                    object=str(securable),
+                    rule=f"{statement.privilege} {principal}: {status}",
+                    epoch=epoch,
+                )
+                for (principal, securable), (status, _) in zip(changed, outcomes, strict=True)
+            )
+        self._topology.refresh()
+        return answer(
+            GrantStatement,
+            [(status, self._warning(grant)) for status, grant in outcomes],
+        )
+
+    def show(self, statement: ShowGrants, caller: Identity) -> pa.Table:
+        """Answer SHOW GRANTS: administrators see all, others what is granted to them.
+
+        Administrators of a member also see the grants on their own cluster's objects.
+        """
+        held = self._topology.federation.grants
+        grants: Iterable[Grant] = held
+        if statement.principal is not None:
+            grants = held.for_principal(Principal.parse(statement.principal))
+        if not self._administrators.include(caller):
+            mine = set(caller.principals(held.mom_groups))
+            grants = [
+                grant
+                for grant in grants
+                if grant.principal in mine
+                or (caller.is_admin and grant.securable.cluster == caller.cluster)
+            ]
+        if statement.securable is not None:
+            securable = statement.securable
+            grants = [
+                grant
+                for grant in grants
+                if grant.securable.cluster == securable.cluster
+                and (securable.covers(grant.securable) or grant.securable.covers(securable))
+            ]
+        fits = name_filter(statement.like)
+        return show_grants(grant for grant in grants if fits(str(grant.securable)))
+
+    def _require_known(
+        self, principals: Iterable[Principal], securables: Iterable[ObjectName]
+    ) -> None:
+        federation = self._topology.federation
+        for principal in principals:
+            self._directory.require_principal(federation, principal)
+        for securable in securables:
+            for principal in principals:
+                _require_foreign(principal, securable)
+            require_securable(federation, securable)
+
+    def _warning(self, grant: Grant | None) -> str | None:
+        if grant is None:
+            return None
+        federation = self._topology.federation
+        groups = [
+            Principal("group", name, grant.principal.cluster)
+            for name in sorted(self._directory.groups_of(federation, grant.principal))
+        ]
+        useless = federation.grants.useless(grant, self._now(), groups)
+        return None if useless is None else f"has no effect while this holds: {useless}"
+
+
+def _change(
+    grants: GrantStore,
+    statement: GrantStatement,
+    principal: Principal,
+    securable: ObjectName,
+    record: AuditRecord,
+) -> tuple[str, Grant | None]:
+    privilege = Privilege(statement.privilege)
+    if statement.action == "REVOKE":
+        count = grants.remove(principal, privilege, securable)
+        return (f"revoked {count}" if count else "nothing to revoke"), None
+    grant = grants.add(
+        principal=principal,
+        effect=Effect(statement.action),
+        privilege=privilege,
+        securable=securable,
+        granted_by=record.actor,
+        granted_at=record.at,
+        until=statement.until,
+    )
+    return ("granted" if grant.effect is Effect.ALLOW else "denied"), grant
+
+
+def _revoke(
+    revocations: RevocationStore,
+    changed: Iterable[tuple[Principal, ObjectName]],
+    epoch: int,
+    now: datetime,
+) -> None:
+    """Tell members, by their next heartbeat, which tickets to honour no more."""
+    for principal, securable in changed:
+        revocations.append(Revocation(epoch, now, principal, securable))
+    revocations.forget_before(now - KEPT)
+
+
+def _require_foreign(principal: Principal, securable: ObjectName) -> None:
+    if principal.cluster == securable.cluster:
+        raise NotSupportedError(
+            f"{principal} and {securable} are of one cluster: home rules apply, set them there"
+        )
