@@ -36,12 +36,12 @@ from auth.errors import (
     UnsupportedGrantError,
     UnusablePasswordError,
 )
-from auth.grants import Allowed, Decision, Denied, Grant, GrantSet, check_cross_cluster
+from auth.grants import Allowed, Decision, Denied, Grant, GrantSet, Rules, check_cross_cluster
 from auth.issuers import IssuerKeys, OutsideIssuer, OutsideToken, open_outside_token
 from auth.joining import JoinToken
 from auth.keys import KeyRing, PublicKey, SigningKey
 from auth.passwords import hash_password, verify_password
-from auth.principals import Identity, Principal, fold_principal
+from auth.principals import VISITORS, Identity, Principal, fold_principal
 from auth.privileges import Effect, Privilege, check_level
 from auth.revocations import Revocation, RevocationSet
 from auth.sealing import TokenKind, kind_of, open_sealed, seal
@@ -56,9 +56,11 @@ from auth.tokens import (
     seal_session_token,
     session_ttl_s,
 )
+from auth.vetoes import VisitorRules, check_veto
 
 __all__ = [
     "FEDERATION",
+    "VISITORS",
     "Allowed",
     "AlreadyExistsError",
     "Anchor",
@@ -96,6 +98,7 @@ __all__ = [
     "RevocationSet",
     "RevokedTicketError",
     "RevokedTokenError",
+    "Rules",
     "SessionToken",
     "SignInLimiter",
     "SigningKey",
@@ -107,9 +110,11 @@ __all__ = [
     "UnsupportedGrantError",
     "UnusablePasswordError",
     "Verification",
+    "VisitorRules",
     "certificate_lifetime",
     "check_cross_cluster",
     "check_level",
+    "check_veto",
     "fingerprint",
     "fold_principal",
     "hash_password",

@@ -14,10 +14,10 @@ rules. It knows nothing of the other kind, and nobody may put both into one set.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from auth.errors import UnsupportedGrantError
-from auth.principals import Identity, Principal, PrincipalKey, groups_by_member
+from auth.principals import VISITORS, Identity, Principal, PrincipalKey, groups_by_member
 from auth.privileges import Effect, Privilege, check_level
 from storage.names import ObjectName
 
@@ -89,6 +89,19 @@ class Denied:
 Decision = Allowed | Denied
 
 _NO_GRANT = Denied("no grant allows it")
+
+
+class Rules(Protocol):
+    """What decides on reading."""
+
+    def decide(self, identity: Identity, table: ObjectName, now: datetime) -> Decision:
+        """Decide whether this caller may read this table now."""
+
+    def reader(self, identity: Identity, now: datetime) -> Callable[[ObjectName], bool]:
+        """Return the test whether this caller may read a table now."""
+
+    def places(self, identity: Identity, now: datetime) -> list[ObjectName]:
+        """Return the widest places in which this caller may read anything now, ordered."""
 
 
 class GrantSet:
@@ -215,7 +228,7 @@ class GrantSet:
         """
         if grant.effect is Effect.DENY:
             return None
-        principals = [grant.principal.key, *(group.key for group in groups)]
+        principals = [grant.principal.key, *(group.key for group in groups), VISITORS.key]
         if grant.principal.kind == "user":
             principals += self._groups.get(str(grant.principal), ())
         keys = _covering_keys(grant.securable)
@@ -279,6 +292,9 @@ class GrantSet:
         for held in self._held.values():
             yield from _flatten(held)
 
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
@@ -287,8 +303,10 @@ class GrantSet:
             yield from _flatten(self._held.get(key, {}))
 
     def _keys_of(self, identity: Identity) -> tuple[PrincipalKey, ...]:
-        federated = self._groups.get(identity.name) if self._groups else None
-        return identity.home_keys + federated if federated else identity.home_keys
+        keys = identity.home_keys
+        if self._groups:
+            keys += self._groups.get(identity.name, ())
+        return (*keys, VISITORS.key) if VISITORS.key in self._held else keys
 
 
 def check_cross_cluster(principal: Principal, securable: ObjectName) -> None:

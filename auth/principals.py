@@ -6,6 +6,8 @@ User and group names start with a letter or digit, then letters, digits, `_`, `.
 A group belongs to a home cluster (`GROUP analysts@shanghai`, as that cluster says) or to the
 federation (`GROUP traders`, kept at the MoM). The two never meet: a member that calls one of its
 own groups `traders` gives nobody what was granted to the federation's.
+
+`VISITORS` is everybody of all other clusters; only the owner of an object speaks of them, to deny.
 """
 
 import re
@@ -17,10 +19,11 @@ from typing import Literal, Self
 from auth.errors import NotFoundError
 from storage.names import InvalidNameError, fold_name
 
-PrincipalKind = Literal["user", "group"]
+PrincipalKind = Literal["user", "group", "visitors"]
 PrincipalKey = tuple[str, str, str | None]
 
 MAX_PRINCIPAL_LENGTH = 63
+_VISITORS = "visitors"
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_PRINCIPAL_LENGTH - 1}}}", re.ASCII)
 _WRITTEN = re.compile(
     r"""(?P<group>GROUP\s+)?"?(?P<name>[^\s"@]+)"?(?:@"?(?P<cluster>[^\s"@]+)"?)?""",
@@ -60,12 +63,12 @@ class Principal:
 
     @classmethod
     def parse(cls, text: str, cluster: str | None = None) -> Self:
-        """Read `user1@shanghai`, `GROUP analysts@shanghai` or `GROUP traders`.
+        """Read `user1@shanghai`, `GROUP analysts@shanghai`, `GROUP traders` or `VISITORS`.
 
         Args:
             text: What was written; `GROUP` in any case.
-            cluster: The cluster of a user or group that is written without one. A group stays
-                the federation's when it is None.
+            cluster: The cluster of a user or group that is written without one. When it is
+                None, a group is the federation's and `VISITORS` is no user.
 
         Raises:
             NotFoundError: When it is none of these forms, or a user without a cluster.
@@ -76,8 +79,10 @@ class Principal:
                 f"{text.strip()[:MAX_PRINCIPAL_LENGTH]!r} is not a user or group: write "
                 "user1@shanghai, GROUP analysts@shanghai or GROUP traders"
             )
-        kind: PrincipalKind = "group" if written["group"] else "user"
-        return cls(kind, written["name"], written["cluster"] or cluster)
+        named, cluster = written["name"], written["cluster"] or cluster
+        if cluster is None and not written["group"] and named.lower() == _VISITORS:
+            return cls("visitors", _VISITORS)
+        return cls("group" if written["group"] else "user", named, cluster)
 
     @property
     def key(self) -> PrincipalKey:
@@ -85,8 +90,13 @@ class Principal:
         return (self.kind, self.name, self.cluster)
 
     def __str__(self) -> str:
+        if self.kind == "visitors":
+            return self.name.upper()
         prefix = "GROUP " if self.kind == "group" else ""
         return prefix + self.name + (f"@{self.cluster}" if self.cluster else "")
+
+
+VISITORS = Principal("visitors", _VISITORS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,15 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
+from flight_member.ownerdesk import OwnerDesk
 from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
+from flight_member.visitors import VisitorDoor
 from flight_sql import Call, ResultStream, StatementInfo
 from planner import (
     Defaults,
     Describe,
+    GrantStatement,
     InformationSchemaQuery,
     Query,
     ShowCatalogs,
@@ -49,6 +52,8 @@ class MemberBackend(FrontDoor):
         runner: StatementRunner,
         mom: MomLink,
         gatekeeper: Gatekeeper,
+        owner: OwnerDesk,
+        visitors: VisitorDoor,
         now: Moment,
     ) -> None:
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, now=now)
@@ -56,6 +61,8 @@ class MemberBackend(FrontDoor):
         self._authority = authority
         self._runner = runner
         self._mom = mom
+        self._owner = owner
+        self._visitors = visitors
 
     # Queries.
 
@@ -93,8 +100,11 @@ class MemberBackend(FrontDoor):
             if not self._state.is_current(ticket.identity, ticket.issued_at.timestamp()):
                 raise RevokedTicketError("the user was changed since this ticket; sign in again")
             refused = self.gatekeeper.refused(ticket.identity, [one.name for one in ticket.tables])
-            if refused is not None:
-                raise NotFoundError.of(refused)
+        else:
+            # Of visitors the owner has it, whatever the MoM granted.
+            refused = self._visitors.vetoed(ticket)
+        if refused is not None:
+            raise NotFoundError.of(refused)
         return self._runner.run(call, ticket, is_home=is_home)
 
     def advise(
@@ -121,16 +131,20 @@ class MemberBackend(FrontDoor):
             case Describe():
                 is_own = statement.table.cluster == self.cluster
                 return is_own or statement.table.schema == INFORMATION_SCHEMA
+            case GrantStatement():
+                return self._owner.is_answered_here(statement)
             case _:
                 return False
 
     def answer(self, call: Call, statement: Statement) -> pa.Table:
-        """Answer a listing, or DESCRIBE of a home table."""
+        """Answer a listing, or DESCRIBE of a home table; carry out its owner's rules."""
         match statement:
             case ShowCatalogs() | ShowSchemas() | ShowTables():
                 return self.answer_listing(call, statement)
             case Describe():
                 return self.describe_readable(call, statement)
+            case GrantStatement():
+                return self._owner.change(statement, self.caller(call), call.peer)
             case _:
                 raise PermissionDeniedError("ask the MoM: this statement is the federation's")
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from auth import AuditRecord, GrantSet, Identity
+from auth import AuditRecord, Identity, Rules
 from flight_member.audit import AuditTrail
 from flight_member.errors import NotFoundError
 from flight_sql import Call
@@ -29,7 +29,7 @@ class Policy(Protocol):
     def table(self, name: ObjectName) -> Table | None:
         """Return a table, or None when there is none of that name."""
 
-    def rules_for(self, caller_cluster: str, name: ObjectName) -> GrantSet:
+    def rules_for(self, caller_cluster: str, name: ObjectName) -> Rules:
         """Return the rules that decide for callers of a cluster."""
 
     def mom_groups_of(self, caller: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from auth import GrantSet, Identity
+from auth import Grant, GrantSet, Identity
 from auth.grantstore import GrantStore
 from auth.userstore import User, UserStore
 from flight_member.protocol import Report, ReportedGrant, ReportedUser
@@ -24,11 +24,12 @@ from storage.tablestore import TableStore
 
 @dataclass(frozen=True, slots=True)
 class MemberSnapshot:
-    """One state of a member: its tables, its users, its home rules."""
+    """One state of a member: its tables, its users, its home rules, its vetoes on visitors."""
 
     metastore: Metastore
     users: Mapping[str, User]
     rules: GrantSet
+    vetoes: GrantSet = GrantSet()  # noqa: RUF009  immutable
 
     @property
     def epoch(self) -> int:
@@ -69,16 +70,8 @@ class MemberSnapshot:
                 )
                 for user in self.users.values()
             ),
-            grants=tuple(
-                ReportedGrant(
-                    principal=str(grant.principal),
-                    effect=str(grant.effect),
-                    privilege=str(grant.privilege),
-                    securable=str(grant.securable),
-                    until=None if grant.until is None else grant.until.timestamp(),
-                )
-                for grant in self.rules
-            ),
+            grants=tuple(map(_reported, self.rules)),
+            vetoes=tuple(map(_reported, self.vetoes)),
         )
         version = hashlib.sha256(report.write()).hexdigest()[:32]
         return report.model_copy(update={"version": version})
@@ -128,8 +121,23 @@ class MemberState:
             tables = TableStore(connection)
             metastore = Metastore(self._cluster, tables.version(), tables.all())
             grants = GrantStore(connection)
+            epoch, kept = grants.epoch(), grants.all()
             return MemberSnapshot(
                 metastore=metastore,
                 users=MappingProxyType({u.name: u for u in UserStore(connection).all()}),
-                rules=GrantSet(grants.all(), grants.epoch()),
+                rules=GrantSet([one for one in kept if self._is_home(one)], epoch),
+                vetoes=GrantSet([one for one in kept if not self._is_home(one)], epoch),
             )
+
+    def _is_home(self, grant: Grant) -> bool:
+        return grant.principal.cluster == self._cluster
+
+
+def _reported(grant: Grant) -> ReportedGrant:
+    return ReportedGrant(
+        principal=str(grant.principal),
+        effect=str(grant.effect),
+        privilege=str(grant.privilege),
+        securable=str(grant.securable),
+        until=None if grant.until is None else grant.until.timestamp(),
+    )

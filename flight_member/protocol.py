@@ -168,7 +168,7 @@ class ReportedUser(Message):
 
 
 class ReportedGrant(Message):
-    """One home rule of a member."""
+    """One home rule of a member, or one of its vetoes on visitors."""
 
     principal: str
     effect: str
@@ -186,6 +186,7 @@ class Report(Message):
     metastore: str
     users: tuple[ReportedUser, ...]
     grants: tuple[ReportedGrant, ...]
+    vetoes: tuple[ReportedGrant, ...] = ()
 
 
 class ListingRequest(Message):

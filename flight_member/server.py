@@ -16,11 +16,13 @@ from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
+from flight_member.ownerdesk import OwnerDesk
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
 from flight_member.tables import TableDesk
+from flight_member.visitors import VisitorDoor
 from flight_member.watching import Watch
 from flight_sql import FlightSqlServer, ReplaceableServer, TlsFiles
 from storage.engine import Engine
@@ -50,6 +52,7 @@ class MemberServer:
         self._joined()
         self._state = MemberState(cluster, self._database)
         self._revoked = RevocationLog(self._database, utc_now)
+        self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
         self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
         self._mom = MomLink(cluster, key, self._joined, utc_now)
         authority = MemberAuthority(
@@ -69,8 +72,18 @@ class MemberServer:
             self._check_ticket,
         )
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
+        owner = OwnerDesk(cluster, self._database, self._state, utc_now)
         backend = MemberBackend(
-            settings, key, self._state, authority, runner, self._mom, gatekeeper, utc_now
+            settings,
+            key,
+            self._state,
+            authority,
+            runner,
+            self._mom,
+            gatekeeper,
+            owner,
+            self._visitors,
+            utc_now,
         )
         self._desk = TableDesk(cluster, self._database, home)
         tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
@@ -142,7 +155,7 @@ class MemberServer:
         if ticket.cluster == cluster and not self._state.is_current(ticket.identity, issued_at):
             raise RevokedTicketError("the user was changed since this ticket; sign in again")
         if ticket.issuer != cluster:
-            self._revoked.check(ticket)
+            self._visitors.check(ticket)
 
     def _joined(self) -> Membership | None:
         # Joining may happen while the member serves: until then, look again.

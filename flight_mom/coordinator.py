@@ -154,7 +154,7 @@ class MomBackend(FrontDoor):
             case Describe():
                 return self.describe_readable(call, statement)
             case Query() | InformationSchemaQuery() | Use():
-                raise NotSupportedError(f"{type(statement).__name__} has its own way")
+                raise NotSupportedError(f"{type(statement).__name__} is not answered like this")
             case _:
                 return self._administration.answer(statement, caller, call.peer)
 

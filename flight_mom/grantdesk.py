@@ -7,6 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from auth import (
+    VISITORS,
     AuditRecord,
     Effect,
     Grant,
@@ -68,6 +69,11 @@ class GrantDesk:
         )
         self._administrators.admit(caller, record)
         principals = [Principal.parse(text) for text in statement.principals]
+        if VISITORS in principals:
+            raise NotSupportedError(
+                "VISITORS are denied by the owner of a table: type it at "
+                f"{statement.securables[0].cluster}, as one of its administrators"
+            )
         changed = [
             (principal, securable) for principal in principals for securable in statement.securables
         ]
@@ -98,12 +104,22 @@ class GrantDesk:
     def show(self, statement: ShowGrants, caller: Identity) -> pa.Table:
         """Answer SHOW GRANTS: administrators see all, others what is granted to them.
 
-        Administrators of a member also see the grants on their own cluster's objects.
+        Administrators of a member also see the grants on their own cluster's objects. Both see
+        what the owners deny to visitors.
         """
-        held = self._topology.federation.grants
+        federation = self._topology.federation
+        held = federation.grants
         grants: Iterable[Grant] = held
+        vetoes: Iterable[Grant] = (
+            veto
+            for member in federation.members.values()
+            if self._administrators.include(caller) or caller.administers(member.name)
+            for veto in member.vetoes
+        )
         if statement.principal is not None:
-            grants = held.for_principal(Principal.parse(statement.principal))
+            principal = Principal.parse(statement.principal)
+            grants = held.for_principal(principal)
+            vetoes = [veto for veto in vetoes if veto.principal == principal]
         if not self._administrators.include(caller):
             mine = set(caller.principals(held.mom_groups))
             grants = [
@@ -112,6 +128,7 @@ class GrantDesk:
                 if grant.principal in mine
                 or (caller.is_admin and grant.securable.cluster == caller.cluster)
             ]
+        grants = [*grants, *vetoes]
         if statement.securable is not None:
             securable = statement.securable
             grants = [
@@ -142,7 +159,10 @@ class GrantDesk:
             Principal("group", name, grant.principal.cluster)
             for name in sorted(self._directory.groups_of(federation, grant.principal))
         ]
-        useless = federation.grants.useless(grant, self._now(), groups)
+        owner = federation.members.get(grant.securable.cluster)
+        if owner is None:
+            return None
+        useless = federation.visitor_rules(owner).useless(grant, self._now(), groups)
         return None if useless is None else f"has no effect while this holds: {useless}"
 
 

@@ -5,35 +5,31 @@ changes; handlers read it without a lock. When each member was last heard from i
 because it changes all the time.
 """
 
-import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
 from auth import (
-    AuthError,
-    Effect,
-    Grant,
     GrantSet,
     KeyRing,
-    Principal,
-    Privilege,
     PublicKey,
     RevocationSet,
-    fold_principal,
+    Rules,
+    VisitorRules,
 )
 from auth.grantstore import GrantStore
 from auth.groupstore import GroupStore
 from auth.revocationstore import RevocationStore
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
-from flight_member.protocol import NodeRow, Report, ReportedGrant, ReportedUser
+from flight_member.protocol import NodeRow, Report, ReportedUser
 from flight_member.settings import HeartbeatSection
 from flight_member.statestore import Database
 from flight_mom.memberstore import MemberStore, StoredMember
+from flight_mom.reports import ReadReport, nothing_reported, read_report
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
 
@@ -77,6 +73,9 @@ class Member:
     metastore: Metastore
     users: Mapping[str, ReportedUser]
     rules: GrantSet
+    """For the member's own users."""
+    vetoes: GrantSet
+    """For visitors: what the owner denies them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +106,18 @@ class Federation:
         for cluster in sorted(self.members):
             yield ObjectName(cluster, name.catalog, name.schema, name.table)
 
-    def rules_for(self, caller_cluster: str, table: ObjectName) -> GrantSet:
-        """Return the rules that decide: home rules at home, the federation's grants elsewhere."""
-        home = self.members.get(table.cluster)
-        if caller_cluster == table.cluster and home is not None:
-            return home.rules
-        return self.grants
+    def rules_for(self, caller_cluster: str, table: ObjectName) -> Rules:
+        """Return what decides: home rules at home, grants and the owner's vetoes elsewhere."""
+        owner = self.members.get(table.cluster)
+        if owner is None:
+            return self.grants
+        if caller_cluster == table.cluster:
+            return owner.rules
+        return self.visitor_rules(owner) if owner.vetoes else self.grants
+
+    def visitor_rules(self, owner: Member) -> VisitorRules:
+        """Return what decides on visitors of a member."""
+        return VisitorRules(self.grants, owner.vetoes)
 
 
 class Topology:
@@ -135,7 +140,7 @@ class Topology:
         self._refreshing = threading.Lock()
         self._own_keys: tuple[PublicKey, ...] = ()
         # The last report of each member as it is kept, and what it was read as.
-        self._reports: dict[str, tuple[bytes, _ReadReport]] = {}
+        self._reports: dict[str, tuple[bytes, ReadReport]] = {}
         self.federation = self._read()
 
     def trust(self, *keys: PublicKey) -> None:
@@ -212,81 +217,19 @@ class Topology:
             metastore=read.metastore,
             users=read.users,
             rules=read.rules,
+            vetoes=read.vetoes,
         )
 
-    def _read_report(self, stored: StoredMember) -> "_ReadReport":
+    def _read_report(self, stored: StoredMember) -> ReadReport:
         if stored.report is None:
-            return _nothing_reported(stored.name)
-        kept, read = self._reports.get(stored.name, (b"", _nothing_reported(stored.name)))
+            return nothing_reported(stored.name)
+        kept, read = self._reports.get(stored.name, (b"", nothing_reported(stored.name)))
         if kept != stored.report:
             try:
                 read = read_report(stored.name, Report.read(stored.report))
             except BadRequestError as error:
                 # One member's report must not take the federation down; it is asked for another.
                 _log.warning("report_unusable", member=stored.name, fault=error.text)
-                read = _nothing_reported(stored.name)
+                read = nothing_reported(stored.name)
             self._reports[stored.name] = (stored.report, read)
         return read
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadReport:
-    """What a report says, read."""
-
-    version: str
-    metastore: Metastore
-    users: Mapping[str, ReportedUser]
-    rules: GrantSet
-
-
-def read_report(cluster: str, report: Report) -> _ReadReport:
-    """Read a report, which may only speak of the reporting cluster itself.
-
-    Raises:
-        BadRequestError: When anything in it cannot be read, or is another cluster's.
-    """
-    try:
-        metastore = Metastore.from_wire(
-            base64.b64decode(report.metastore, validate=True), cluster=cluster
-        )
-        rules = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
-        users = {fold_principal(user.name): user for user in report.users}
-        strangers = [
-            str(name)
-            for rule in rules
-            for name in (rule.principal, rule.securable)
-            if name.cluster != cluster
-        ]
-    except (ValueError, OverflowError, OSError, AuthError) as error:
-        # Of these only the package's own errors have texts that are meant to be read.
-        fault = error.text if isinstance(error, AuthError) else type(error).__name__
-    else:
-        if strangers:
-            fault = f"{strangers[0]} is not of {cluster}"
-        elif len(users) != len(report.users):
-            fault = "two users have one name"
-        else:
-            return _ReadReport(
-                version=report.version,
-                metastore=metastore,
-                users=MappingProxyType(users),
-                rules=GrantSet(rules, 0),
-            )
-    raise BadRequestError(f"the report of {cluster} cannot be read: {fault}")
-
-
-def _nothing_reported(cluster: str) -> _ReadReport:
-    return _ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet((), 0))
-
-
-def _home_rule(index: int, cluster: str, rule: ReportedGrant) -> Grant:
-    return Grant(
-        id=index,
-        principal=Principal.parse(rule.principal, cluster=cluster),
-        effect=Effect(rule.effect),
-        privilege=Privilege(rule.privilege),
-        securable=ObjectName.parse(rule.securable, cluster=cluster),
-        granted_by=f"home rules of {cluster}",
-        granted_at=datetime.fromtimestamp(0, UTC),
-        until=None if rule.until is None else datetime.fromtimestamp(rule.until, UTC),
-    )

@@ -92,7 +92,7 @@ def _grant(cursor: Cursor, head: str) -> Statement:
     cursor.expect("ON")
     securables = _several(cursor, lambda: _securable(cursor, privilege))
     cursor.expect("FROM" if head == "REVOKE" else "TO")
-    principals = _several(cursor, cursor.principal)
+    principals = _several(cursor, lambda: cursor.principal(visitors=head != "GRANT"))
     until = None
     if head != "REVOKE" and cursor.take("UNTIL"):
         until = _time(cursor)
@@ -101,7 +101,7 @@ def _grant(cursor: Cursor, head: str) -> Statement:
 
 def _call(cursor: Cursor, head: str) -> Statement:
     """Read the function form, after its opening parenthesis."""
-    principal = cursor.principal()
+    principal = cursor.principal(visitors=head != "GRANT")
     cursor.expect(",")
     privilege = _privilege(cursor)
     cursor.expect(",")

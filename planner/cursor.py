@@ -27,7 +27,8 @@ from storage.names import (
 _ENDS_RUN = frozenset({TokenType.COMMA, TokenType.L_PAREN, TokenType.R_PAREN, TokenType.SEMICOLON})
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,62}", re.ASCII)
 _TABLE_PARTS = 3
-_EVERYBODY = frozenset({"VISITORS", "PUBLIC", "EVERYBODY"})
+_VISITORS = "VISITORS"
+_EVERYBODY = frozenset({_VISITORS, "PUBLIC", "EVERYBODY"})
 
 
 class Cursor:
@@ -174,10 +175,13 @@ class Cursor:
             pass
         raise SqlSyntaxError(f"{place}: {shown(text)!r} is not the name of a cluster")
 
-    def principal(self) -> str:
+    def principal(self, *, visitors: bool = False) -> str:
         """Read a user or a group: `user1@shanghai`, `GROUP analysts@shanghai`, `GROUP traders`.
 
         A user without a cluster is one of the default cluster; a group without one is the MoM's.
+
+        Args:
+            visitors: Whether `VISITORS` may stand here: an owner can deny them, and no more.
 
         Raises:
             SqlSyntaxError: When it is none.
@@ -188,6 +192,8 @@ class Cursor:
         text = self._run("a user or a group, as in user1@shanghai or GROUP traders")
         if text[:6].upper() == "GROUP ":
             is_group, text = True, text[6:].strip()
+        if visitors and not is_group and text.upper() == _VISITORS:
+            return _VISITORS
         if not is_group and text.upper() in _EVERYBODY:
             raise StatementNotSupportedError(
                 f"{place}: {text.upper()} cannot hold grants; name users and groups, as in "

@@ -101,7 +101,7 @@ def _show_columns(cursor: Cursor) -> Statement:
 
 
 def _show_grants(cursor: Cursor) -> Statement:
-    principal = cursor.principal() if cursor.take("FOR") else None
+    principal = cursor.principal(visitors=True) if cursor.take("FOR") else None
     securable = cursor.object_name() if principal is None and cursor.take("ON") else None
     return ShowGrants(principal, securable, _pattern(cursor))
 

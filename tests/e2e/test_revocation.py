@@ -8,7 +8,18 @@ import pytest
 
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, Endpoint, RemoteError, Rows
-from tests.e2e.federation import COUNT_FLIGHTS, FLIGHTS_AT, READER, refused_sql, refused_ticket
+from tests.e2e.factories import FLIGHTS
+from tests.e2e.federation import (
+    CHIEF,
+    COUNT_FLIGHTS,
+    FLIGHTS_AT,
+    QUOTES_AT,
+    READER,
+    count,
+    refused_sql,
+    refused_ticket,
+    wait_until,
+)
 
 # More rows than any buffer between engine and client holds.
 LONG = f"select carrier, unnest(range(1, 20000)) as n from {FLIGHTS_AT}"
@@ -105,6 +116,65 @@ def test_running_stream_ends_with_the_membership_that_allowed_it(
         time.sleep(HEARTBEATS_S)
         assert ended_with(rows) == "revoked-ticket"
         assert ended_with(others) == (None if survives else "revoked-ticket")
+
+
+def test_owner_ends_what_a_visitor_reads_whatever_the_mom_granted(
+    federation: DemoFederation, admin: Client, reader: Client
+) -> None:
+    veto = f"TABLE_READ ON {FLIGHTS}"
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO stranger@shanghai")
+    with (
+        federation.client(CHIEF, HANGZHOU, at=HANGZHOU) as chief,
+        federation.client("stranger", SHANGHAI, at=MOM) as other,
+        Client(federation.uri(HANGZHOU)) as at_member,
+    ):
+        ticket = sealed(reader, COUNT_FLIGHTS).handle
+        rows = at_member.open_ticket(sealed(reader, LONG).handle)
+        others = at_member.open_ticket(sealed(other, LONG).handle)
+        next(rows)
+        next(others)
+        unknown = refused_sql(reader, COUNT_FLIGHTS.replace("flights", "nothing"))
+        chief.update(f"DENY {veto} TO {READER}")
+        try:
+            # At the member at once, with the words that the MoM has for what is not there.
+            assert refused_ticket(at_member, ticket).code == "not-found"
+            assert ended_with(rows) == "revoked-ticket"
+            assert ended_with(others) is None
+            # At the MoM with the report, a moment later.
+            wait_until(lambda: FLIGHTS_AT not in tables(reader), HEARTBEATS_S)
+            assert FLIGHTS_AT in tables(other)
+            refused = refused_sql(reader, COUNT_FLIGHTS)
+            assert refused.text.replace("flights", "nothing") == unknown.text
+            assert refused_ticket(reader, ticket).code == "revoked-ticket"
+            (row,) = (
+                admin.query(f"EXPLAIN ACCESS OF {READER} TO {FLIGHTS_AT}").read_all().to_pylist()
+            )
+            assert row["rule"] == f"the owner's DENY TABLE_READ ON {FLIGHTS_AT} TO {READER}"
+            chief.update(f"DENY {veto} TO VISITORS")
+            wait_until(lambda: FLIGHTS_AT not in tables(other), HEARTBEATS_S)
+        finally:
+            chief.update(f"REVOKE {veto} FROM {READER}, VISITORS")
+        wait_until(lambda: FLIGHTS_AT in tables(reader), HEARTBEATS_S)
+        assert count(reader, COUNT_FLIGHTS) == 4_000
+
+
+def test_nobody_but_the_owner_denies_visitors(
+    federation: DemoFederation, admin: Client, at_home: Client
+) -> None:
+    veto = f"DENY TABLE_READ ON {QUOTES_AT} TO VISITORS"
+    assert refused_sql(at_home, veto).code == "permission-denied"
+    assert refused_sql(admin, veto).code == "statement-not-supported"
+    with federation.client(CHIEF, HANGZHOU, at=HANGZHOU) as chief:
+        assert refused_sql(chief, veto).code == "permission-denied"
+
+
+def tables(client: Client) -> set[str]:
+    rows = client.query("SHOW TABLES").read_all().to_pylist()
+    return {
+        f"{catalog}.{row['schema_name']}.{row['table_name']}@{cluster}"
+        for row in rows
+        for catalog, _, cluster in [row["catalog_name"].partition("@")]
+    }
 
 
 def ended_with(rows: Rows) -> str | None:

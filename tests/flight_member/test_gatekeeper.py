@@ -53,6 +53,10 @@ class Watched:
         del name
         return self._rules
 
+    def mom_groups_of(self, _caller: str) -> frozenset[str]:
+        self.asked.append("groups")
+        return frozenset()
+
     def namesakes(self, name: ObjectName) -> Iterator[ObjectName]:
         self.asked.append("namesakes")
         yield from (ObjectName(one, name.catalog, name.schema, name.table) for one in CLUSTERS)

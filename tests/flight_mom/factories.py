@@ -96,9 +96,13 @@ def make_report(
     tables: Sequence[Table] = (),
     users: Iterable[User] = (),
     rules: Iterable[Grant] = (),
+    vetoes: Iterable[Grant] = (),
 ) -> protocol.Report:
     return MemberSnapshot(
-        Metastore(cluster, 1, tables), {user.name: user for user in users}, GrantSet(rules, 1)
+        Metastore(cluster, 1, tables),
+        {user.name: user for user in users},
+        GrantSet(rules, 1),
+        GrantSet(vetoes, 1),
     ).report()
 
 

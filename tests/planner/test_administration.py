@@ -69,6 +69,13 @@ READ: dict[str, Statement] = {
     "SHOW GRANTS FOR GROUP traders": ShowGrants(principal="GROUP traders"),
     "SHOW GRANTS ON trading.stock@hangzhou": ShowGrants(securable=STOCK),
     "SHOW CLUSTERS": ShowClusters(),
+    "DENY TABLE_READ ON trading.stock.quote@hangzhou TO Visitors": GrantStatement(
+        "DENY", "TABLE_READ", (QUOTE,), ("VISITORS",)
+    ),
+    "revoke(visitors, SCHEMA_READ, trading.stock@hangzhou)": GrantStatement(
+        "REVOKE", "SCHEMA_READ", (STOCK,), ("VISITORS",)
+    ),
+    "SHOW GRANTS FOR VISITORS": ShowGrants(principal="VISITORS"),
     "CREATE GROUP Traders": GroupStatement("CREATE", "traders"),
     'drop group "traders";': GroupStatement("DROP", "traders"),
     "ALTER GROUP traders ADD user1@shanghai, 'u.2@Hangzhou', user3": GroupStatement(
@@ -142,7 +149,7 @@ REFUSED: dict[str, tuple[type[PlannerError], str]] = {
         SqlSyntaxError,
         "expected the end of the statement",
     ),
-    "DENY TABLE_READ ON a.b.c@d TO VISITORS": (
+    "GRANT TABLE_READ ON a.b.c@d TO VISITORS": (
         StatementNotSupportedError,
         "VISITORS cannot hold grants",
     ),

@@ -1,0 +1,104 @@
+"""What a member reports of itself, read: its tables, users, home rules and vetoes."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from auth import (
+    AuthError,
+    Effect,
+    Grant,
+    GrantSet,
+    Principal,
+    Privilege,
+    check_veto,
+    fold_principal,
+)
+from flight_member.errors import BadRequestError
+from flight_member.protocol import Report, ReportedGrant, ReportedUser
+from storage.metastore import Metastore
+from storage.names import ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """What a report says, read."""
+
+    version: str
+    metastore: Metastore
+    users: Mapping[str, ReportedUser]
+    rules: GrantSet
+    vetoes: GrantSet
+
+
+def read_report(cluster: str, report: Report) -> ReadReport:
+    """Read a report, which may only speak of the reporting cluster itself.
+
+    Raises:
+        BadRequestError: When anything in it cannot be read, or is another cluster's.
+    """
+    try:
+        metastore = Metastore.from_wire(
+            base64.b64decode(report.metastore, validate=True), cluster=cluster
+        )
+        rules = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
+        vetoes = [_veto(index, cluster, rule) for index, rule in enumerate(report.vetoes)]
+        users = {fold_principal(user.name): user for user in report.users}
+        strangers = [
+            str(name)
+            for rule in rules
+            for name in (rule.principal, rule.securable)
+            if name.cluster != cluster
+        ]
+    except (ValueError, OverflowError, OSError, AuthError) as error:
+        # Of these only the package's own errors have texts that are meant to be read.
+        fault = error.text if isinstance(error, AuthError) else type(error).__name__
+    else:
+        if strangers:
+            fault = f"{strangers[0]} is not of {cluster}"
+        elif len(users) != len(report.users):
+            fault = "two users have one name"
+        else:
+            return ReadReport(
+                version=report.version,
+                metastore=metastore,
+                users=MappingProxyType(users),
+                rules=GrantSet(rules),
+                vetoes=GrantSet(vetoes),
+            )
+    raise BadRequestError(f"the report of {cluster} cannot be read: {fault}")
+
+
+def nothing_reported(cluster: str) -> ReadReport:
+    """Return what is known of a member that has not reported yet: nothing."""
+    return ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet(), GrantSet())
+
+
+def _home_rule(index: int, cluster: str, rule: ReportedGrant) -> Grant:
+    return Grant(
+        id=index,
+        principal=Principal.parse(rule.principal, cluster=cluster),
+        effect=Effect(rule.effect),
+        privilege=Privilege(rule.privilege),
+        securable=ObjectName.parse(rule.securable, cluster=cluster),
+        granted_by=f"home rules of {cluster}",
+        granted_at=datetime.fromtimestamp(0, UTC),
+        until=None if rule.until is None else datetime.fromtimestamp(rule.until, UTC),
+    )
+
+
+def _veto(index: int, cluster: str, rule: ReportedGrant) -> Grant:
+    veto = Grant(
+        id=index,
+        principal=Principal.parse(rule.principal),
+        effect=Effect(rule.effect),
+        privilege=Privilege(rule.privilege),
+        securable=ObjectName.parse(rule.securable, cluster=cluster),
+        granted_by=f"the owner, {cluster}",
+        granted_at=datetime.fromtimestamp(0, UTC),
+        until=None if rule.until is None else datetime.fromtimestamp(rule.until, UTC),
+    )
+    check_veto(veto, cluster)
+    return veto
