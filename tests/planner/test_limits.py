@@ -2,11 +2,12 @@
 
 import time
 
+import pyarrow as pa
 import pytest
 
-from planner import PlannerError, StatementTooLargeError
+from planner import PlannerError, StatementTooLargeError, plan_query
 from planner.limits import Limits, check_text
-from tests.planner.federation import plan
+from tests.planner.federation import plan, read_query
 
 DOUBLING = ", ".join(f"c{n} AS (SELECT * FROM c{n - 1} UNION ALL SELECT * FROM c{n - 1})"
                      for n in range(1, 30))  # fmt: skip
@@ -44,6 +45,7 @@ TOO_LARGE = {
     "windows": "SELECT "
     + ", ".join(f"sum(size) OVER (PARTITION BY size + {n}) AS w{n}" for n in range(900))
     + " FROM t",
+    "a long name": "SELECT " + "x" * 200_000 + " FROM t",
     "a mebibyte": "SELECT '" + "x" * (1 << 20) + "'",
     "a mebibyte of spaces": " " * (1 << 20),
     "a mebibyte of comments": "/*" * (1 << 19),
@@ -129,3 +131,22 @@ def test_length_is_counted_in_bytes() -> None:
 def test_refusal_says_where_the_height_is_passed() -> None:
     with pytest.raises(StatementTooLargeError, match=r"line 2, column \d+.*250"):
         plan("SELECT\n" + "+".join(["size"] * 300) + " FROM t")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM (SELECT * FROM (SELECT * FROM t) a) b",
+        "SELECT * FROM t UNION ALL SELECT * FROM t",
+        "SELECT *, "
+        + ", ".join(f"sum(c1) OVER (ORDER BY c{n}) AS w{n}" for n in range(9))
+        + " FROM t",
+    ],
+)
+def test_wide_table_is_not_handed_on_whole_again_and_again(sql: str) -> None:
+    query = read_query(sql)
+    wide = pa.schema([(f"c{n}", pa.float64()) for n in range(2_000)])
+    started_at = time.process_time()
+    with pytest.raises(StatementTooLargeError, match="2000 columns"):
+        plan_query(query, dict.fromkeys(query.tables, wide))
+    assert time.process_time() - started_at < 1
