@@ -10,6 +10,7 @@ from typing import Self
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from auth import InvalidTokenError
 from flight_member import protocol
 from flight_member.admission import Admission
 from flight_member.errors import ConfigurationError
@@ -17,6 +18,7 @@ from flight_member.logs import get_logger
 from flight_member.memberstate import MemberState
 from flight_member.profiles import write_private
 from flight_member.revocationlog import RevocationLog
+from flight_sql import RemoteError
 
 _log = get_logger(__name__)
 _FILE = "membership.json"
@@ -152,6 +154,9 @@ class Heart:
                     due_s, failures = self._interval_s, 0
             except Exception as error:  # noqa: BLE001  whatever it was, the heart goes on
                 failures += 1
+                if isinstance(error, RemoteError) and error.code == InvalidTokenError.code:
+                    # The MoM knows this member's key no more.
+                    self._revoked.disown()
                 pause_s = min(self._interval_s * 2 ** min(failures - 1, 6), _LONGEST_PAUSE_S)
                 due_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311  scatter, not secrecy
                 _log.warning(

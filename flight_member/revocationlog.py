@@ -1,13 +1,14 @@
 """What the MoM took back lately, as this member knows it: learned from heartbeats, kept on disk.
 
 A ticket that rests on something taken back is refused, and a stream that runs on one is ended,
-within one heartbeat. What is known outlives a restart, so that none brings a dead ticket back.
+within one heartbeat. What is known outlives a restart, so that none brings a dead ticket back. A
+member that the MoM removed is told by the refusal of its heartbeat.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from auth import Principal, Revocation, RevocationSet, Ticket
+from auth import Principal, Revocation, RevocationSet, RevokedTicketError, Ticket
 from auth.revocationstore import RevocationStore
 from flight_member.protocol import RevokedRight
 from flight_member.statestore import Database
@@ -26,6 +27,7 @@ class RevocationLog:
         with database.read() as connection:
             self._known = RevocationStore(connection).all()
         self.epoch = max((each.epoch for each in self._known), default=0)
+        self._disowned_at: datetime | None = None
 
     def learn(self, rights: Sequence[RevokedRight], epoch: int) -> None:
         """Take over what a heartbeat's reply says.
@@ -46,12 +48,20 @@ class RevocationLog:
             self._known = self._known.with_more(fresh, forget_before=oldest)
         self.epoch = epoch
 
+    def disown(self) -> None:
+        """Take over that the MoM knows this member no more: all that it signed so far ends."""
+        self._disowned_at = self._now()
+
     def check(self, ticket: Ticket) -> None:
         """Refuse a ticket that rests on something taken back.
 
         Raises:
             RevokedTicketError: When it does.
         """
+        if self._disowned_at is not None and ticket.issued_at <= self._disowned_at:
+            raise RevokedTicketError(
+                "the MoM knows this cluster no more; ask the query again once it has joined"
+            )
         self._known.check_ticket(ticket)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from auth import KeyRing, RevokedTicketError, SigningKey, open_ticket
+from auth import KeyRing, RevokedTicketError, SigningKey, Ticket, open_ticket
 from flight_member import protocol
 from flight_member.answers import answer
 from flight_member.errors import (
@@ -23,7 +23,7 @@ from flight_mom.administration import Administration
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
-from flight_mom.topology import Member, MemberStatus, Route, Topology
+from flight_mom.topology import Member, Route, Topology
 from flight_sql import REUSE_CONNECTION, Call, ResultStream, StatementInfo
 from planner import (
     Describe,
@@ -85,15 +85,23 @@ class MomBackend(FrontDoor):
         ticket = open_ticket(handle, self._signing_keys, member=None, now=self._now())
         if self.caller(call).name != ticket.caller:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
+        reason = self._stop_reason(ticket)
+        if reason is not None:
+            raise reason
+        member = self._topology.federation.members[ticket.member]
+        self._require_served(member)
+        return self._relay.open(call, member, handle, lambda: self._stop_reason(ticket))
+
+    def _stop_reason(self, ticket: Ticket) -> Exception | None:
+        """Return why a ticket's rows must not be relayed, or not any further; None if they may."""
         member = self._topology.federation.members.get(ticket.member)
         if member is None:
-            raise WrongCallerError("the cluster of this ticket has left the federation")
+            return WrongCallerError("the cluster of this ticket has left the federation")
         # What was revoked since the ticket was made is not relayed any more.
         refused = self.gatekeeper.refused(ticket.identity, [one.name for one in ticket.tables])
         if refused is not None:
-            raise RevokedTicketError(f"you may not read {refused} any more")
-        self._require_served(member)
-        return self._relay.open(call, member, handle)
+            return RevokedTicketError(f"you may not read {refused} any more")
+        return self._suspension(member)
 
     def _serving(self, call: Call, query: Query) -> Member:
         """Return the member that runs a query; its tables have been authorised."""
@@ -118,13 +126,18 @@ class MomBackend(FrontDoor):
                 return members[name]
         raise ClusterUnavailableError("no member answers; try again in a moment")
 
+    def _suspension(self, member: Member) -> ClusterSuspendedError | None:
+        if not member.is_suspended:
+            return None
+        return ClusterSuspendedError(
+            f"{member.name} is suspended; ask an administrator of {self.cluster}"
+        )
+
     def _require_served(self, member: Member) -> None:
-        status = self._topology.status(member)
-        if status is MemberStatus.SUSPENDED:
-            raise ClusterSuspendedError(
-                f"{member.name} is suspended; ask an administrator of {self.cluster}"
-            )
-        if not status.is_served:
+        suspension = self._suspension(member)
+        if suspension is not None:
+            raise suspension
+        if not self._topology.status(member).is_served:
             heard_at = self._topology.heard_at(member.name)
             since = f" since {heard_at:%Y-%m-%d %H:%M:%S} UTC" if heard_at else ""
             raise ClusterUnavailableError(

@@ -7,13 +7,10 @@ from datetime import UTC, datetime, timedelta
 from auth import (
     AuditRecord,
     CertificateAuthority,
-    Effect,
-    Grant,
     Identity,
     InvalidTokenError,
     JoinToken,
     PublicKey,
-    Revocation,
     SigningKey,
 )
 from auth import PermissionDeniedError as UnnamedHostError
@@ -28,6 +25,7 @@ from flight_member.revocationlog import written
 from flight_member.settings import is_loopback
 from flight_member.statestore import Database
 from flight_mom.carrying import CarryThrough
+from flight_mom.departing import end_tickets, remove_allows
 from flight_mom.locations import ENCRYPTED, fold_host, read_hosts, read_location
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.momhome import CERTIFICATE_DAYS
@@ -288,14 +286,17 @@ class MembershipDesk:
                 raise NotFoundError(f"{name} is no member; flight-mom clusters lists them")
             elif request.action == protocol.MembersRequest.REMOVE:
                 members.remove(name)
-                grants = GrantStore(connection)
-                for grant in _remove_allows(grants, name):
+                grants, revocations = GrantStore(connection), RevocationStore(connection)
+                for grant in remove_allows(grants, name):
                     audit.append(replace(record, action="revoke", rule=f"{grant}: removed"))
-                    RevocationStore(connection).append(
-                        Revocation(grants.epoch(), record.at, grant.principal, grant.securable)
-                    )
+                known = self._topology.federation.members.get(name)
+                users = known.users if known is not None else ()
+                end_tickets(grants, revocations, name, record.at, users)
             else:
                 _change(members, stored, request)
+                if request.action == protocol.MembersRequest.SUSPEND:
+                    grants, revocations = GrantStore(connection), RevocationStore(connection)
+                    end_tickets(grants, revocations, name, record.at)
             audit.append(record)
         self._topology.refresh()
         member = self._topology.federation.members.get(name)
@@ -345,22 +346,6 @@ def _change(members: MemberStore, stored: StoredMember, request: protocol.Member
             members.set_suspended(name, suspended=request.action == kinds.SUSPEND)
         case _:
             raise BadRequestError("action must be add, set, suspend, resume or remove")
-
-
-def _remove_allows(grants: GrantStore, cluster: str) -> list[Grant]:
-    """Take away what was allowed to a cluster's users and on its objects; denials stay by name.
-
-    Whoever joins under that name later is somebody else, and inherits nothing.
-    """
-    doomed = [
-        grant
-        for grant in grants.all()
-        if grant.effect is Effect.ALLOW
-        and cluster in {grant.principal.cluster, grant.securable.cluster}
-    ]
-    for grant in doomed:
-        grants.remove(grant.principal, grant.privilege, grant.securable, grant.effect)
-    return doomed
 
 
 def _join_record(

@@ -33,12 +33,25 @@ class Relay:
         self._now = now
         self._opening = threading.Lock()
         self._clients: dict[str, Client] = {}
-        self._watched: dict[RelayedRows, Call] = {}
+        self._watched: dict[RelayedRows, tuple[Call, Callable[[], Exception | None]]] = {}
         self._is_closed = threading.Event()
         self._watcher: threading.Thread | None = None
 
-    def open(self, call: Call, member: Member, handle: bytes) -> ResultStream:
+    def open(
+        self,
+        call: Call,
+        member: Member,
+        handle: bytes,
+        stop_reason: Callable[[], Exception | None],
+    ) -> ResultStream:
         """Open a ticket at its member.
+
+        Args:
+            call: The call that fetches.
+            member: Where the ticket counts.
+            handle: The ticket.
+            stop_reason: Says why the rows must not go on, or None as long as they may; asked
+                while they run, so that a member that is slow or unwilling to stop is not needed.
 
         Raises:
             ClusterUnavailableError: When the member does not answer.
@@ -53,7 +66,7 @@ class Relay:
             refusal = error
         else:
             relayed = RelayedRows(member, rows)
-            self._watch(relayed, call)
+            self._watch(relayed, call, stop_reason)
             return ResultStream(rows.arrow_schema, relayed)
         raise _refusal(member, refusal)
 
@@ -80,10 +93,12 @@ class Relay:
         for client in clients:
             client.close()
 
-    def _watch(self, relayed: "RelayedRows", call: Call) -> None:
-        """Stop the member's work when the caller leaves, also while no row is on its way."""
+    def _watch(
+        self, relayed: "RelayedRows", call: Call, stop_reason: Callable[[], Exception | None]
+    ) -> None:
+        """Stop when the caller leaves or there is a reason, also while no row is on its way."""
         with self._opening:
-            self._watched[relayed] = call
+            self._watched[relayed] = (call, stop_reason)
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._run, name="relay", daemon=True)
                 self._watcher.start()
@@ -92,9 +107,9 @@ class Relay:
         while not self._is_closed.wait(_WATCH_S):
             with self._opening:
                 watched = list(self._watched.items())
-            for relayed, call in watched:
-                if not relayed.is_closed and call.is_cancelled():
-                    relayed.close()
+            for relayed, (call, stop_reason) in watched:
+                if not relayed.is_closed:
+                    relayed.check(call, stop_reason)
                 if relayed.is_closed:
                     with self._opening:
                         self._watched.pop(relayed, None)
@@ -129,6 +144,7 @@ class RelayedRows:
     def __init__(self, member: Member, rows: Rows) -> None:
         self._member = member
         self._rows = rows
+        self._reason: Exception | None = None
         self.is_closed = False
 
     def __iter__(self) -> Self:
@@ -139,16 +155,34 @@ class RelayedRows:
 
         Raises:
             FlightMemberError: What the member refused on the way, or that it ended.
+            AuthError: When the right to the rows was taken back meanwhile.
         """
+        refusal: RemoteError | None = None
         try:
-            return next(self._rows)
+            batch = next(self._rows)
         except StopIteration:
-            self.close()
-            raise
+            batch = None
         except RemoteError as error:
             refusal = error
+        # What was stopped from here ends as if it were whole, or as a cancelled call.
+        if self._reason is not None:
+            raise self._reason
+        if refusal is None and batch is not None:
+            return batch
         self.close()
+        if refusal is None:
+            raise StopIteration
         raise _refusal(self._member, refusal)
+
+    def check(self, call: Call, stop_reason: Callable[[], Exception | None]) -> None:
+        """Leave the stream if nobody reads it any more, or end it if it must not go on."""
+        if call.is_cancelled():
+            self.close()
+            return
+        reason = stop_reason()
+        if reason is not None:
+            self._reason = reason
+            self.close()
 
     def close(self) -> None:
         """Leave the stream; the member is told. Fine from any thread, and more than once."""

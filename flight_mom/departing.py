@@ -1,0 +1,47 @@
+"""What a member that is removed or suspended takes with it: grants, and tickets that are about."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from auth import Effect, Grant, Principal, Revocation
+from auth.grantstore import GrantStore
+from auth.revocationstore import RevocationStore
+from storage.names import ObjectName
+
+
+def remove_allows(grants: GrantStore, cluster: str) -> list[Grant]:
+    """Take away what was allowed to a cluster's users and on its objects; denials stay by name.
+
+    Whoever joins under that name later is somebody else, and inherits nothing.
+    """
+    doomed = [
+        grant
+        for grant in grants.all()
+        if grant.effect is Effect.ALLOW
+        and cluster in {grant.principal.cluster, grant.securable.cluster}
+    ]
+    for grant in doomed:
+        grants.remove(grant.principal, grant.privilege, grant.securable, grant.effect)
+    return doomed
+
+
+def end_tickets(
+    grants: GrantStore,
+    revocations: RevocationStore,
+    cluster: str,
+    now: datetime,
+    users: Iterable[str] = (),
+) -> None:
+    """Have every ticket for a cluster's data end with the next heartbeat, and its streams.
+
+    Args:
+        grants: For the policy epoch, which every revocation raises.
+        revocations: Of the transaction that makes the change.
+        cluster: Whose data is served no more.
+        now: When it was changed.
+        users: Those of the cluster whose tickets for others' data end too.
+    """
+    epoch = grants.bump()
+    revocations.append(Revocation(epoch, now, securable=ObjectName(cluster)))
+    for user in users:
+        revocations.append(Revocation(epoch, now, Principal("user", user, cluster)))
