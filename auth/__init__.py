@@ -41,6 +41,7 @@ from auth.issuers import IssuerKeys, OutsideIssuer, OutsideToken, open_outside_t
 from auth.joining import JoinToken
 from auth.keys import KeyRing, PublicKey, SigningKey
 from auth.passwords import hash_password, verify_password
+from auth.pending import PendingSignIns, is_pending
 from auth.principals import VISITORS, Identity, Principal, fold_principal
 from auth.privileges import Effect, Privilege, check_level
 from auth.revocations import Revocation, RevocationSet
@@ -90,6 +91,7 @@ __all__ = [
     "NotFoundError",
     "OutsideIssuer",
     "OutsideToken",
+    "PendingSignIns",
     "PermissionDeniedError",
     "Principal",
     "Privilege",
@@ -119,6 +121,7 @@ __all__ = [
     "fold_principal",
     "hash_password",
     "is_certificate_of",
+    "is_pending",
     "kind_of",
     "make_request",
     "open_identity_token",

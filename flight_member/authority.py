@@ -6,30 +6,28 @@ from datetime import datetime
 
 from auth import (
     FEDERATION,
-    AuditRecord,
     Identity,
     InvalidTokenError,
     KeyRing,
     SigningKey,
-    SignInLimiter,
     TokenKind,
     kind_of,
     open_identity_token,
     open_sealed,
     seal,
-    seal_identity_token,
     verify_password,
 )
 from flight_member.audit import AuditTrail
 from flight_member.errors import RevokedTokenError
 from flight_member.memberstate import MemberState
+from flight_member.protocol import SignInRequest
 from flight_member.settings import AuthSection
+from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn
+from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
+from flight_sql import Call
 
 _SERVICE_TTL_S = 60
-_WRONG = "user or password is wrong"
-# What strangers type is cut to what the audit holds.
-_MAX_ACTOR, _MAX_SOURCE = 128, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,7 @@ class MemberAuthority:
         self,
         cluster: str,
         key: SigningKey,
+        database: Database,
         state: MemberState,
         keys: Callable[[], KeyRing],
         audit: AuditTrail,
@@ -65,55 +64,33 @@ class MemberAuthority:
     ) -> None:
         """Keep what it takes; `keys` returns the public keys of this member and of the MoM."""
         self._cluster = cluster
-        self._key = key
         self._state = state
         self._keys = keys
-        self._audit = audit
-        self._settings = settings
         self._now = now
-        self._limiter = SignInLimiter()
+        self._own = OwnUsers(cluster, database, lambda: key, settings, now)
+        self._signing_in = SignIn(cluster, self._prove, audit, settings, now)
         self._opened: TokenCache[Identity] = TokenCache(_expiry)
 
-    def sign_in(self, user: str, password: str, peer: str) -> str:
-        """Return an identity token for one of this member's users.
+    def sign_in(self, user: str, password: str, call: Call) -> str:
+        """Return an identity token for one of this member's users; see `SignIn.sign_in`."""
+        return self._signing_in.sign_in(user, password, call)
 
-        Raises:
-            InvalidTokenError: When the user does not exist or is locked, or the password is
-                wrong; the same words and the same time for all of them.
-            LockedError: After five failures within a minute from this peer.
-        """
-        now = self._now()
-        name, _, cluster = user.partition("@")
-        name = name.strip().lower()[:_MAX_ACTOR]
-        self._limiter.check(name, peer, now)
-        found = self._state.snapshot.users.get(name)
-        is_right = verify_password(password, found.password_hash if found else None)
-        is_ours = cluster.lower() in {"", self._cluster}
-        if found is None or found.is_locked or not is_right or not is_ours:
-            self._limiter.fail(name, peer, now)
-            self._audit.refuse(
-                AuditRecord(
-                    at=now,
-                    actor=user[:_MAX_ACTOR],
-                    source=peer[:_MAX_SOURCE],
-                    action="sign_in",
-                    allowed=False,
-                )
-            )
-            raise InvalidTokenError(_WRONG)
-        self._limiter.succeed(name, peer)
-        return seal_identity_token(
-            user=found.name,
-            groups=found.groups,
-            is_admin=found.is_admin,
-            key=self._key,
-            issuer=self._cluster,
-            audience=FEDERATION,
-            now=now,
-            ttl_s=self._settings.identity_ttl_s,
-        )
+    def sign_in_for_mom(self, request: SignInRequest) -> str:
+        """Return an identity token for who signs in at the MoM, from the address that it saw."""
+        name = f"{request.user}@{self._cluster}"
+        return self._signing_in.attempt(name, request.password, request.source)
 
-    def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller:
+    def _prove(self, name: str, cluster: str, password: str, _source: str, is_long: bool) -> str:
+        if cluster != self._cluster:
+            verify_password(password, None)
+            raise InvalidTokenError(WRONG)
+        token = self._own.prove(name, password, is_long=is_long)
+        # Who was added or changed a moment ago is known here at once.
+        if self._state.snapshot.users.get(name) != self._own.find(name):
+            self._state.refresh()
+        return token
+
+    def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller | AwaitingProof:
         """Return who presents a token.
 
         Raises:
@@ -121,6 +98,10 @@ class MemberAuthority:
             RevokedTokenError: When the user changed since it was issued.
         """
         now = self._now()
+        counting = self._signing_in.proved(token)
+        if counting is None:
+            return AwaitingProof()
+        token = counting
         if kind_of(token) is TokenKind.SERVICE:
             claims = open_sealed(
                 TokenKind.SERVICE, token, self._keys(), audience=self._cluster, now=now
@@ -140,7 +121,16 @@ class MemberAuthority:
             raise RevokedTokenError("the user was changed since this token; sign in again")
         return identity
 
-    def exchange(self, token: str, _identity: object) -> str:
+    def confirm(self, call: Call) -> None:
+        """Judge a password that waited for the caller's address."""
+        if call.bearer is None or call.identity is None:
+            return
+        became = self._signing_in.confirm(call.bearer, call)
+        if became is not None:
+            call.identity = self.authenticate(became, call.peer)
+        call.bearer = self._signing_in.proved(call.bearer)
+
+    def exchange(self, token: str, _call: Call) -> str:
         """Return the token of a Handshake itself: it is as good as any that could be made."""
         return token
 

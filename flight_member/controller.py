@@ -180,5 +180,5 @@ class MemberBackend(FrontDoor):
         if not isinstance(call.identity, ServiceCaller):
             raise PermissionDeniedError("only the MoM passes passwords on")
         request = protocol.SignInRequest.read(body)
-        token = self._authority.sign_in(request.user, request.password, request.source)
+        token = self._authority.sign_in_for_mom(request)
         return protocol.SignInReply(token=token).write()

@@ -213,6 +213,7 @@ class SignInRequest(Message):
     user: str
     password: str = Field(repr=False)
     source: str
+    """The client's address; empty where it is not known yet."""
 
 
 class SignInReply(Message):

@@ -56,7 +56,14 @@ class MemberServer:
         self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
         self._mom = MomLink(cluster, key, self._joined, utc_now)
         authority = MemberAuthority(
-            cluster, key, self._state, self._mom.keys, self._audit, settings.auth, utc_now
+            cluster,
+            key,
+            self._database,
+            self._state,
+            self._mom.keys,
+            self._audit,
+            settings.auth,
+            utc_now,
         )
         self._engine = Engine(
             memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ class Section(BaseModel):
 
 
 ClusterName = Annotated[str, AfterValidator(fold_name)]
+Network = Annotated[str, AfterValidator(lambda text: str(ip_network(text, strict=False)))]
 
 
 class ClusterSection(Section):
@@ -127,7 +128,16 @@ class AuthSection(Section):
         default=3600, ge=60, description="life of a session token in seconds"
     )
     session_max_h: float = Field(
-        default=12, gt=0, description="hours until a session must prove anew"
+        default=12, gt=0, le=744, description="hours until a session must prove anew"
+    )
+    long_session_agents: tuple[str, ...] = Field(
+        default=("grpc-java",),
+        description="user agents that cannot take a renewed token (JDBC): theirs lasts "
+        "`session_max_h` at once",
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(),
+        description="addresses or networks whose `x-forwarded-for` is believed",
     )
     ticket_ttl_s: int = Field(
         default=300, ge=5, le=3600, description="life of a query ticket in seconds"

@@ -5,36 +5,33 @@ from datetime import datetime
 
 from auth import (
     FEDERATION,
-    AuditRecord,
     Identity,
     InvalidTokenError,
+    LockedError,
     SessionToken,
     SigningKey,
-    SignInLimiter,
     TokenKind,
     kind_of,
     open_identity_token,
     open_sealed,
     open_session_token,
-    seal_identity_token,
     seal_session_token,
     session_ttl_s,
     verify_password,
 )
-from auth.userstore import User, UserStore
+from auth.userstore import User
 from flight_member import protocol
 from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller
 from flight_member.errors import ForwardedError, RevokedTokenError
+from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
 from flight_mom.issuers import OutsideIssuers
 from flight_mom.relay import Relay
 from flight_mom.settings import MomAuthSection
 from flight_mom.topology import Federation, Topology
-
-_WRONG = "user or password is wrong"
-_MAX_ACTOR = 128
+from flight_sql import Call
 
 
 def _expiry(session: SessionToken) -> datetime:
@@ -62,63 +59,49 @@ class MomAuthority:
     ) -> None:
         self._cluster = cluster
         self._key = key
-        self._database = database
         self._topology = topology
         self._relay = relay
-        self._audit = audit
         self._settings = settings
         self._now = now
         self._issuers = OutsideIssuers(settings.issuer, now)
-        self._limiter = SignInLimiter()
+        self._own = OwnUsers(cluster, database, lambda: key, settings, now)
+        self._signing_in = SignIn(cluster, self._prove, audit, settings, now)
         self._opened: TokenCache[SessionToken] = TokenCache(_expiry)
 
-    def sign_in(self, user: str, password: str, peer: str) -> str:
+    def sign_in(self, user: str, password: str, call: Call) -> str:
         """Return a session token for a user of any cluster, whose home checks the password.
 
         Args:
             user: `user1@shanghai`; without a cluster, a user of the MoM itself.
             password: As given; it is kept and logged nowhere.
-            peer: The client's address; failures count against it.
+            call: The Handshake.
 
         Raises:
             InvalidTokenError: When user or password is wrong, or the cluster is unknown.
-            LockedError: After five failures within a minute from this peer.
+            LockedError: After five failures within a minute from this address.
             ClusterUnavailableError: When the home cluster does not answer.
         """
+        return self._signing_in.sign_in(user, password, call)
+
+    def _prove(self, name: str, cluster: str, password: str, source: str, is_long: bool) -> str:
+        if cluster == self._cluster:
+            token = self._own.prove(name, password)
+        else:
+            token = self._ask_home(name, cluster, password, source)
         now = self._now()
-        name, _, cluster = user.strip().lower().rpartition("@")
-        name, cluster = (name, cluster) if name else (cluster, self._cluster)
-        who = f"{name}@{cluster}"[:_MAX_ACTOR]
-        self._limiter.check(who, peer, now)
-        try:
-            if cluster == self._cluster:
-                identity = self._check_own(name, password)
-            else:
-                identity = self._ask_home(name, cluster, password, peer)
-        except InvalidTokenError:
-            self._limiter.fail(who, peer, now)
-            self._audit.refuse(
-                AuditRecord(at=now, actor=who, source=peer, action="sign_in", allowed=False)
-            )
-            raise
-        self._limiter.succeed(who, peer)
+        identity = open_identity_token(
+            token, self._topology.federation.keys, audience=FEDERATION, now=now
+        )
+        if identity.cluster != cluster or identity.user != name:
+            raise InvalidTokenError(WRONG)
         # The home cluster's own time: it is compared with its own times of change.
-        return str(self._seal(identity, proved_at=identity.issued_at))
+        return str(self._seal(identity, proved_at=identity.issued_at, is_long=is_long))
 
     def issue_identity(self, user: User) -> str:
         """Return an identity token for one of the MoM's own users."""
-        return seal_identity_token(
-            user=user.name,
-            groups=user.groups,
-            is_admin=user.is_admin,
-            key=self._key,
-            issuer=self._cluster,
-            audience=FEDERATION,
-            now=self._now(),
-            ttl_s=self._settings.identity_ttl_s,
-        )
+        return self._own.issue(user)
 
-    def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller:
+    def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller | AwaitingProof:
         """Return who presents a token.
 
         Raises:
@@ -127,20 +110,35 @@ class MomAuthority:
             RevokedTokenError: When its user changed since it was issued.
         """
         now, keys = self._now(), self._topology.federation.keys
+        counting = self._signing_in.proved(token)
+        if counting is None:
+            return AwaitingProof()
+        token = counting
         kind = kind_of(token)
         if kind is TokenKind.SERVICE:
             claims = open_sealed(kind, token, keys, audience=self._cluster, now=now)
             return ServiceCaller(claims["iss"])
         return self._open(token, now).identity
 
-    def exchange(self, token: str, identity: object) -> str:
+    def confirm(self, call: Call) -> None:
+        """Judge a password that waited for the caller's address."""
+        if call.bearer is None or call.identity is None:
+            return
+        became = self._signing_in.confirm(call.bearer, call)
+        if became is not None:
+            call.identity = self.authenticate(became, call.peer)
+        call.bearer = self._signing_in.proved(call.bearer)
+
+    def exchange(self, token: str, call: Call) -> str:
         """Return a session token for whoever brings an identity token to a Handshake.
 
         The session ends as if the password had been given when the token was issued.
         """
+        identity = call.identity
         if not isinstance(identity, Identity) or kind_of(token) is TokenKind.SESSION:
             return token
-        return self._seal(identity, proved_at=identity.issued_at) or token
+        is_long = self._signing_in.is_long(call)
+        return self._seal(identity, proved_at=identity.issued_at, is_long=is_long) or token
 
     def renew(self, token: str, identity: object) -> str | None:
         """Return a fresh session token once half of the old one is spent.
@@ -182,13 +180,13 @@ class MomAuthority:
         self._require_current(session.identity, session.proved_at)
         return session
 
-    def _seal(self, identity: Identity, *, proved_at: datetime) -> str | None:
+    def _seal(
+        self, identity: Identity, *, proved_at: datetime, is_long: bool = False
+    ) -> str | None:
         now = self._now()
+        max_s = self._settings.session_max_h * 3600
         ttl_s = session_ttl_s(
-            proved_at,
-            now,
-            ttl_s=self._settings.session_ttl_s,
-            max_s=self._settings.session_max_h * 3600,
+            proved_at, now, ttl_s=max_s if is_long else self._settings.session_ttl_s, max_s=max_s
         )
         if ttl_s <= 0:
             return None
@@ -196,43 +194,29 @@ class MomAuthority:
             identity, self._key, issuer=self._cluster, now=now, ttl_s=ttl_s, proved_at=proved_at
         )
 
-    def _check_own(self, name: str, password: str) -> Identity:
-        found = self._own_user(name)
-        is_right = verify_password(password, found.password_hash if found else None)
-        if found is None or found.is_locked or not is_right:
-            raise InvalidTokenError(_WRONG)
-        token = self.issue_identity(found)
-        return open_identity_token(
-            token, self._topology.federation.keys, audience=FEDERATION, now=self._now()
-        )
-
-    def _ask_home(self, name: str, cluster: str, password: str, peer: str) -> Identity:
+    def _ask_home(self, name: str, cluster: str, password: str, source: str) -> str:
         member = self._topology.federation.members.get(cluster)
         if member is None or not member.uri:
             # As slow as a cluster that exists and says no.
             verify_password(password, None)
-            raise InvalidTokenError(_WRONG)
-        request = protocol.SignInRequest(user=name, password=password, source=peer)
-        reply = None
+            raise InvalidTokenError(WRONG)
+        request = protocol.SignInRequest(user=name, password=password, source=source)
         try:
             body = self._relay.action(member, protocol.SIGN_IN, request.write())
-            reply = protocol.SignInReply.read(body)
         except ForwardedError as error:
-            if error.code != InvalidTokenError.code:
-                raise
-        if reply is None:
-            raise InvalidTokenError(_WRONG)
-        identity = open_identity_token(
-            reply.token, self._topology.federation.keys, audience=FEDERATION, now=self._now()
-        )
-        if identity.cluster != cluster or identity.user != name:
-            raise InvalidTokenError(_WRONG)
-        return identity
+            refusal = error
+        else:
+            return protocol.SignInReply.read(body).token
+        if refusal.code == LockedError.code:
+            raise LockedError(refusal.text)
+        if refusal.code == InvalidTokenError.code:
+            raise InvalidTokenError(WRONG)
+        raise refusal
 
     def _require_current(self, identity: Identity, proved_at: datetime) -> None:
         """Refuse a token whose user was removed, locked or changed since."""
         if identity.cluster == self._cluster:
-            found = self._own_user(identity.user)
+            found = self._own.find(identity.user)
             is_current = found is not None and not found.is_locked and found.changed_at <= proved_at
         else:
             member = self._topology.federation.members.get(identity.cluster)
@@ -242,7 +226,3 @@ class MomAuthority:
             )
         if not is_current:
             raise RevokedTokenError("the user was changed since this token; sign in again")
-
-    def _own_user(self, name: str) -> User | None:
-        with self._database.read() as connection:
-            return UserStore(connection).find(name)

@@ -175,11 +175,11 @@ class Backend(Protocol):
 class Authenticator(Protocol):
     """Who says who is calling. Called for every RPC: what is costly is to be cached.
 
-    gRPC's address of the caller is not known yet when these are called (`peer` is empty);
-    `Call.peer` has it, so that a bound session is checked by the backend.
+    gRPC's address of the caller is not known yet when these are called (`peer` is empty): what
+    depends on it is judged by `confirm`, which every handler calls first.
     """
 
-    def sign_in(self, user: str, password: str, peer: str) -> str:
+    def sign_in(self, user: str, password: str, call: Call) -> str:
         """Return the bearer token for a name and password given in a Handshake."""
         ...
 
@@ -187,7 +187,11 @@ class Authenticator(Protocol):
         """Return the identity that a bearer token proves."""
         ...
 
-    def exchange(self, token: str, identity: Any) -> str:
+    def confirm(self, call: Call) -> None:
+        """Judge again now that the caller's address is known; may replace identity and bearer."""
+        ...
+
+    def exchange(self, token: str, call: Call) -> str:
         """Return the bearer token for a Handshake with a token; it may be the same."""
         ...
 

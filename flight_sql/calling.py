@@ -129,11 +129,11 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
         basic = _last(credentials, "basic")
         if basic is not None:
             user, password = _read_basic(basic)
-            return self._authenticator.sign_in(user, password, call.peer)
+            return self._authenticator.sign_in(user, password, call)
         answer = self._identify(call, credentials, flight.FlightMethod.HANDSHAKE)
         if call.identity is None or call.bearer is None:
             return ""
-        return answer or self._authenticator.exchange(call.bearer, call.identity)
+        return answer or self._authenticator.exchange(call.bearer, call)
 
     def _identify(self, call: Call, credentials: Sequence[str], method: Any) -> str | None:
         """Set the call's identity and return a renewed token, if it is time for one.

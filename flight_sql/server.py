@@ -79,6 +79,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         sql_info: Mapping[int, Any] | None = None,
     ) -> None:
         self._backend = backend
+        self._authenticator = authenticator
         self._sql_info = dict(sql_info or {})
         self._state = _State.STARTING
         self._stop_at: float | None = None
@@ -155,6 +156,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         """Give a handler its call, and clients nothing but coded errors."""
         call: Call = context.get_middleware(MIDDLEWARE).bind(context, self._is_out_of_time)
         with translated(call.query_id, flight_errors=flight_errors):
+            self._authenticator.confirm(call)
             yield call
 
     # Flight's RPCs, in the order of the protocol

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -21,6 +21,7 @@ from flight_member.memberhome import MemberHome
 from flight_member.memberstate import MemberState
 from flight_member.settings import AuditSection, AuthSection
 from flight_member.statestore import Database
+from flight_sql import Call
 from tests.flight_member.factories import (
     HANGZHOU,
     PASSWORD,
@@ -52,7 +53,14 @@ class Desk:
             KeyRing().with_key(SHANGHAI, self.key.public_key).with_key(MOM, MOM_KEY.public_key)
         )
         self.authority = MemberAuthority(
-            SHANGHAI, self.key, self.state, lambda: self.ring, audit, AuthSection(), self.clock
+            SHANGHAI,
+            self.key,
+            database,
+            self.state,
+            lambda: self.ring,
+            audit,
+            AuthSection(),
+            self.clock,
         )
 
     def identity_token(self, key: SigningKey, issuer: str, user: str = "user1") -> str:
@@ -68,7 +76,7 @@ def desk(home: MemberHome, database: Database, audit: AuditTrail) -> Desk:
 
 @pytest.mark.parametrize("name", ["user1", "USER1", "user1@shanghai", " user1@Shanghai"])
 def test_right_password_gives_a_token_that_is_recognised(desk: Desk, name: str) -> None:
-    token = desk.authority.sign_in(name, PASSWORD, PEER)
+    token = desk.authority.sign_in(name, PASSWORD, Call(peer=PEER))
     identity = desk.authority.authenticate(token, PEER)
     assert isinstance(identity, Identity)
     assert identity.name == "user1@shanghai"
@@ -92,27 +100,42 @@ def test_every_failed_sign_in_has_the_same_words_and_an_audit_row(
     desk: Desk, database: Database, user: str, password: str
 ) -> None:
     with pytest.raises(InvalidTokenError) as caught:
-        desk.authority.sign_in(user, password, PEER)
+        desk.authority.sign_in(user, password, Call(peer=PEER))
     assert str(caught.value) == "invalid-token: user or password is wrong"
     row = audited(database)[-1]
-    assert (row.action, row.allowed, row.source) == ("sign_in", False, PEER)
-    assert row.actor == user[:128]
+    assert (row.action, row.allowed, row.source) == ("sign_in", False, "127.0.0.1")
+    assert row.actor.startswith(user.strip()[:60])
 
 
 def test_five_failures_lock_a_user_for_one_source(desk: Desk) -> None:
     for _ in range(5):
         with pytest.raises(InvalidTokenError):
-            desk.authority.sign_in("user1", "wrong", PEER)
+            desk.authority.sign_in("user1", "wrong", Call(peer=PEER))
     with pytest.raises(LockedError):
-        desk.authority.sign_in("user1", PASSWORD, PEER)
-    assert desk.authority.sign_in("user1", PASSWORD, "elsewhere")
+        desk.authority.sign_in("user1", PASSWORD, Call(peer=PEER))
+    assert desk.authority.sign_in("user1", PASSWORD, Call(peer="ipv4:127.0.0.2:4000"))
     desk.clock.move(601)
-    assert desk.authority.sign_in("user1", PASSWORD, PEER)
+    assert desk.authority.sign_in("user1", PASSWORD, Call(peer=PEER))
+
+
+def test_client_that_cannot_renew_gets_a_long_token_at_once(desk: Desk) -> None:
+    jdbc = Call(peer=PEER, headers={"user-agent": "grpc-java-netty/1.65.0"})
+    identity = desk.authority.authenticate(desk.authority.sign_in("user1", PASSWORD, jdbc), PEER)
+    assert isinstance(identity, Identity)
+    assert identity.expires_at - identity.issued_at == timedelta(hours=12)
+
+
+def test_password_changed_a_moment_ago_counts_before_anybody_looked(desk: Desk) -> None:
+    change_users(desk.home, "set_password", "user1", hash_password("new"), now=desk.clock())
+    with pytest.raises(InvalidTokenError):
+        desk.authority.sign_in("user1", PASSWORD, Call(peer=PEER))
+    token = desk.authority.sign_in("user1", "new", Call(peer=PEER))
+    assert desk.authority.authenticate(token, PEER)
 
 
 @pytest.mark.parametrize("change", ["set_locked", "set_groups", "set_password", "remove"])
 def test_token_from_before_a_change_is_revoked(desk: Desk, change: str) -> None:
-    token = desk.authority.sign_in("user1", PASSWORD, PEER)
+    token = desk.authority.sign_in("user1", PASSWORD, Call(peer=PEER))
     assert desk.authority.authenticate(token, PEER)
     desk.clock.move(1)
     arguments = {
@@ -131,7 +154,7 @@ def test_token_from_before_a_change_is_revoked(desk: Desk, change: str) -> None:
 def test_token_made_right_after_a_change_counts(desk: Desk) -> None:
     change_users(desk.home, "set_groups", "user1", ("traders",), now=desk.clock())
     desk.state.refresh()
-    token = desk.authority.sign_in("user1", PASSWORD, PEER)
+    token = desk.authority.sign_in("user1", PASSWORD, Call(peer=PEER))
     assert desk.authority.authenticate(token, PEER)
 
 
@@ -173,7 +196,7 @@ def test_failed_sign_in_that_cannot_be_audited_is_refused_all_the_same(
 ) -> None:
     break_audit(database)
     with pytest.raises(AuditUnavailableError):
-        desk.authority.sign_in("user1", "wrong", PEER)
+        desk.authority.sign_in("user1", "wrong", Call(peer=PEER))
 
 
 def test_refusal_goes_on_without_an_audit_that_is_not_required(
@@ -189,6 +212,7 @@ def test_refusal_goes_on_without_an_audit_that_is_not_required(
     authority = MemberAuthority(
         SHANGHAI,
         home.load_key(),
+        database,
         MemberState(SHANGHAI, database),
         KeyRing,
         trail,
@@ -196,5 +220,5 @@ def test_refusal_goes_on_without_an_audit_that_is_not_required(
         Clock(),
     )
     with pytest.raises(InvalidTokenError):
-        authority.sign_in("user1", PASSWORD, PEER)
+        authority.sign_in("user1", PASSWORD, Call(peer=PEER))
     trail.close()

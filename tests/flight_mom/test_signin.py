@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from flight_member.frontdoor import utc_now
 from flight_member.settings import AuditSection
 from flight_mom.relay import Relay
 from flight_mom.signin import MomAuthority
+from flight_sql import Call
 from tests.flight_member.factories import HANGZHOU, SHANGHAI, make_identity
 from tests.flight_mom.factories import MOM, PEER, JoiningMember, Mom, make_report, make_user
 
@@ -91,7 +92,7 @@ def gate(mom: Mom) -> Iterator[Gate]:
 
 @pytest.mark.parametrize("name", ["auditor", "auditor@headquarters", " Auditor@HeadQuarters "])
 def test_own_user_gets_a_session(gate: Gate, name: str) -> None:
-    token = gate.authority.sign_in(name, PASSWORD, PEER)
+    token = gate.authority.sign_in(name, PASSWORD, Call(peer=PEER))
     identity: Any = gate.authority.authenticate(token, PEER)
     assert identity.name == f"auditor@{MOM}"
 
@@ -99,30 +100,30 @@ def test_own_user_gets_a_session(gate: Gate, name: str) -> None:
 @pytest.mark.parametrize("user", ["auditor", "nobody", "nobody@nowhere", "@", "", "x" * 5000])
 def test_failed_sign_ins_have_the_same_words_and_an_audit_row(gate: Gate, user: str) -> None:
     with pytest.raises(InvalidTokenError) as caught:
-        gate.authority.sign_in(user, "wrong", PEER)
+        gate.authority.sign_in(user, "wrong", Call(peer=PEER))
     assert str(caught.value) == "invalid-token: user or password is wrong"
     row = gate.mom.audited()[-1]
-    assert (row.action, row.allowed, row.source) == ("sign_in", False, PEER)
+    assert (row.action, row.allowed, row.source) == ("sign_in", False, "127.0.0.1")
     assert len(row.actor) <= 128
 
 
 def test_five_failures_lock(gate: Gate) -> None:
     for _ in range(5):
         with pytest.raises(InvalidTokenError):
-            gate.authority.sign_in("auditor", "wrong", PEER)
+            gate.authority.sign_in("auditor", "wrong", Call(peer=PEER))
     with pytest.raises(LockedError):
-        gate.authority.sign_in("auditor", PASSWORD, PEER)
+        gate.authority.sign_in("auditor", PASSWORD, Call(peer=PEER))
 
 
 def test_home_that_does_not_answer_is_said_to_without_its_address(gate: Gate) -> None:
     gate.mom.beat(SHANGHAI, uri="grpc://127.0.0.1:1")
     with pytest.raises(ClusterUnavailableError, match="shanghai does not answer") as caught:
-        gate.authority.sign_in("user1@shanghai", PASSWORD, PEER)
+        gate.authority.sign_in("user1@shanghai", PASSWORD, Call(peer=PEER))
     assert "127.0.0.1" not in str(caught.value)
 
 
 def test_session_is_renewed_once_half_of_it_is_spent(gate: Gate) -> None:
-    token = gate.authority.sign_in("auditor", PASSWORD, PEER)
+    token = gate.authority.sign_in("auditor", PASSWORD, Call(peer=PEER))
     identity = gate.authority.authenticate(token, PEER)
     gate.clock.move(1799)
     assert gate.authority.renew(token, identity) is None
@@ -138,7 +139,7 @@ def test_session_is_renewed_once_half_of_it_is_spent(gate: Gate) -> None:
 
 
 def test_no_session_outlives_twelve_hours_from_its_proof(gate: Gate) -> None:
-    token = gate.authority.sign_in("auditor", PASSWORD, PEER)
+    token = gate.authority.sign_in("auditor", PASSWORD, Call(peer=PEER))
     signed_in_at: datetime = gate.clock()
     while (gate.clock() - signed_in_at).total_seconds() < 12 * 3600 - 60:
         token = gate.authority.renew(token, gate.authority.authenticate(token, PEER)) or token
@@ -158,14 +159,26 @@ def test_identity_token_of_the_home_cluster_counts_and_is_not_renewed(gate: Gate
     assert gate.authority.renew(token, identity) is None
 
 
+def test_client_that_cannot_renew_gets_the_longest_session_at_once(gate: Gate) -> None:
+    jdbc = Call(peer=PEER, headers={"user-agent": "grpc-java-netty/1.65.0"})
+    token = gate.authority.sign_in("auditor", PASSWORD, jdbc)
+    jdbc.identity = gate.authority.authenticate(gate.identity_token(), PEER)
+    exchanged = gate.authority.exchange(gate.identity_token(), jdbc)
+    for each in (token, exchanged):
+        session = gate.session(each)
+        assert session.identity.expires_at - session.proved_at == timedelta(hours=12)
+
+
 def test_handshake_with_an_identity_token_is_answered_with_a_session(gate: Gate) -> None:
     token = gate.identity_token()
     identity: Any = gate.authority.authenticate(token, PEER)
-    session_token = gate.authority.exchange(token, identity)
+    session_token = gate.authority.exchange(token, Call(identity=identity))
     session = gate.session(session_token)
     assert session.identity.name == "user1@shanghai"
     assert session.proved_at == identity.issued_at
-    again = gate.authority.exchange(session_token, gate.authority.authenticate(session_token, PEER))
+    again = gate.authority.exchange(
+        session_token, Call(identity=gate.authority.authenticate(session_token, PEER))
+    )
     assert again == session_token
 
 
@@ -197,7 +210,7 @@ def test_token_of_a_user_who_changed_at_home_is_revoked_with_the_report(
 
 
 def test_token_of_an_own_user_who_changed_is_revoked_at_once(gate: Gate) -> None:
-    token = gate.authority.sign_in("auditor", PASSWORD, PEER)
+    token = gate.authority.sign_in("auditor", PASSWORD, Call(peer=PEER))
     assert gate.authority.authenticate(token, PEER)
     gate.clock.move(1)
     gate.change_own("set_groups", "auditor", ["traders"], now=gate.clock())

@@ -212,8 +212,11 @@ class MemoryAuthenticator:
     def __init__(self) -> None:
         self.renewed: str | None = None
         self.failure: str | None = None
+        self.confirmed = ""
+        self.agent = ""
 
-    def sign_in(self, user: str, password: str, _peer: str) -> str:
+    def sign_in(self, user: str, password: str, call: Call) -> str:
+        self.agent = call.headers.get("user-agent", "")
         if (user, password) != ("alice", "wonder:land"):
             raise RefusedError("UNAUTHENTICATED")
         return f"token-of-{user}-1"
@@ -225,7 +228,10 @@ class MemoryAuthenticator:
             raise RefusedError("UNAUTHENTICATED")
         return token.split("-")[2]
 
-    def exchange(self, token: str, _identity: Any) -> str:
+    def confirm(self, call: Call) -> None:
+        self.confirmed = call.peer
+
+    def exchange(self, token: str, _call: Call) -> str:
         return token
 
     def renew(self, _token: str, _identity: Any) -> str | None:

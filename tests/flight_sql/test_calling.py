@@ -54,6 +54,18 @@ def test_basic_handshake_answers_a_bearer(server: FlightSqlServer) -> None:
     assert _handshake(server, _basic("alice:wonder:land")) == [f"Bearer {TOKEN}"]
 
 
+def test_handshake_tells_the_clients_agent_and_a_call_its_address(
+    server: FlightSqlServer, authenticator: MemoryAuthenticator
+) -> None:
+    agent = [("grpc.primary_user_agent", "grpc-java-netty/1.65.0")]
+    with flight.FlightClient(server.uri, generic_options=agent) as client:
+        header, token = client.authenticate_basic_token("alice", "wonder:land")
+        assert "grpc-java-netty/1.65.0" in authenticator.agent
+        assert authenticator.confirmed == ""
+        client.list_actions(flight.FlightCallOptions(headers=[(header, token)]))
+    assert authenticator.confirmed.startswith("ipv4:127.0.0.1:")
+
+
 def test_basic_handshake_may_lack_padding(server: FlightSqlServer) -> None:
     padded = _basic("alice:wonder:land")
     assert padded.endswith("=")
