@@ -39,6 +39,7 @@ from auth.errors import (
 from auth.grants import Allowed, Decision, Denied, Grant, GrantSet, Rules, check_cross_cluster
 from auth.issuers import IssuerKeys, OutsideIssuer, OutsideToken, open_outside_token
 from auth.joining import JoinToken
+from auth.keychain import KeyChain, RotatingKey, rotate
 from auth.keys import KeyRing, PublicKey, SigningKey
 from auth.passwords import hash_password, verify_password
 from auth.pending import PendingSignIns, is_pending
@@ -85,6 +86,7 @@ __all__ = [
     "InvalidTokenError",
     "IssuerKeys",
     "JoinToken",
+    "KeyChain",
     "KeyFileError",
     "KeyRing",
     "LockedError",
@@ -100,6 +102,7 @@ __all__ = [
     "RevocationSet",
     "RevokedTicketError",
     "RevokedTokenError",
+    "RotatingKey",
     "Rules",
     "SessionToken",
     "SignInLimiter",
@@ -129,6 +132,7 @@ __all__ = [
     "open_sealed",
     "open_session_token",
     "open_ticket",
+    "rotate",
     "seal",
     "seal_identity_token",
     "seal_session_token",

@@ -8,8 +8,11 @@ Source: RFC 8032 (Ed25519), RFC 8037 appendix A.3 (thumbprints of Ed25519 keys).
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +34,7 @@ from storage.names import fold_name
 
 _KEY_BYTES = 32
 _PREFIX = "ed25519:"
+_WRITTEN = re.compile(rf"{_PREFIX}(?P<raw>[A-Za-z0-9_-]+)(?:~(?P<until>[0-9]{{1,11}}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class PublicKey:
 
     kid: str
     raw: bytes = field(repr=False)
+    ends_at: datetime | None = field(default=None, compare=False)
+    """When it stops counting, wherever it is known; None: it is still the signing one."""
     _loaded: Ed25519PublicKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,19 +68,19 @@ class PublicKey:
         Raises:
             InvalidTokenError: When it is anything else.
         """
-        raw: bytes | None = None
-        if text.startswith(_PREFIX) and text.isascii():
-            try:
-                raw = decode_base64url(text.removeprefix(_PREFIX).encode("ascii"))
-            except EncodingFaultError:
-                raw = None
-        if raw is None:
-            raise InvalidTokenError(f"a public key is written {_PREFIX} and its 32 bytes")
-        return cls.from_raw(raw)
+        written = _WRITTEN.fullmatch(text)
+        if written is not None:
+            with suppress(EncodingFaultError, OverflowError, ValueError):
+                raw = decode_base64url(written["raw"].encode("ascii"))
+                until = written["until"]
+                ends_at = None if until is None else datetime.fromtimestamp(int(until), UTC)
+                return cls(thumbprint(raw), raw, ends_at)
+        raise InvalidTokenError(f"a public key is written {_PREFIX} and its 32 bytes")
 
     def to_text(self) -> str:
-        """Return `ed25519:` and the bytes in base64url."""
-        return _PREFIX + encode_base64url(self.raw)
+        """Return `ed25519:` and the bytes in base64url, then `~` and the second when it ends."""
+        end = "" if self.ends_at is None else f"~{int(self.ends_at.timestamp())}"
+        return _PREFIX + encode_base64url(self.raw) + end
 
     @property
     def public(self) -> Ed25519PublicKey:
@@ -85,11 +91,11 @@ class PublicKey:
 class SigningKey:
     """A private key. It is never printed, compared or sent anywhere."""
 
-    __slots__ = ("_private", "public_key")
+    __slots__ = ("_private", "_public")
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
-        self.public_key = PublicKey.from_raw(private.public_key().public_bytes_raw())
+        self._public = PublicKey.from_raw(private.public_key().public_bytes_raw())
 
     @classmethod
     def generate(cls) -> Self:
@@ -122,6 +128,11 @@ class SigningKey:
         write_private(path, pem)
 
     @property
+    def public_key(self) -> PublicKey:
+        """What checks this key's signatures."""
+        return self._public
+
+    @property
     def kid(self) -> str:
         """The key's name, derived from its public half."""
         return self.public_key.kid
@@ -130,6 +141,15 @@ class SigningKey:
     def private(self) -> Ed25519PrivateKey:
         """The key as the signing library takes it; for sealing, and nothing else."""
         return self._private
+
+    @property
+    def current(self) -> "SigningKey":
+        """The key to sign with now: this one, unless it is one that rotates."""
+        return self
+
+    def ring(self, issuer: str) -> "KeyRing":
+        """Return what checks this key's signatures, under its issuer's name."""
+        return KeyRing().with_key(issuer, self.public_key)
 
     def __repr__(self) -> str:
         return f"SigningKey(kid={self.kid!r})"

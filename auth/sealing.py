@@ -9,6 +9,7 @@ and opened here. What holds for all of them:
 - the key is found by issuer and `kid`;
 - every byte counts: base64url must be canonical, JSON keys unique, so that a changed byte is
   refused whether or not it would change the meaning;
+- a key that has been replaced counts until its date;
 - `iss`, `aud`, `iat`, `exp` and `jti` are there and well formed; `exp` is exact, and `iat` may lie
   in the future by no more than the clocks' skew.
 
@@ -124,6 +125,7 @@ def seal(
     if not 0 < ttl_s <= MAX_LIFETIME_S:
         raise ValueError(f"ttl_s must be above 0 and at most {MAX_LIFETIME_S}")
     issued = _timestamp(now)
+    key = key.current
     payload = {
         **claims,
         "iss": issuer,
@@ -183,9 +185,15 @@ def open_sealed(
     if header.keys() != _HEADER_KEYS or header["alg"] != _ALGORITHM:
         raise _invalid(kind, "it is not signed as the federation signs")
     claims = _part(kind, parts[1])
-    _check_signature(kind, _find_key(kind, header, claims, keyring, issuer), parts)
+    key = _find_key(kind, header, claims, keyring, issuer)
+    _check_signature(kind, key, parts)
     _check_addressed(kind, claims, audience)
     _check_times(kind, claims, now, skew_s)
+    if key.ends_at is not None:
+        if now >= key.ends_at:
+            raise _invalid(kind, "the key that signed it has been replaced")
+        # Whoever remembers what was opened forgets it with the key.
+        claims["exp"] = min(claims["exp"], key.ends_at.timestamp())
     return claims
 
 

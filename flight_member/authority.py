@@ -107,11 +107,12 @@ class MemberAuthority:
                 TokenKind.SERVICE, token, self._keys(), audience=self._cluster, now=now
             )
             return ServiceCaller(claims["iss"])
+        keys = self._keys()
         identity = self._opened.open(
             token,
-            self._state.snapshot,
+            (self._state.snapshot, keys),
             now,
-            lambda: open_identity_token(token, self._keys(), audience=FEDERATION, now=now),
+            lambda: open_identity_token(token, keys, audience=FEDERATION, now=now),
         )
         if identity.cluster != self._cluster:
             raise InvalidTokenError(

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flight_member.auditcommands import audit_app
 from flight_member.joining import join_federation
+from flight_member.keycommands import key_commands
 from flight_member.logs import configure_logging
 from flight_member.memberhome import SETTINGS_FILE, MemberHome
 from flight_member.options import (
@@ -74,6 +75,7 @@ user_app = user_commands(
     "flight-member", "shanghai", _HERE, lambda directory: UserDesk(_home(directory))
 )
 app.add_typer(user_app, name="user")
+app.add_typer(key_commands("flight-member", "shanghai", _HERE, _home), name="keys")
 
 
 def _open_database(directory: Path, config: Path | None) -> Database:

@@ -23,7 +23,6 @@ import pyarrow as pa
 
 from auth import (
     Identity,
-    KeyRing,
     SigningKey,
     Ticket,
     TicketExplain,
@@ -144,7 +143,6 @@ class FrontDoor(ABC):
         cluster = settings.cluster.name
         self.cluster = cluster
         self._key = key
-        self._own_keys = KeyRing().with_key(cluster, key.public_key)
         self._limits = text_limits(settings.limits)
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
         self._information = InformationSchema(settings.limits)
@@ -152,7 +150,7 @@ class FrontDoor(ABC):
         self.gatekeeper = gatekeeper
         self._home = home
         life = timedelta(hours=settings.auth.session_max_h)
-        self.sessions = Sessions(cluster, key, self._own_keys, life, now)
+        self.sessions = Sessions(cluster, key, life, now)
         self._now = now
 
     # What a subclass decides.
@@ -398,7 +396,9 @@ class FrontDoor(ABC):
         )
 
     def _open(self, kind: TokenKind, handle: bytes) -> dict[str, Any]:
-        return open_sealed(kind, handle, self._own_keys, audience=self.cluster, now=self._now())
+        return open_sealed(
+            kind, handle, self._key.ring(self.cluster), audience=self.cluster, now=self._now()
+        )
 
     # Queries.
 

@@ -10,6 +10,7 @@ from auth.grantstore import metadata as grant_tables
 from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
+from flight_member.membership import Membership
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.settings import MemberSettings, load_settings
 from flight_member.statestore import Database
@@ -82,6 +83,10 @@ class MemberHome:
                 [f"{self.directory}: not a member's directory; run flight-member init first"]
             )
         return SigningKey.load(self.signing_key_file)
+
+    def publication_s(self) -> float | None:
+        """A new key signs once the MoM knows it; at once where there is no MoM to know it."""
+        return 0 if Membership.load(self.directory) is None else None
 
     def require_certificate(self) -> None:
         """Check that there is what TLS needs, where TLS is on.

@@ -10,7 +10,7 @@ from typing import Self
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from auth import InvalidTokenError
+from auth import InvalidTokenError, RotatingKey
 from flight_member import protocol
 from flight_member.admission import Admission
 from flight_member.errors import ConfigurationError
@@ -74,6 +74,7 @@ class Heart:
         *,
         cluster: str,
         uri: str,
+        key: RotatingKey,
         interval_s: float,
         state: MemberState,
         revoked: RevocationLog,
@@ -89,6 +90,7 @@ class Heart:
         Args:
             cluster: The member's name.
             uri: Where this member answers.
+            key: Its keys are published; a new one signs once the MoM knows it.
             interval_s: Seconds between beats.
             state: What is reported.
             revoked: Told what the MoM took back.
@@ -101,6 +103,7 @@ class Heart:
         """
         self._cluster = cluster
         self._uri = uri
+        self._key = key
         self._interval_s = interval_s
         self._state = state
         self._revoked = revoked
@@ -126,13 +129,16 @@ class Heart:
     def beat(self) -> None:
         """Report once, and the whole state when the MoM has another."""
         report = self._state.report
+        published = self._key.chain.published
         heartbeat = protocol.Heartbeat(
             uri=self._uri,
             nodes=(self._node_row(),),
             report_version=report.version,
             policy_epoch=self._revoked.epoch,
+            public_keys=tuple(key.to_text() for key in published),
         )
         reply = protocol.HeartbeatReply.read(self._send(protocol.HEARTBEAT, heartbeat.write()))
+        self._key.acknowledge(published)
         self._revoked.learn(reply.revocations, reply.policy_epoch)
         self._learned(reply.mom_keys)
         if reply.wants_report:

@@ -50,15 +50,23 @@ class MomLink:
         self._membership = membership
         self._now = now
         self._connection: Client | None = None
+        # What the ring was made of, and it: one object until one of them changes.
+        self._ring: tuple[KeyRing | None, Membership | None, KeyRing] = (None, None, KeyRing())
         self._opening = threading.Lock()
 
     def keys(self) -> KeyRing:
-        """Return whose signatures count here: this member's own and the MoM's."""
-        ring = KeyRing().with_key(self._cluster, self._key.public_key)
-        membership = self._membership()
-        if membership is not None:
-            for text in membership.mom_keys:
-                ring = ring.with_key(membership.mom, PublicKey.from_text(text))
+        """Return whose signatures count here: this member's own and the MoM's.
+
+        The same ring until a key changes.
+        """
+        own, membership = self._key.ring(self._cluster), self._membership()
+        if membership is None:
+            return own
+        known_own, known_membership, ring = self._ring
+        if known_own is not own or known_membership is not membership:
+            mom_keys = map(PublicKey.from_text, membership.mom_keys)
+            ring = own.with_issuer(membership.mom, *mom_keys)
+            self._ring = (own, membership, ring)
         return ring
 
     # In a user's name.

@@ -120,6 +120,8 @@ class Heartbeat(Versioned):
     report_version: str
     policy_epoch: int
     """The MoM's policy epoch as the member last heard it; what came since is replied."""
+    public_keys: tuple[str, ...] = ()
+    """Every key that the member signs with, will sign with, or signed with until its date."""
 
 
 class RevokedRight(Message):

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, Ticket
+from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, RotatingKey, Ticket
 from flight_member import protocol
 from flight_member.admission import Admission
 from flight_member.audit import AuditTrail
@@ -43,7 +43,8 @@ class MemberServer:
         require_free_port(settings.server.host, settings.server.port)
         home = MemberHome(settings)
         cluster = settings.cluster.name
-        key = home.load_key()
+        home.load_key()
+        self._key = key = RotatingKey(home.directory, utc_now)
         home.require_certificate()
         self._settings = settings
         self._home = home
@@ -110,7 +111,7 @@ class MemberServer:
             now=utc_now,
         )
         self._heart: Heart | None = None
-        self._watch = Watch(self._state.refresh)
+        self._watch = Watch(self._state.refresh, self._key.notice)
 
     @property
     def keys(self) -> KeyRing:
@@ -124,6 +125,7 @@ class MemberServer:
         self._heart = Heart(
             cluster=self._settings.cluster.name,
             uri=uri,
+            key=self._key,
             interval_s=self._settings.heartbeat.interval_s,
             state=self._state,
             revoked=self._revoked,

@@ -15,7 +15,6 @@ from auth import (
     ExpiredTokenError,
     Identity,
     InvalidTokenError,
-    KeyRing,
     SigningKey,
     TokenKind,
     open_sealed,
@@ -64,14 +63,12 @@ class Sessions:
         self,
         cluster: str,
         key: SigningKey,
-        keys: KeyRing,
         life: timedelta,
         now: Callable[[], datetime],
     ) -> None:
-        """Keep what it takes; a cookie lives for `life`, and is believed when `keys` signed it."""
+        """Keep what it takes; a cookie lives for `life`, and is believed when the server's keys signed it."""
         self._cluster = cluster
         self._key = key
-        self._keys = keys
         self._life = min(life, _MAX_LIFE)
         self._now = now
         self._known: TokenCache[_Opened] = TokenCache(_expiry)
@@ -86,9 +83,10 @@ class Sessions:
         if call.session is None or call.session == EMPTY_SESSION:
             return SessionNames()
         cookie, now = call.session, self._now()
+        keys = self._key.ring(self._cluster)
         fault: Exception
         try:
-            opened = self._known.open(cookie, self._keys, now, lambda: self._open(cookie, now))
+            opened = self._known.open(cookie, (keys,), now, lambda: self._open(cookie, now))
         except ExpiredTokenError:
             fault = ExpiredTokenError(f"the session has ended; {_EMPTY_NOW}")
         except InvalidTokenError:
@@ -130,7 +128,7 @@ class Sessions:
         call.keep_session(cookie, int(life_s))
 
     def _open(self, cookie: str, now: datetime) -> _Opened:
-        claims = open_sealed(TokenKind.COOKIE, cookie, self._keys, audience=self._cluster, now=now)
+        claims = open_sealed(TokenKind.COOKIE, cookie, self._key.ring(self._cluster), audience=self._cluster, now=now)
         return _Opened(
             claims["sub"],
             SessionNames(**claims["names"]),

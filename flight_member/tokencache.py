@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from operator import is_
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -20,19 +21,21 @@ class TokenCache(Generic[T]):
     def __init__(self, expires_at: Callable[[T], datetime]) -> None:
         self._expires_at = expires_at
         # One value, replaced at once: what was found under one state never counts under another.
-        self._held: tuple[object, dict[bytes, T]] = (None, {})
+        self._held: tuple[tuple[object, ...], dict[bytes, T]] = ((), {})
 
-    def open(self, token: str, state: object, now: datetime, opener: Callable[[], T]) -> T:
+    def open(
+        self, token: str, state: tuple[object, ...], now: datetime, opener: Callable[[], T]
+    ) -> T:
         """Return what a token says, opening it only when it is not remembered.
 
         Args:
             token: As it was presented; only its digest is kept.
-            state: The snapshot under which it counts; compared by identity.
+            state: The snapshots under which it counts; each compared by identity.
             now: The time.
             opener: Checks the token and returns what it says; what it raises is not remembered.
         """
         known_state, found = self._held
-        if known_state is not state or len(found) >= _MOST:
+        if not _are_same(known_state, state) or len(found) >= _MOST:
             found = {}
             self._held = (state, found)
         digest = hashlib.sha256(token.encode()).digest()
@@ -42,3 +45,7 @@ class TokenCache(Generic[T]):
         opened = opener()
         found[digest] = opened
         return opened
+
+
+def _are_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    return len(one) == len(other) and all(map(is_, one, other))

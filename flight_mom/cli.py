@@ -8,6 +8,7 @@ import typer
 
 from flight_member import protocol
 from flight_member.auditcommands import audit_app
+from flight_member.keycommands import key_commands
 from flight_member.logs import configure_logging
 from flight_member.options import (
     AsJson,
@@ -89,15 +90,20 @@ def _open_database(directory: Path, config: Path | None) -> Database:
 app.add_typer(audit_app("flight-mom", _HERE, _open_database), name="audit")
 
 
-def _user_desk(directory: Path) -> UserDesk:
+def _home(directory: Path) -> MomHome:
     require_directory(directory, "flight-mom")
     home = MomHome(_load(directory, None).settings)
     home.load_key()
-    return MomUserDesk(home)
+    return home
+
+
+def _user_desk(directory: Path) -> UserDesk:
+    return MomUserDesk(_home(directory))
 
 
 user_app = user_commands("flight-mom", "headquarters", _HERE, _user_desk)
 app.add_typer(user_app, name="user")
+app.add_typer(key_commands("flight-mom", "headquarters", _HERE, _home), name="keys")
 
 
 @app.command(epilog="Example: flight-mom init --dir headquarters --name headquarters")

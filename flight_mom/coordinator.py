@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from auth import KeyRing, RevokedTicketError, SigningKey, Ticket, open_ticket
+from auth import RevokedTicketError, SigningKey, Ticket, open_ticket
 from flight_member import protocol
 from flight_member.answers import answer
 from flight_member.errors import (
@@ -62,7 +62,6 @@ class MomBackend(FrontDoor):
         self._administration = administration
         self._desk = desk
         self._relay = relay
-        self._signing_keys = KeyRing().with_key(self.cluster, key.public_key)
 
     # Queries.
 
@@ -82,7 +81,7 @@ class MomBackend(FrontDoor):
 
     def open_query(self, call: Call, handle: bytes) -> ResultStream:
         """Relay the rows of a ticket to the caller it was made for."""
-        ticket = open_ticket(handle, self._signing_keys, member=None, now=self._now())
+        ticket = open_ticket(handle, self._key.ring(self.cluster), member=None, now=self._now())
         if self.caller(call).name != ticket.caller:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
         reason = self._stop_reason(ticket)

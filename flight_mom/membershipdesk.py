@@ -38,6 +38,7 @@ from storage.names import InvalidNameError, fold_name
 _log = get_logger(__name__)
 _JOIN_TOKEN_LIFE = timedelta(hours=24)
 _MAX_SHOWN, _MAX_RULE = 48, 200
+_MAX_KEYS = 8
 
 
 class _UnknownJoinTokenError(Exception):
@@ -112,7 +113,7 @@ class MembershipDesk:
             return protocol.JoinReply(
                 federation=self._federation,
                 mom=self._cluster,
-                mom_keys=(self._key.public_key.to_text(),),
+                mom_keys=self._own_keys(),
                 ca_certificate=self._authority.certificate_pem.decode(),
                 certificate=certificate.decode(),
             ).write()
@@ -146,7 +147,7 @@ class MembershipDesk:
             raise _UnknownJoinTokenError("join token expired")
         public_key = _read_key(request.public_key)
         self._require_named_host(request.uri, stored)
-        members.set_joined(stored.name, request.uri, public_key.kid, request.public_key, now)
+        members.set_joined(stored.name, request.uri, public_key, now)
         return self._certify(request.certificate_request, stored.name, stored.hosts)
 
     def _heartbeat(self, call: Call, body: bytes) -> bytes:
@@ -159,6 +160,7 @@ class MembershipDesk:
                 MemberStore(connection).set_uri(member.name, beat.uri)
             self._topology.refresh()
             _log.info("member_moved", member=member.name)
+        self._learn_keys(call, member, beat.public_keys)
         self._topology.hear(member.name, beat.nodes)
         member = self._calling_member(call)
         # One state: an epoch that is newer than its revocations would hide one for good.
@@ -166,7 +168,7 @@ class MembershipDesk:
         return protocol.HeartbeatReply(
             state=str(self._topology.status(member)),
             policy_epoch=federation.epoch,
-            mom_keys=(self._key.public_key.to_text(),),
+            mom_keys=self._own_keys(),
             wants_report=beat.report_version != member.report_version,
             revocations=written(federation.revocations, beat.policy_epoch),
         ).write()
@@ -216,6 +218,34 @@ class MembershipDesk:
         return self._authority.sign_request(
             request.encode(), common_name=name, hosts=hosts, now=self._now(), days=CERTIFICATE_DAYS
         )
+
+    def _own_keys(self) -> tuple[str, ...]:
+        ring = self._key.ring(self._cluster)
+        return tuple(key.to_text() for key in ring.keys_of(self._cluster))
+
+    def _learn_keys(self, call: Call, member: Member, texts: tuple[str, ...]) -> None:
+        """Take over a member's keys: that it knows the old one proves the new one."""
+        if not texts or set(texts) == {key.to_text() for key in member.keys}:
+            return
+        if len(texts) > _MAX_KEYS:
+            raise BadRequestError(f"a member has at most {_MAX_KEYS} keys at a time")
+        keys = [_read_key(text) for text in texts]
+        now = self._now()
+        with self._database.change() as connection:
+            MemberStore(connection).set_keys(member.name, keys, now)
+            AuditStore(connection).append(
+                AuditRecord(
+                    at=now,
+                    actor=member.name,
+                    source=call.peer,
+                    action="member keys",
+                    object=member.name,
+                    allowed=True,
+                    rule=" ".join(key.kid for key in keys)[:_MAX_RULE],
+                )
+            )
+        self._topology.refresh()
+        _log.info("member_keys_changed", member=member.name)
 
     def _calling_member(self, call: Call) -> Member:
         if isinstance(call.identity, ServiceCaller):

@@ -4,6 +4,7 @@ Every function takes the caller's connection, so that a change and its audit row
 transaction. Times are seconds since the epoch, UTC.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +22,8 @@ from sqlalchemy import (
     select,
     update,
 )
+
+from auth import PublicKey
 
 metadata = MetaData()
 
@@ -126,15 +129,24 @@ class MemberStore:
         """Suspend a member or let it work again."""
         self._set(name, is_suspended=suspended)
 
-    def set_joined(self, name: str, uri: str, kid: str, public_key: str, now: datetime) -> None:
+    def set_joined(self, name: str, uri: str, public_key: PublicKey, now: datetime) -> None:
         """Record that a member has joined, with the key that it will sign with."""
         self._set(name, uri=uri, joined_at=now.timestamp())
+        self.set_keys(name, [public_key], now)
+
+    def set_keys(self, name: str, public_keys: Iterable[PublicKey], now: datetime) -> None:
+        """Replace the keys that a member signs with; at least one."""
         self._connection.execute(delete(_keys).where(_keys.c.member == name))
-        self._connection.execute(
-            insert(_keys).values(
-                member=name, kid=kid, public_key=public_key, added_at=now.timestamp()
-            )
-        )
+        rows = [
+            {
+                "member": name,
+                "kid": key.kid,
+                "public_key": key.to_text(),
+                "added_at": now.timestamp(),
+            }
+            for key in public_keys
+        ]
+        self._connection.execute(insert(_keys), rows)
 
     def set_uri(self, name: str, uri: str) -> None:
         """Record where a member answers now."""

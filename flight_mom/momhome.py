@@ -98,6 +98,10 @@ class MomHome:
             )
         return SigningKey.load(self.signing_key_file)
 
+    def publication_s(self) -> float | None:
+        """A new key signs when every member that is alive has heard of it."""
+        return self.settings.heartbeat.timeout_s
+
     def load_authority(self) -> CertificateAuthority:
         """Read the federation's certificate authority."""
         return CertificateAuthority.load(*self.authority_files)

@@ -54,7 +54,9 @@ def read_report(cluster: str, report: Report) -> ReadReport:
         ]
     except (ValueError, OverflowError, OSError, AuthError) as error:
         # Of these only the package's own errors have texts that are meant to be read.
-        fault = error.text if isinstance(error, AuthError) else type(error).__name__
+        fault = (
+            error.text if isinstance(error, AuthError) else "it is damaged, or another cluster's"
+        )
     else:
         if strangers:
             fault = f"{strangers[0]} is not of {cluster}"

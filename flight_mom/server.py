@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 
+from auth import RotatingKey
 from flight_member.audit import AuditTrail
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.frontdoor import utc_now
@@ -32,12 +33,13 @@ class MomServer:
         require_free_port(settings.server.host, settings.server.port)
         home = MomHome(settings)
         cluster = settings.cluster.name
-        key = home.load_key()
+        home.load_key()
+        self._key = key = RotatingKey(home.directory, utc_now)
         certificates = home.load_authority()
         self._settings = settings
         self._database = home.open_database()
         self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
-        self._topology.trust(key.public_key)
+        self._topology.trust(*key.chain.published)
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
         authority = MomAuthority(
@@ -71,7 +73,7 @@ class MomServer:
             Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
             utc_now,
         )
-        self._watch = Watch(self._topology.notice)
+        self._watch = Watch(self._topology.notice, self._notice_keys)
         tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
         self._flight = ReplaceableServer(
             lambda port: FlightSqlServer(
@@ -110,3 +112,7 @@ class MomServer:
             stack.callback(self._watch.stop)
             if self._settings.server.uses_tls:
                 stack.callback(self._keeper.stop)
+
+    def _notice_keys(self) -> None:
+        if self._key.notice():
+            self._topology.trust(*self._key.chain.published)

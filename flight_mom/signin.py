@@ -165,7 +165,7 @@ class MomAuthority:
             self._require_current(identity, identity.issued_at)
             return SessionToken(identity, identity.issued_at, proved_at=identity.issued_at)
         session = self._opened.open(
-            token, federation, now, lambda: self._open_anew(token, federation, now)
+            token, (federation,), now, lambda: self._open_anew(token, federation, now)
         )
         if session.identity.cluster == self._cluster:
             self._require_current(session.identity, session.proved_at)

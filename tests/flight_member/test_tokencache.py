@@ -22,7 +22,7 @@ def make_cache() -> TokenCache[datetime]:
 
 
 def test_token_is_opened_once_while_its_state_lasts() -> None:
-    cache, opener, state = make_cache(), Opener(), object()
+    cache, opener, state = make_cache(), Opener(), (object(),)
     for _ in range(3):
         cache.open("t", state, NOW, opener)
     assert opener.count == 1
@@ -30,7 +30,7 @@ def test_token_is_opened_once_while_its_state_lasts() -> None:
 
 def test_another_state_forgets_everything() -> None:
     cache, opener = make_cache(), Opener()
-    first, second = object(), object()
+    first, second = (object(),), (object(),)
     cache.open("t", first, NOW, opener)
     cache.open("t", second, NOW, opener)
     cache.open("t", first, NOW, opener)
@@ -38,14 +38,14 @@ def test_another_state_forgets_everything() -> None:
 
 
 def test_expired_token_is_opened_again() -> None:
-    cache, opener, state = make_cache(), Opener(), object()
+    cache, opener, state = make_cache(), Opener(), (object(),)
     cache.open("t", state, NOW, opener)
     cache.open("t", state, NOW + timedelta(seconds=60), opener)
     assert opener.count == 2
 
 
 def test_refusal_is_not_remembered() -> None:
-    cache, state = make_cache(), object()
+    cache, state = make_cache(), (object(),)
 
     def refuse() -> datetime:
         raise LookupError
@@ -57,7 +57,7 @@ def test_refusal_is_not_remembered() -> None:
 
 def test_token_that_was_being_opened_when_the_state_changed_does_not_count_in_the_new_one() -> None:
     cache, opener = make_cache(), Opener()
-    old, new = object(), object()
+    old, new = (object(),), (object(),)
 
     def open_slowly() -> datetime:
         # Meanwhile another thread has come with the new state.
@@ -71,5 +71,5 @@ def test_token_that_was_being_opened_when_the_state_changed_does_not_count_in_th
 
 def test_token_itself_is_not_kept() -> None:
     cache, opener = make_cache(), Opener()
-    cache.open("the-token", object(), NOW, opener)
+    cache.open("the-token", (object(),), NOW, opener)
     assert "the-token" not in str(vars(cache))
