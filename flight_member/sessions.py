@@ -66,7 +66,7 @@ class Sessions:
         life: timedelta,
         now: Callable[[], datetime],
     ) -> None:
-        """Keep what it takes; a cookie lives for `life`, and is believed when the server's keys signed it."""
+        """Keep what it takes; a cookie lives for `life`, and is believed if our keys signed it."""
         self._cluster = cluster
         self._key = key
         self._life = min(life, _MAX_LIFE)
@@ -128,7 +128,9 @@ class Sessions:
         call.keep_session(cookie, int(life_s))
 
     def _open(self, cookie: str, now: datetime) -> _Opened:
-        claims = open_sealed(TokenKind.COOKIE, cookie, self._key.ring(self._cluster), audience=self._cluster, now=now)
+        claims = open_sealed(
+            TokenKind.COOKIE, cookie, self._key.ring(self._cluster), audience=self._cluster, now=now
+        )
         return _Opened(
             claims["sub"],
             SessionNames(**claims["names"]),
