@@ -14,6 +14,7 @@ rules. It knows nothing of the other kind, and nobody may put both into one set.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Literal, Protocol
 
 from auth.errors import UnsupportedGrantError
@@ -123,14 +124,14 @@ class GrantSet:
     ) -> None:
         self.epoch = epoch
         self._mom_groups = dict(mom_groups or {})
-        self._groups = {
-            member: tuple(("group", group, None) for group in groups)
-            for member, groups in groups_by_member(self._mom_groups).items()
-        }
-        self._held: dict[PrincipalKey, _Held] = {}
+        self._groups = _groups_of(self._mom_groups)
+        # By cluster first, so that a change copies one cluster's principals and not all.
+        self._held: dict[str | None, dict[PrincipalKey, _Held]] = {}
+        shared = cache(_securable_key)
         for grant in grants:
-            held = self._held.setdefault(grant.principal.key, {})
-            key = _securable_key(grant.securable)
+            of_cluster = self._held.setdefault(grant.principal.cluster, {})
+            held = of_cluster.setdefault(grant.principal.key, {})
+            key = shared(grant.securable)
             held[key] = (*held.get(key, ()), grant)
 
     def decide(self, identity: Identity, table: ObjectName, now: datetime) -> Decision:
@@ -151,18 +152,17 @@ class GrantSet:
         allows: list[Grant] = []
         denies: list[Grant] = []
         keys = _covering_keys(table)
-        for principal in self._keys_of(identity):
-            held = self._held.get(principal)
-            if held is None:
-                continue
+        for held in self._held_by(self._keys_of(identity)):
             for key in keys:
                 for grant in held.get(key, ()):
                     if grant.until is None or now < grant.until:
                         (denies if grant.effect is Effect.DENY else allows).append(grant)
         if denies:
-            deny = min(denies, key=_widest_first)
+            deny = denies[0] if len(denies) == 1 else min(denies, key=_widest_first)
             return Denied(str(deny), deny)
-        return Allowed(max(allows, key=_widest_first)) if allows else _NO_GRANT
+        if allows:
+            return Allowed(allows[0] if len(allows) == 1 else max(allows, key=_widest_first))
+        return _NO_GRANT
 
     def reader(self, identity: Identity, now: datetime) -> Callable[[ObjectName], bool]:
         """Return the test whether this caller may read a table now.
@@ -233,41 +233,64 @@ class GrantSet:
             principals += self._groups.get(str(grant.principal), ())
         keys = _covering_keys(grant.securable)
         denies = [
-            held
-            for principal in principals
-            for held in _first_of(self._held.get(principal, {}), keys)
-            if held.effect is Effect.DENY and held.holds_at(now)
+            found
+            for held in self._held_by(principals)
+            for found in _first_of(held, keys)
+            if found.effect is Effect.DENY and found.holds_at(now)
         ]
         return min(denies, key=_widest_first) if denies else None
 
     def updated(
-        self, epoch: int, *, added: Iterable[Grant] = (), removed: Iterable[Grant] = ()
+        self,
+        epoch: int,
+        *,
+        added: Iterable[Grant] = (),
+        removed: Iterable[Grant] = (),
+        mom_groups: Mapping[str, frozenset[str]] | None = None,
     ) -> "GrantSet":
-        """Return a snapshot with some grants replaced or taken out; this one stays as it is.
+        """Return a snapshot with some grants taken out, then some replaced; this one stays.
 
-        A grant with the `key` of an existing one replaces it. Costs a copy of the outer index
-        only, so that one change among a million grants is a matter of milliseconds.
+        A grant with the `key` of an existing one replaces it. Costs a copy of what is held by the
+        clusters of the principals that changed, so that one change among a million grants is a
+        matter of milliseconds.
+
+        Args:
+            epoch: The new snapshot's.
+            added: Grants that are new or have changed.
+            removed: Grants that are gone; of these only the `key` counts.
+            mom_groups: The federation's groups, where they have changed.
         """
-        changed = GrantSet(epoch=epoch)
-        changed._mom_groups, changed._groups = self._mom_groups, self._groups
+        changed = GrantSet(epoch=epoch, mom_groups=mom_groups)
+        if mom_groups is None:
+            changed._mom_groups, changed._groups = self._mom_groups, self._groups
         changed._held = dict(self._held)
+        copied: dict[PrincipalKey, _Held] = {}
         for grant, stays in (*((g, False) for g in removed), *((g, True) for g in added)):
-            principal, key = grant.principal.key, _securable_key(grant.securable)
-            held = dict(changed._held.get(principal, {}))
+            held = changed._own_copy(grant.principal, copied)
+            key = _securable_key(grant.securable)
             rest = tuple(other for other in held.pop(key, ()) if other.key != grant.key)
             if stays:
                 rest = (*rest, grant)
             if rest:
                 held[key] = rest
-            if held:
-                changed._held[principal] = held
-            else:
-                changed._held.pop(principal, None)
+        for (kind, name, cluster), held in copied.items():
+            if not held:
+                del changed._held[cluster][kind, name, cluster]
         return changed
+
+    def _own_copy(self, principal: Principal, copied: dict[PrincipalKey, _Held]) -> _Held:
+        """Return what a principal holds, as a copy that no other snapshot has; made once."""
+        key, cluster = principal.key, principal.cluster
+        if key not in copied:
+            if all(other[2] != cluster for other in copied):
+                self._held[cluster] = dict(self._held.get(cluster, {}))
+            copied[key] = self._held[cluster][key] = dict(self._held[cluster].get(key, {}))
+        return copied[key]
 
     def for_principal(self, principal: Principal) -> list[Grant]:
         """Return the grants to exactly this principal, in a stable order."""
-        return sorted(_flatten(self._held.get(principal.key, {})), key=_widest_first)
+        found = (grant for held in self._held_by([principal.key]) for grant in _flatten(held))
+        return sorted(found, key=_widest_first)
 
     def for_identity(self, identity: Identity) -> list[Grant]:
         """Return the grants to this caller and all their groups, in a stable order."""
@@ -276,7 +299,12 @@ class GrantSet:
     def on_securable(self, securable: ObjectName) -> list[Grant]:
         """Return the grants on exactly this securable, in a stable order."""
         key = _securable_key(securable)
-        found = (grant for held in self._held.values() for grant in held.get(key, ()))
+        found = (
+            grant
+            for of_cluster in self._held.values()
+            for held in of_cluster.values()
+            for grant in held.get(key, ())
+        )
         return sorted(found, key=_widest_first)
 
     def mom_groups_of(self, user: str) -> frozenset[str]:
@@ -289,24 +317,43 @@ class GrantSet:
         return self._mom_groups
 
     def __iter__(self) -> Iterator[Grant]:
-        for held in self._held.values():
-            yield from _flatten(held)
+        for of_cluster in self._held.values():
+            for held in of_cluster.values():
+                yield from _flatten(held)
 
     def __bool__(self) -> bool:
-        return bool(self._held)
+        return any(self._held.values())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def _of(self, identity: Identity) -> Iterator[Grant]:
-        for key in self._keys_of(identity):
-            yield from _flatten(self._held.get(key, {}))
+        for held in self._held_by(self._keys_of(identity)):
+            yield from _flatten(held)
 
     def _keys_of(self, identity: Identity) -> tuple[PrincipalKey, ...]:
         keys = identity.home_keys
         if self._groups:
             keys += self._groups.get(identity.name, ())
-        return (*keys, VISITORS.key) if VISITORS.key in self._held else keys
+        of_none = self._held.get(None)
+        return (*keys, VISITORS.key) if of_none and VISITORS.key in of_none else keys
+
+    def _held_by(self, principals: Iterable[PrincipalKey]) -> list[_Held]:
+        """Return what each of these principals holds, without those that hold nothing."""
+        by_cluster = self._held
+        return [
+            held
+            for key in principals
+            if (of_cluster := by_cluster.get(key[2])) and (held := of_cluster.get(key))
+        ]
+
+
+def _groups_of(mom_groups: Mapping[str, frozenset[str]]) -> dict[str, tuple[PrincipalKey, ...]]:
+    """Return the federation's groups that each user is in, as keys."""
+    return {
+        member: tuple(("group", group, None) for group in groups)
+        for member, groups in groups_by_member(mom_groups).items()
+    }
 
 
 def check_cross_cluster(principal: Principal, securable: ObjectName) -> None:

@@ -4,16 +4,22 @@ Every function uses the caller's connection and commits nothing: a change and it
 one transaction. Times are microseconds since the epoch, UTC.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
     Connection,
+    Index,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     UniqueConstraint,
@@ -44,17 +50,57 @@ _grants = Table(
     Column("granted_by", String(200), nullable=False),
     Column("granted_at", BigInteger, nullable=False),
     Column("until", BigInteger),
+    Column("epoch", BigInteger, nullable=False),
     UniqueConstraint("principal", "securable", "privilege", "effect"),
+    Index("grants_epoch", "epoch"),
+    Index("grants_securable", "securable"),
     # Ids appear in the audit log: a new grant never gets an old one's.
     sqlite_autoincrement=True,
+)
+# What was taken away, so that a snapshot can follow without reading everything again.
+_removed = Table(
+    "removed_grants",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("principal", String(200), nullable=False),
+    Column("effect", String(8), nullable=False),
+    Column("privilege", String(32), nullable=False),
+    Column("securable", String(300), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Index("removed_grants_epoch", "epoch"),
 )
 _policy = Table(
     "policy",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
+    Column("groups_epoch", BigInteger, nullable=False),
 )
 _ONLY_ROW = 1
+_KEPT_EPOCHS = 10_000
+_CHUNK, _FETCHED = 500, 10_000
+_EFFECTS = {effect.value: effect for effect in Effect}
+_PRIVILEGES = {privilege.value: privilege for privilege in Privilege}
+
+
+@dataclass(frozen=True, slots=True)
+class GrantChanges:
+    """What happened to grants since an epoch; what was removed may be among the added again."""
+
+    added: list[Grant]
+    removed: list[Grant]
+
+
+_SHOWN_COLUMNS = (
+    _grants.c.id,
+    _grants.c.principal,
+    _grants.c.effect,
+    _grants.c.privilege,
+    _grants.c.securable,
+    _grants.c.granted_by,
+    _grants.c.granted_at,
+    _grants.c.until,
+)
 
 
 class GrantStore:
@@ -95,7 +141,7 @@ class GrantStore:
             "securable": str(securable),
         }
         # Bumping first takes the write lock, so that two such changes wait for each other.
-        self.bump()
+        changed["epoch"] = self.bump()
         is_named = [_grants.c[name] == value for name, value in named.items()]
         found = self._connection.execute(select(_grants.c.id).where(*is_named)).scalar()
         if found is None:
@@ -104,6 +150,25 @@ class GrantStore:
         else:
             self._connection.execute(update(_grants).where(_grants.c.id == found).values(**changed))
         return Grant(found, principal, effect, privilege, securable, granted_by, granted_at, until)
+
+    def add_all(self, grants: Iterable[Grant]) -> None:
+        """Keep grants none of which is there yet, in one step of the epoch; ids are given anew."""
+        epoch = self.bump()
+        rows = [
+            {
+                "principal": str(grant.principal),
+                "effect": grant.effect.value,
+                "privilege": grant.privilege.value,
+                "securable": str(grant.securable),
+                "granted_by": grant.granted_by,
+                "granted_at": to_micros(grant.granted_at),
+                "until": to_micros(grant.until) if grant.until else None,
+                "epoch": epoch,
+            }
+            for grant in grants
+        ]
+        if rows:
+            self._connection.execute(insert(_grants), rows)
 
     def remove(
         self,
@@ -124,7 +189,7 @@ class GrantStore:
         ]
         if effect is not None:
             condition.append(_grants.c.effect == effect.value)
-        return self._delete(*condition)
+        return len(self._delete(*condition))
 
     def remove_allows_on(self, securable: ObjectName) -> list[Grant]:
         """Take away the ALLOWs on a dropped object and all below it; DENYs stay by name.
@@ -159,49 +224,127 @@ class GrantStore:
         """Return all grants in the order of their ids."""
         return self._read()
 
+    def changed_since(self, epoch: int) -> GrantChanges | None:
+        """Return what changed after an epoch; None when that is no longer known."""
+        if not 0 <= self.epoch() - epoch < _KEPT_EPOCHS:
+            return None
+        removed = self._connection.execute(
+            select(_removed).where(_removed.c.epoch > epoch).order_by(_removed.c.epoch)
+        )
+        return GrantChanges(
+            added=self._read(_grants.c.epoch > epoch),
+            removed=[
+                Grant(
+                    row.id,
+                    Principal.parse(row.principal),
+                    _EFFECTS[row.effect],
+                    _PRIVILEGES[row.privilege],
+                    ObjectName.parse(row.securable),
+                    granted_by="",
+                    granted_at=from_micros(0),
+                )
+                for row in removed
+            ],
+        )
+
     def _remove_allows(self, condition: ColumnElement[bool]) -> list[Grant]:
-        doomed = (condition, _grants.c.effect == Effect.ALLOW.value)
-        found = self._read(*doomed)
-        self._delete(*doomed)
-        return found
+        return self._delete(condition, _grants.c.effect == Effect.ALLOW.value)
 
     def _read(self, *condition: ColumnElement[bool]) -> list[Grant]:
-        # Few names stand in many grants: each is read once.
-        read_principal, read_securable = cache(Principal.parse), cache(ObjectName.parse)
-        return [
+        # Few names and times stand in many grants: each is read once.
+        read_principal, read_securable = cache(Principal.parse), cache(_read_name)
+        read_time, shared = cache(from_micros), cache(str)
+        # Ordering here, SQLite would walk through all grants by their ids to find a few.
+        query = select(*_SHOWN_COLUMNS).where(*condition)
+        rows: Iterable[Any] = self._connection.execute(query) if condition else self._all(query)
+        found = [
             Grant(
-                id=row.id,
-                principal=read_principal(row.principal),
-                effect=Effect(row.effect),
-                privilege=Privilege(row.privilege),
-                securable=read_securable(row.securable),
-                granted_by=row.granted_by,
-                granted_at=from_micros(row.granted_at),
-                until=None if row.until is None else from_micros(row.until),
+                grant_id,
+                read_principal(principal),
+                _EFFECTS[effect],
+                _PRIVILEGES[privilege],
+                read_securable(securable),
+                shared(granted_by),
+                read_time(granted_at),
+                None if until is None else read_time(until),
             )
-            for row in self._connection.execute(
-                select(_grants).where(*condition).order_by(_grants.c.id)
-            )
+            for (
+                grant_id,
+                principal,
+                effect,
+                privilege,
+                securable,
+                granted_by,
+                granted_at,
+                until,
+            ) in rows
         ]
+        found.sort(key=attrgetter("id"))
+        return found
+
+    def _all(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as the driver has them: of a million, wrapping each takes half the time."""
+        cursor = self._connection.connection.cursor()
+        try:
+            cursor.execute(str(query.compile(self._connection)))
+            while rows := cursor.fetchmany(_FETCHED):
+                yield from rows
+        finally:
+            cursor.close()
 
     def epoch(self) -> int:
         """Return the policy epoch; 0 before the first change."""
         return self._connection.execute(select(_policy.c.epoch)).scalar() or 0
 
-    def bump(self) -> int:
-        """Raise the policy epoch by one, as every change of policy does, and return it."""
+    def groups_epoch(self) -> int:
+        """Return the policy epoch of the last change of a group; 0 before the first."""
+        return self._connection.execute(select(_policy.c.groups_epoch)).scalar() or 0
+
+    def bump(self, *, groups: bool = False) -> int:
+        """Raise the policy epoch by one, as every change of policy does, and return it.
+
+        Args:
+            groups: Whether a group was changed.
+        """
+        changed = {"epoch": _policy.c.epoch + 1}
+        if groups:
+            changed["groups_epoch"] = _policy.c.epoch + 1
         bumped = self._connection.execute(
-            update(_policy).where(_policy.c.id == _ONLY_ROW).values(epoch=_policy.c.epoch + 1)
+            update(_policy).where(_policy.c.id == _ONLY_ROW).values(**changed)
         )
         if bumped.rowcount == 0:
-            self._connection.execute(insert(_policy).values(id=_ONLY_ROW, epoch=1))
+            first = {"id": _ONLY_ROW, "epoch": 1, "groups_epoch": int(groups)}
+            self._connection.execute(insert(_policy).values(**first))
         return self.epoch()
 
-    def _delete(self, *condition: ColumnElement[bool]) -> int:
-        removed = self._connection.execute(delete(_grants).where(*condition)).rowcount
-        if removed:
-            self.bump()
-        return removed
+    def _delete(self, *condition: ColumnElement[bool]) -> list[Grant]:
+        doomed = self._read(*condition)
+        if not doomed:
+            return []
+        epoch = self.bump()
+        for first in range(0, len(doomed), _CHUNK):
+            ids = [grant.id for grant in doomed[first : first + _CHUNK]]
+            self._connection.execute(delete(_grants).where(_grants.c.id.in_(ids)))
+        rows = [
+            {
+                "id": grant.id,
+                "principal": str(grant.principal),
+                "effect": grant.effect.value,
+                "privilege": grant.privilege.value,
+                "securable": str(grant.securable),
+                "epoch": epoch,
+            }
+            for grant in doomed
+        ]
+        self._connection.execute(insert(_removed), rows)
+        self._connection.execute(delete(_removed).where(_removed.c.epoch <= epoch - _KEPT_EPOCHS))
+        return doomed
+
+
+def _read_name(written: str) -> ObjectName:
+    """Read what `str` wrote; of the forms that people write it knows only this one."""
+    local, _, cluster = written.rpartition("@")
+    return ObjectName(cluster) if local == "*" else ObjectName(cluster, *local.split("."))
 
 
 def _covered(securable: ObjectName) -> ColumnElement[bool]:

@@ -51,7 +51,7 @@ class GroupStore:
         if self._is_known(name):
             raise AlreadyExistsError(f"there is a group {name} already")
         self._connection.execute(insert(_groups).values(name=name))
-        self._grants.bump()
+        self._grants.bump(groups=True)
 
     def drop(self, name: str) -> list[Grant]:
         """Forget a group, its members and its ALLOWs; DENYs to it stay by name.
@@ -66,7 +66,7 @@ class GroupStore:
         self._connection.execute(delete(_members).where(_members.c.group_name == name))
         self._connection.execute(delete(_groups).where(_groups.c.name == name))
         removed = self._grants.remove_allows_to(Principal("group", name))
-        self._grants.bump()
+        self._grants.bump(groups=True)
         return removed
 
     def add_member(self, name: str, user: Principal) -> bool:
@@ -83,7 +83,7 @@ class GroupStore:
         if self._connection.execute(select(_members).where(*is_member)).first() is not None:
             return False
         self._connection.execute(insert(_members).values(**row))
-        self._grants.bump()
+        self._grants.bump(groups=True)
         return True
 
     def remove_member(self, name: str, user: Principal) -> bool:
@@ -97,7 +97,7 @@ class GroupStore:
             delete(_members).where(_members.c.group_name == name, _members.c.member == str(user))
         )
         if removed.rowcount:
-            self._grants.bump()
+            self._grants.bump(groups=True)
         return removed.rowcount > 0
 
     def all(self) -> dict[str, frozenset[str]]:

@@ -36,6 +36,8 @@ _revocations = Table(
     Column("principal", String(200)),
     Column("securable", String(300)),
     Index("revocations_at", "at"),
+    # A number is never used again: whoever has read up to one misses nothing.
+    sqlite_autoincrement=True,
 )
 
 
@@ -63,16 +65,22 @@ class RevocationStore:
 
     def all(self) -> RevocationSet:
         """Return the revocations that are kept."""
-        rows = self._connection.execute(select(_revocations).order_by(_revocations.c.id))
-        return RevocationSet(
-            Revocation(
+        return RevocationSet(self.after(0).values())
+
+    def after(self, number: int) -> dict[int, Revocation]:
+        """Return the revocations that were kept after one, by their numbers, which only grow."""
+        rows = self._connection.execute(
+            select(_revocations).where(_revocations.c.id > number).order_by(_revocations.c.id)
+        )
+        return {
+            row.id: Revocation(
                 epoch=row.epoch,
                 at=from_micros(row.at),
                 principal=None if row.principal is None else Principal.parse(row.principal),
                 securable=None if row.securable is None else ObjectName.parse(row.securable),
             )
             for row in rows
-        )
+        }
 
 
 def _written(value: Principal | ObjectName | None) -> str | None:

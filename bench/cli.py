@@ -10,6 +10,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.federation import MeasuredFederation
+from bench.granting import measure_grants
+from bench.grantreport import figure_table, write_figure_plot
+from bench.grantresults import grants_json
+from bench.grantstate import CLUSTER, GrantState
 from bench.lineitem import PLAIN, count_rows, prepare_lineitem
 from bench.planning import measure_planning, planning_steps, prepare_tables
 from bench.planreport import timing_table, write_timing_plot
@@ -102,6 +106,38 @@ def plan(
             return
         console.print(timing_table(timings))
         console.print(f"written: {results / 'plan.json'} and plan.png", highlight=False)
+
+
+@app.command(epilog="Example: python -m bench grants --grants 1000000 --clusters 1000")
+def grants(
+    grants: Annotated[int, typer.Option(min=100, help="Grants in all.")] = 1_000_000,
+    clusters: Annotated[int, typer.Option(min=10, help="Members, of 50 users each.")] = 1_000,
+    decisions: Annotated[int, typer.Option(min=2, help="Timed decisions.")] = 100_000,
+    changes: Annotated[int, typer.Option(min=2, help="Timed statements.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+) -> None:
+    """Start, decide and change with very many grants, at a MoM with its database on the disk."""
+    with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
+        state = GrantState(clusters, grants)
+        with _progress() as progress:
+            task = progress.add_task("preparing", total=state.steps + 3)
+            figures = measure_grants(
+                state,
+                Path(directory) / CLUSTER,
+                decisions,
+                changes,
+                lambda text: progress.update(task, description=text, advance=1),
+            )
+        answer = grants_json(figures, clusters=clusters, grants=grants)
+        _write(results / "grants.json", answer)
+        title = f"{grants:,} grants over {clusters:,} clusters"
+        write_figure_plot(figures, results / "grants.png", title)
+        if as_json:
+            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+            return
+        console.print(figure_table(figures))
+        console.print(f"written: {results / 'grants.json'} and grants.png", highlight=False)
 
 
 def _progress() -> Progress:

@@ -20,10 +20,11 @@ from flight_member.frontdoor import Described, FrontDoor, Moment
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_mom.administration import Administration
+from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
-from flight_mom.topology import Member, Route, Topology
+from flight_mom.topology import Topology
 from flight_sql import REUSE_CONNECTION, Call, ResultStream, StatementInfo
 from planner import (
     Describe,

@@ -27,11 +27,12 @@ from flight_member.statestore import Database
 from flight_mom.carrying import CarryThrough
 from flight_mom.departing import end_tickets, remove_allows
 from flight_mom.locations import ENCRYPTED, fold_host, read_hosts, read_location
+from flight_mom.members import Member, Route
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.momhome import CERTIFICATE_DAYS
 from flight_mom.reports import read_report
 from flight_mom.settings import MomSettings
-from flight_mom.topology import Member, Route, Topology
+from flight_mom.topology import Topology
 from flight_sql import Call
 from storage.names import InvalidNameError, fold_name
 

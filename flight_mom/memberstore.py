@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Float,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -38,6 +41,7 @@ _members = Table(
     Column("added_at", Float, nullable=False),
     Column("joined_at", Float),
     Column("report", LargeBinary),
+    Column("version", BigInteger, nullable=False, default=0),
 )
 _keys = Table(
     "member_keys",
@@ -47,6 +51,14 @@ _keys = Table(
     Column("public_key", String, nullable=False),
     Column("added_at", Float, nullable=False),
 )
+# One row: how many changes of the membership there were. Each member holds that of its last.
+_membership = Table(
+    "membership",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+)
+_ONLY_ROW = 1
 _join_tokens = Table(
     "join_tokens",
     metadata,
@@ -88,10 +100,25 @@ class MemberStore:
 
     def find(self, name: str) -> StoredMember | None:
         """Return one member, or None."""
-        return next((one for one in self.all() if one.name == name), None)
+        return next(iter(self._read(_members.c.name == name)), None)
 
     def all(self) -> list[StoredMember]:
         """Return every member by name, those that have not joined yet too; it may be empty."""
+        return self._read()
+
+    def changed_since(self, version: int) -> list[StoredMember]:
+        """Return the members that changed after a version of the membership, by name."""
+        return self._read(_members.c.version > version)
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all members."""
+        return frozenset(self._connection.execute(select(_members.c.name)).scalars())
+
+    def version(self) -> int:
+        """Return the number of changes of the membership so far."""
+        return self._connection.execute(select(_membership.c.version)).scalar() or 0
+
+    def _read(self, *condition: ColumnElement[bool]) -> list[StoredMember]:
         keys: dict[str, list[str]] = {}
         for row in self._connection.execute(select(_keys).order_by(_keys.c.added_at)):
             keys.setdefault(row.member, []).append(row.public_key)
@@ -106,14 +133,21 @@ class MemberStore:
                 report=row.report,
                 public_keys=tuple(keys.get(row.name, ())),
             )
-            for row in self._connection.execute(select(_members).order_by(_members.c.name))
+            for row in self._connection.execute(
+                select(_members).where(*condition).order_by(_members.c.name)
+            )
         ]
 
     def add(self, name: str, hosts: tuple[str, ...], route: str, now: datetime) -> None:
         """Name a member that may join."""
         self._connection.execute(
             insert(_members).values(
-                name=name, hosts=" ".join(hosts), route=route, added_at=now.timestamp(), uri=""
+                name=name,
+                hosts=" ".join(hosts),
+                route=route,
+                added_at=now.timestamp(),
+                uri="",
+                version=self._bump(),
             )
         )
 
@@ -147,6 +181,7 @@ class MemberStore:
             for key in public_keys
         ]
         self._connection.execute(insert(_keys), rows)
+        self._set(name)
 
     def set_uri(self, name: str, uri: str) -> None:
         """Record where a member answers now."""
@@ -164,6 +199,7 @@ class MemberStore:
             (_join_tokens, _join_tokens.c.member),
         ):
             self._connection.execute(delete(table).where(column == name))
+        self._bump()
 
     def add_join_token(self, digest: str, member: str, expires_at: datetime) -> None:
         """Keep the digest of a new join token; older unused ones of the member are void."""
@@ -201,7 +237,16 @@ class MemberStore:
         return used.rowcount == 1
 
     def _set(self, name: str, **values: object) -> None:
+        values["version"] = self._bump()
         self._connection.execute(update(_members).where(_members.c.name == name).values(**values))
+
+    def _bump(self) -> int:
+        bumped = self._connection.execute(
+            update(_membership).values(version=_membership.c.version + 1)
+        )
+        if bumped.rowcount == 0:
+            self._connection.execute(insert(_membership).values(id=_ONLY_ROW, version=1))
+        return self.version()
 
 
 def _moment(seconds: float) -> datetime:

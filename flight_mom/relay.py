@@ -10,7 +10,7 @@ import pyarrow as pa
 from auth import SigningKey
 from flight_member.authority import service_token
 from flight_member.errors import ClusterUnavailableError, ForwardedError
-from flight_mom.topology import Member
+from flight_mom.members import Member
 from flight_sql import Call, Client, RemoteError, ResultStream, Rows
 
 _ACTION_TIMEOUT_S = 10.0

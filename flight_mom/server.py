@@ -1,5 +1,6 @@
 """The MoM's process: everything put together, started and stopped."""
 
+import gc
 from contextlib import ExitStack
 
 from auth import RotatingKey
@@ -93,6 +94,8 @@ class MomServer:
 
     def start(self) -> str:
         """Serve; returns the URI."""
+        # What was read to start stays for good: no collection needs to walk through it again.
+        gc.freeze()
         # Before the first call: join tokens carry it.
         self._desk.uri = self._settings.server.uri(self._flight.port)
         self._flight.start()

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 
 from auth import (
     GrantSet,
@@ -20,20 +19,16 @@ from auth import (
     Rules,
     VisitorRules,
 )
-from auth.grantstore import GrantStore
-from auth.groupstore import GroupStore
+from auth.policystore import UNKNOWN_EPOCH, PolicyStore
 from auth.revocationstore import RevocationStore
-from flight_member.errors import BadRequestError
-from flight_member.logs import get_logger
-from flight_member.protocol import NodeRow, Report, ReportedUser
+from flight_member.protocol import NodeRow
+from flight_member.revocationlog import KEPT
 from flight_member.settings import HeartbeatSection
 from flight_member.statestore import Database
-from flight_mom.memberstore import MemberStore, StoredMember
-from flight_mom.reports import ReadReport, nothing_reported, read_report
-from storage.metastore import Metastore, Table
+from flight_mom.members import Member, MemberReader
+from flight_mom.memberstore import MemberStore
+from storage.metastore import Table
 from storage.names import ObjectName
-
-_log = get_logger(__name__)
 
 
 class MemberStatus(StrEnum):
@@ -49,33 +44,6 @@ class MemberStatus(StrEnum):
     def is_served(self) -> bool:
         """Whether tickets are made for the member."""
         return self in {MemberStatus.ALIVE, MemberStatus.SUSPECT}
-
-
-class Route(StrEnum):
-    """How a member's results reach visitors: widest trust last."""
-
-    RELAY = "relay"
-    DIRECT = "direct"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member, with what it last reported."""
-
-    name: str
-    hosts: tuple[str, ...]
-    route: Route
-    is_suspended: bool
-    uri: str
-    joined_at: datetime | None
-    keys: tuple[PublicKey, ...]
-    report_version: str
-    metastore: Metastore
-    users: Mapping[str, ReportedUser]
-    rules: GrantSet
-    """For the member's own users."""
-    vetoes: GrantSet
-    """For visitors: what the owner denies them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +88,10 @@ class Federation:
         return VisitorRules(self.grants, owner.vetoes)
 
 
+# Older than any state: what is there is read as a whole.
+_NOTHING = GrantSet(epoch=UNKNOWN_EPOCH)
+
+
 class Topology:
     """The current snapshot, who was last heard from when, and how both are renewed."""
 
@@ -139,8 +111,10 @@ class Topology:
         self._nodes: dict[str, tuple[NodeRow, ...]] = {}
         self._refreshing = threading.Lock()
         self._own_keys: tuple[PublicKey, ...] = ()
-        # The last report of each member as it is kept, and what it was read as.
-        self._reports: dict[str, tuple[bytes, ReadReport]] = {}
+        self._ring_keys: tuple[PublicKey, ...] = ()
+        self._members = MemberReader()
+        self._last_revocation = 0
+        self.federation = Federation(self._members.known, _NOTHING, KeyRing(), RevocationSet())
         self.federation = self._read()
 
     def trust(self, *keys: PublicKey) -> None:
@@ -155,12 +129,9 @@ class Topology:
 
     def notice(self) -> bool:
         """Read the durable state again if a command changed it; returns whether one had."""
-        with self._database.read() as connection:
-            epoch = GrantStore(connection).epoch()
-        if epoch == self.federation.epoch:
-            return False
+        before = self.federation
         self.refresh()
-        return True
+        return self.federation is not before
 
     def hear(self, name: str, nodes: tuple[NodeRow, ...]) -> None:
         """Note a heartbeat."""
@@ -189,47 +160,22 @@ class Topology:
         return MemberStatus.ALIVE
 
     def _read(self) -> Federation:
+        """Return the state as it is; the one that is known when nothing has changed."""
+        known = self.federation
         with self._database.read() as connection:
-            stored = MemberStore(connection).all()
-            grants = GrantStore(connection)
-            grant_set = GrantSet(grants.all(), grants.epoch(), GroupStore(connection).all())
-            revocations = RevocationStore(connection).all()
-        members = {one.name: self._member(one) for one in stored}
-        ring = KeyRing()
-        for key in self._own_keys:
-            ring = ring.with_key(self._cluster, key)
-        for member in members.values():
-            for key in member.keys:
-                ring = ring.with_key(member.name, key)
-        return Federation(MappingProxyType(members), grant_set, ring, revocations)
-
-    def _member(self, stored: StoredMember) -> Member:
-        read = self._read_report(stored)
-        return Member(
-            name=stored.name,
-            hosts=stored.hosts,
-            route=Route(stored.route),
-            is_suspended=stored.is_suspended,
-            uri=stored.uri,
-            joined_at=stored.joined_at,
-            keys=tuple(PublicKey.from_text(text) for text in stored.public_keys),
-            report_version=read.version,
-            metastore=read.metastore,
-            users=read.users,
-            rules=read.rules,
-            vetoes=read.vetoes,
-        )
-
-    def _read_report(self, stored: StoredMember) -> ReadReport:
-        if stored.report is None:
-            return nothing_reported(stored.name)
-        kept, read = self._reports.get(stored.name, (b"", nothing_reported(stored.name)))
-        if kept != stored.report:
-            try:
-                read = read_report(stored.name, Report.read(stored.report))
-            except BadRequestError as error:
-                # One member's report must not take the federation down; it is asked for another.
-                _log.warning("report_unusable", member=stored.name, fault=error.text)
-                read = nothing_reported(stored.name)
-            self._reports[stored.name] = (stored.report, read)
-        return read
+            grants = PolicyStore(connection).renew(known.grants)
+            members = self._members.renew(MemberStore(connection))
+            revoked = RevocationStore(connection).after(self._last_revocation)
+        keys = known.keys
+        if members is not known.members or self._own_keys is not self._ring_keys:
+            held = {member.name: member.keys for member in members.values()}
+            keys = KeyRing({**held, self._cluster: self._own_keys})
+        elif grants is known.grants and not revoked:
+            return known
+        revocations = known.revocations
+        if revoked:
+            oldest = self._now() - KEPT
+            revocations = revocations.with_more(revoked.values(), forget_before=oldest)
+        self._last_revocation = max(revoked, default=self._last_revocation)
+        self._ring_keys = self._own_keys
+        return Federation(members, grants, keys, revocations)

@@ -142,7 +142,7 @@ _MAX_COUNT = 2**63 - 1
 def _read_table(one: Mapping[str, Any], cluster: str) -> Table:
     encoded = base64.b64decode(_read_text(one, "arrow_schema"), validate=True)
     arrow_schema = pa.ipc.read_schema(pa.py_buffer(encoded))
-    name = ObjectName.parse(_read_text(one, "name"), cluster=cluster)
+    name = ObjectName(cluster, *_read_text(one, "name").split("."))
     partitions = [str(column) for column in one["partition_columns"]]
     if name.level is not Level.TABLE:
         raise ValueError(f"{name} is not a table")

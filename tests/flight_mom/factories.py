@@ -28,10 +28,11 @@ from flight_member.authority import ServiceCaller
 from flight_member.memberstate import MemberSnapshot
 from flight_member.settings import load_settings
 from flight_mom.administration import Administration
+from flight_mom.members import Member
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
 from flight_mom.settings import MomSettings
-from flight_mom.topology import Member, Topology
+from flight_mom.topology import Topology
 from flight_sql import Call
 from planner import Administrative, Defaults, parse_statement
 from storage.metastore import Metastore, Table

@@ -10,10 +10,10 @@ from flight_member import protocol
 from flight_member.joining import join_federation
 from flight_member.memberhome import MemberHome
 from flight_member.server import MemberServer
+from flight_mom.members import Member
 from flight_mom.memberstore import MemberStore
 from flight_mom.momhome import MomHome
 from flight_mom.server import MomServer
-from flight_mom.topology import Member
 from flight_sql import REUSE_CONNECTION, Client, RemoteError
 from tests.flight_member.factories import (
     HANGZHOU,

@@ -151,7 +151,9 @@ def test_reports_of_the_past_are_not_kept_in_memory(federation: Mom) -> None:
     for number in range(5):
         report = make_report(SHANGHAI, users=[make_user(f"user{number}")])
         federation.act(protocol.REPORT, report, ServiceCaller(SHANGHAI))
-    assert set(federation.topology._reports) == {HANGZHOU, SHANGHAI}
+    assert set(federation.topology._members._reports) == {HANGZHOU, SHANGHAI}
+    federation.change_members("remove", SHANGHAI)
+    assert set(federation.topology._members._reports) == {HANGZHOU}
 
 
 def test_home_rules_decide_at_home_and_grants_elsewhere(federation: Mom) -> None:

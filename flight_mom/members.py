@@ -1,0 +1,103 @@
+"""The members of a federation as the MoM knows them, read again by what changed."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from auth import GrantSet, PublicKey
+from flight_member.errors import BadRequestError
+from flight_member.logs import get_logger
+from flight_member.protocol import Report, ReportedUser
+from flight_mom.memberstore import MemberStore, StoredMember
+from flight_mom.reports import ReadReport, nothing_reported, read_report
+from storage.metastore import Metastore
+
+_log = get_logger(__name__)
+
+
+class Route(StrEnum):
+    """How a member's results reach visitors: widest trust last."""
+
+    RELAY = "relay"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member, with what it last reported."""
+
+    name: str
+    hosts: tuple[str, ...]
+    route: Route
+    is_suspended: bool
+    uri: str
+    joined_at: datetime | None
+    keys: tuple[PublicKey, ...]
+    report_version: str
+    metastore: Metastore
+    users: Mapping[str, ReportedUser]
+    rules: GrantSet
+    """For the member's own users."""
+    vetoes: GrantSet
+    """For visitors: what the owner denies them."""
+
+
+class MemberReader:
+    """Reads the members of which something changed since the last time; one thread at a time."""
+
+    def __init__(self) -> None:
+        self.known: Mapping[str, Member] = MappingProxyType({})
+        self._version = -1
+        # The digest of each member's last report, and what it was read as.
+        self._reports: dict[str, tuple[bytes, ReadReport]] = {}
+
+    def renew(self, store: MemberStore) -> Mapping[str, Member]:
+        """Return all members by name; the same mapping as before when nothing has changed."""
+        version = store.version()
+        if version == self._version:
+            return self.known
+        # A version from before is another database: a copy that was put back.
+        is_older = version < self._version
+        changed = store.all() if is_older else store.changed_since(self._version)
+        names = store.names()
+        members = {} if is_older else dict(self.known)
+        members |= {one.name: self._member(one) for one in changed}
+        self.known = MappingProxyType({name: members[name] for name in sorted(names)})
+        self._reports = {name: self._reports[name] for name in names & self._reports.keys()}
+        self._version = version
+        return self.known
+
+    def _member(self, stored: StoredMember) -> Member:
+        read = self._read_report(stored)
+        return Member(
+            name=stored.name,
+            hosts=stored.hosts,
+            route=Route(stored.route),
+            is_suspended=stored.is_suspended,
+            uri=stored.uri,
+            joined_at=stored.joined_at,
+            keys=tuple(PublicKey.from_text(text) for text in stored.public_keys),
+            report_version=read.version,
+            metastore=read.metastore,
+            users=read.users,
+            rules=read.rules,
+            vetoes=read.vetoes,
+        )
+
+    def _read_report(self, stored: StoredMember) -> ReadReport:
+        if stored.report is None:
+            return nothing_reported(stored.name)
+        digest = hashlib.sha256(stored.report).digest()
+        kept, read = self._reports.get(stored.name, (b"", nothing_reported(stored.name)))
+        if kept != digest:
+            try:
+                read = read_report(stored.name, Report.read(stored.report))
+            except BadRequestError as error:
+                # One member's report must not take the federation down; it is asked for another.
+                _log.warning("report_unusable", member=stored.name, fault=error.text)
+                read = nothing_reported(stored.name)
+            self._reports[stored.name] = (digest, read)
+        return read
