@@ -167,7 +167,7 @@ class Topology:
             members = self._members.renew(MemberStore(connection))
             revoked = RevocationStore(connection).after(self._last_revocation)
         keys = known.keys
-        if members is not known.members or self._own_keys is not self._ring_keys:
+        if members is not known.members or self._own_keys != self._ring_keys:
             held = {member.name: member.keys for member in members.values()}
             keys = KeyRing({**held, self._cluster: self._own_keys})
         elif grants is known.grants and not revoked:

@@ -109,7 +109,7 @@ def replace_keys(mom: Mom) -> None:
         lambda mom: mom.change_members("add", "beijing"),
         lambda mom: mom.join("beijing", make_report("beijing")),
         lambda mom: mom.join(SHANGHAI),
-        lambda mom: replace_keys(mom),
+        replace_keys,
         lambda mom: mom.act(
             protocol.REPORT,
             make_report(HANGZHOU, [make_table("a.b.c@hangzhou")], [make_user("user9")]),
