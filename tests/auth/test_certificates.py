@@ -171,3 +171,13 @@ def test_tls_clients_accept_the_certificate_for_its_host_and_its_ca_only(tmp_pat
         shake_hands(
             tmp_path, CertificateAuthority.create("demo", now=NOW).certificate_pem, "localhost"
         )
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_a_ca_whose_key_is_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    key_path, certificate_path = tmp_path / "ca.key", tmp_path / "ca.pem"
+    CA.save(key_path, certificate_path)
+    CertificateAuthority.load(key_path, certificate_path)
+    key_path.chmod(mode)
+    with pytest.raises(KeyFileError, match=r"ca\.key is open to other users"):
+        CertificateAuthority.load(key_path, certificate_path)
