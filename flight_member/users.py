@@ -90,13 +90,7 @@ class UserDesk:
             change.users.remove(principal.name)
             change.record("remove user", principal)
             grants = change.grants
-            doomed = [
-                grant
-                for grant in grants.all()
-                if grant.principal == principal and grant.effect is Effect.ALLOW
-            ]
-            grants.remove_allows_to(principal)
-            for grant in doomed:
+            for grant in grants.remove_allows_to(principal):
                 change.record(
                     "revoke", grant.securable, rule=f"{grant}: removed", epoch=grants.epoch()
                 )

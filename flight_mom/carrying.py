@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from auth import AuditRecord, Effect, Principal, Revocation
+from auth import AuditRecord, Principal, Revocation
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.revocationstore import RevocationStore
@@ -43,13 +43,7 @@ class CarryThrough:
         self._revocations.forget_before(self._now - KEPT)
 
     def _remove_allows(self, principal: Principal) -> None:
-        doomed = [
-            grant
-            for grant in self._grants.all()
-            if grant.principal == principal and grant.effect is Effect.ALLOW
-        ]
-        self._grants.remove_allows_to(principal)
-        for grant in doomed:
+        for grant in self._grants.remove_allows_to(principal):
             self._audit.append(
                 AuditRecord(
                     at=self._now,

@@ -134,7 +134,8 @@ def test_allows_of_a_removed_user_go_with_them_and_denials_stay(
     joe.add()
     wait_until(lambda: _signs_in(joe), SOON_S)
     with joe.client(MOM) as again:
-        assert refused_sql(again, COUNT_FLIGHTS).code == "not-found"
+        # The MoM knows them as soon as home has reported.
+        wait_until(lambda: refused_sql(again, COUNT_FLIGHTS).code == "not-found", SOON_S)
 
 
 @pytest.mark.parametrize("change", CHANGES)
