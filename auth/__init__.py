@@ -17,6 +17,7 @@ from auth.certificates import (
     is_certificate_of,
     make_request,
 )
+from auth.claimed import claimed_name
 from auth.errors import (
     AlreadyExistsError,
     AuditUnavailableError,
@@ -36,6 +37,7 @@ from auth.errors import (
     UnsupportedGrantError,
     UnusablePasswordError,
 )
+from auth.failurecap import FailureCap
 from auth.grants import Allowed, Decision, Denied, Grant, GrantSet, Rules, check_cross_cluster
 from auth.issuers import IssuerKeys, OutsideIssuer, OutsideToken, open_outside_token
 from auth.joining import JoinToken
@@ -78,6 +80,7 @@ __all__ = [
     "Effect",
     "ExpiredTicketError",
     "ExpiredTokenError",
+    "FailureCap",
     "Grant",
     "GrantSet",
     "Identity",
@@ -120,6 +123,7 @@ __all__ = [
     "check_cross_cluster",
     "check_level",
     "check_veto",
+    "claimed_name",
     "fingerprint",
     "fold_principal",
     "hash_password",

@@ -17,12 +17,11 @@ from auth import (
     seal,
     verify_password,
 )
-from flight_member.audit import AuditTrail
 from flight_member.errors import RevokedTokenError
 from flight_member.memberstate import MemberState
 from flight_member.protocol import SignInRequest
 from flight_member.settings import AuthSection
-from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn
+from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn, SignInTrail
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
 from flight_sql import Call
@@ -58,7 +57,7 @@ class MemberAuthority:
         database: Database,
         state: MemberState,
         keys: Callable[[], KeyRing],
-        audit: AuditTrail,
+        audit: SignInTrail,
         settings: AuthSection,
         now: Callable[[], datetime],
     ) -> None:

@@ -6,6 +6,7 @@ from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, Rota
 from flight_member import protocol
 from flight_member.admission import Admission
 from flight_member.audit import AuditTrail
+from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.authority import MemberAuthority
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.controller import MemberBackend
@@ -56,13 +57,14 @@ class MemberServer:
         self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
         self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
         self._mom = MomLink(cluster, key, self._joined, utc_now)
+        self._proofs = AuthTrail(self._audit, utc_now)
         authority = MemberAuthority(
             cluster,
             key,
             self._database,
             self._state,
             self._mom.keys,
-            self._audit,
+            self._proofs,
             settings.auth,
             utc_now,
         )
@@ -94,10 +96,11 @@ class MemberServer:
             utc_now,
         )
         self._desk = TableDesk(cluster, self._database, home)
+        authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
         self._flight = ReplaceableServer(
             lambda port: FlightSqlServer(
-                backend, authority, host=settings.server.host, port=port, tls=tls
+                backend, authenticator, host=settings.server.host, port=port, tls=tls
             ),
             settings.server.port,
         )
@@ -111,7 +114,7 @@ class MemberServer:
             now=utc_now,
         )
         self._heart: Heart | None = None
-        self._watch = Watch(self._state.refresh, self._key.notice)
+        self._watch = Watch(self._state.refresh, self._key.notice, self._proofs.tell_left_out)
 
     @property
     def keys(self) -> KeyRing:
@@ -149,6 +152,7 @@ class MemberServer:
             stack.callback(self._database.close)
             stack.callback(self._engine.close)
             stack.callback(self._audit.close)
+            stack.callback(self._proofs.close)
             stack.callback(self._mom.close)
             stack.callback(self._flight.drain_and_stop, deadline_s)
             if self._heart is not None:

@@ -8,6 +8,7 @@ somebody else.
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 
 from auth import (
     FEDERATION,
@@ -24,15 +25,27 @@ from auth import (
     verify_password,
 )
 from auth.userstore import User, UserStore
-from flight_member.audit import AuditTrail
 from flight_member.settings import AuthSection
 from flight_member.sources import UNKNOWN, Sources
 from flight_member.statestore import Database
 from flight_sql import Call
 
 WRONG = "user or password is wrong"
+HANDSHAKE = "handshake"
+"""Stands for the source where a Handshake does not tell it."""
+
 # What strangers type is cut to what the audit holds.
 _MAX_ACTOR, _MAX_SOURCE = 128, 128
+
+
+class SignInTrail(Protocol):
+    """Where it is written how sign-ins went."""
+
+    def allow(self, record: AuditRecord) -> None:
+        """Write down who signed in."""
+
+    def refuse(self, record: AuditRecord) -> None:
+        """Write down who did not."""
 
 
 class AwaitingProof:
@@ -46,7 +59,7 @@ class SignIn:
         self,
         cluster: str,
         prove: Callable[[str, str, str, str, bool], str],
-        audit: AuditTrail,
+        audit: SignInTrail,
         settings: AuthSection,
         now: Callable[[], datetime],
     ) -> None:
@@ -56,7 +69,7 @@ class SignIn:
             cluster: Whose users are written without a cluster.
             prove: Takes user, cluster, password, source and whether the client cannot renew;
                 returns a token, or raises InvalidTokenError.
-            audit: Gets every failure.
+            audit: Gets every failure, and who signed in.
             settings: What is locked for how long is fixed; who is trusted is set.
             now: The clock.
         """
@@ -91,6 +104,7 @@ class SignIn:
         Raises:
             InvalidTokenError: When they are wrong.
             LockedError: After five failures within a minute from this address.
+            AuditUnavailableError: When it must be written down and cannot be.
         """
         now = self._now()
         name, _, cluster = user.strip().lower().rpartition("@")
@@ -103,19 +117,11 @@ class SignIn:
         except (InvalidTokenError, LockedError) as error:
             refusal = error
         else:
+            self._audit.allow(_record(now, who, source, refusal=None))
             return token
         if isinstance(refusal, InvalidTokenError):
             self._limiter.fail(who, source, now)
-        self._audit.refuse(
-            AuditRecord(
-                at=now,
-                actor=who,
-                source=(source or "handshake")[:_MAX_SOURCE],
-                action="sign_in",
-                allowed=False,
-                rule=refusal.code,
-            )
-        )
+        self._audit.refuse(_record(now, who, source, refusal))
         raise refusal
 
     def is_long(self, call: Call) -> bool:
@@ -146,13 +152,30 @@ class SignIn:
         proved = self._pending.proved(token)
         if proved is not None:
             if proved.source != source:
-                raise InvalidTokenError("this sign-in was made at another address; sign in again")
+                elsewhere = InvalidTokenError(
+                    "this sign-in was made at another address; sign in again"
+                )
+                self._audit.refuse(_record(self._now(), "unknown", source, elsewhere))
+                raise elsewhere
             return None
         user, password = self._pending.open(token, self._now())
         # What a pending sign-in became is never handed out, so cannot be renewed either.
         became = self.attempt(user, password, source, is_long=True)
         self._pending.keep(token, became, source)
         return became
+
+
+def _record(
+    now: datetime, who: str, source: str, refusal: InvalidTokenError | LockedError | None
+) -> AuditRecord:
+    return AuditRecord(
+        at=now,
+        actor=who,
+        source=(source or HANDSHAKE)[:_MAX_SOURCE],
+        action="sign_in",
+        allowed=refusal is None,
+        rule="password" if refusal is None else refusal.code,
+    )
 
 
 class OwnUsers:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from auth import RotatingKey
 from flight_member.audit import AuditTrail
+from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.frontdoor import utc_now
 from flight_member.gatekeeper import Gatekeeper
@@ -43,13 +44,14 @@ class MomServer:
         self._topology.trust(*key.chain.published)
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
+        self._proofs = AuthTrail(self._audit, utc_now)
         authority = MomAuthority(
             cluster,
             key,
             self._database,
             self._topology,
             self._relay,
-            self._audit,
+            self._proofs,
             settings.auth,
             utc_now,
         )
@@ -74,11 +76,12 @@ class MomServer:
             Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
             utc_now,
         )
-        self._watch = Watch(self._topology.notice, self._notice_keys)
+        self._watch = Watch(self._topology.notice, self._notice_keys, self._proofs.tell_left_out)
+        authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
         self._flight = ReplaceableServer(
             lambda port: FlightSqlServer(
-                backend, authority, host=settings.server.host, port=port, tls=tls
+                backend, authenticator, host=settings.server.host, port=port, tls=tls
             ),
             settings.server.port,
         )
@@ -110,6 +113,7 @@ class MomServer:
             # Last in, first out; one that fails does not keep the others from being closed.
             stack.callback(self._database.close)
             stack.callback(self._audit.close)
+            stack.callback(self._proofs.close)
             stack.callback(self._relay.close)
             stack.callback(self._flight.drain_and_stop, deadline_s)
             stack.callback(self._watch.stop)

@@ -21,10 +21,9 @@ from auth import (
 )
 from auth.userstore import User
 from flight_member import protocol
-from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller
 from flight_member.errors import ForwardedError, RevokedTokenError
-from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn
+from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn, SignInTrail
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
 from flight_mom.issuers import OutsideIssuers
@@ -53,7 +52,7 @@ class MomAuthority:
         database: Database,
         topology: Topology,
         relay: Relay,
-        audit: AuditTrail,
+        audit: SignInTrail,
         settings: MomAuthSection,
         now: Callable[[], datetime],
     ) -> None:

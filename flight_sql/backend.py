@@ -172,7 +172,7 @@ class Backend(Protocol):
         ...
 
 
-class Authenticator(Protocol):
+class Judge(Protocol):
     """Who says who is calling. Called for every RPC: what is costly is to be cached.
 
     gRPC's address of the caller is not known yet when these are called (`peer` is empty): what
@@ -197,4 +197,16 @@ class Authenticator(Protocol):
 
     def renew(self, token: str, identity: Any) -> str | None:
         """Return a fresh token for the response's header, or None while this one will do."""
+        ...
+
+
+class Authenticator(Judge, Protocol):
+    """A judge who takes note."""
+
+    def refused(self, call: Call, error: Exception) -> None:
+        """Take note that a call was refused for its credentials, or for having none.
+
+        Not told of names and passwords, which `sign_in` judges, nor of open actions, nor of what
+        `confirm` refuses. It must not raise.
+        """
         ...

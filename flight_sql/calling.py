@@ -5,7 +5,8 @@ included, are headers and are judged here, because a GetSchema handler cannot re
 What is found travels on the middleware object (context variables do not reach the handler).
 
 Anonymous calls go on where something else may be the credential: DoGet (the ticket) and DoAction
-(its handler refuses all but the open actions). Everything else is refused here.
+(its handler refuses all but the open actions). Everything else is refused as soon as its handler
+knows the caller's address.
 """
 
 import base64
@@ -26,6 +27,8 @@ from flight_sql.sessions import EMPTY_SESSION, read_session, session_cookie
 MIDDLEWARE = "call"
 _QUERY_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}", re.ASCII)
 _ANONYMOUS = (flight.FlightMethod.DO_GET, flight.FlightMethod.DO_ACTION)
+# Without a handler, or with one that cannot refuse with a status.
+_JUDGED_EARLY = (flight.FlightMethod.HANDSHAKE, flight.FlightMethod.GET_SCHEMA)
 _NO_CREDENTIALS = (
     "this call carries no token; sign in (Handshake with user@cluster and password), or send "
     "the header `authorization: Bearer <token>`"
@@ -46,12 +49,11 @@ class SilentAuthHandler(flight.ServerAuthHandler):  # type: ignore[misc]  # pyar
 class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow ships no types
     """Carries one RPC's `Call` to its handler, and a token back in the response's headers."""
 
-    def __init__(
-        self, call: Call, answer: str | None, running: RunningCalls, *, is_handshake: bool
-    ) -> None:
+    def __init__(self, call: Call, answer: str | None, running: RunningCalls, method: Any) -> None:
         self.call = call
         self._answer = answer
-        self._is_handshake = is_handshake
+        self._is_handshake = method == flight.FlightMethod.HANDSHAKE
+        self._is_anonymous = method in _ANONYMOUS
         self._running = running
         running.enter()
         self._context: Any = None
@@ -74,6 +76,15 @@ class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow 
         if self.call.session is None and self.call.identity is not None:
             self.call.keep_session(EMPTY_SESSION)
         return self.call
+
+    def require_identity(self) -> None:
+        """Refuse a call that needs an identity and has none.
+
+        Raises:
+            CodedError: Saying what was wrong with its credentials.
+        """
+        if self.call.credentials_error is not None and not self._is_anonymous:
+            raise self.call.credentials_error
 
     def sending_headers(self) -> dict[str, str] | None:
         """Return the token to hand out; pyarrow may ask twice.
@@ -117,19 +128,22 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
             ]
             session = read_session(headers.get("cookie", ()))
             call = Call(query_id=query_id, headers=texts, session=session)
-            is_handshake = info.method == flight.FlightMethod.HANDSHAKE
-            if is_handshake:
+            if info.method == flight.FlightMethod.HANDSHAKE:
                 answer: str | None = self._shake_hands(call, credentials)
             else:
                 answer = self._identify(call, credentials, info.method)
-            return CallMiddleware(call, answer, self._running, is_handshake=is_handshake)
+            return CallMiddleware(call, answer, self._running, info.method)
 
     def _shake_hands(self, call: Call, credentials: Sequence[str]) -> str:
         """Return the token for a Handshake with Basic or Bearer credentials."""
         basic = _last(credentials, "basic")
         if basic is not None:
-            user, password = _read_basic(basic)
-            return self._authenticator.sign_in(user, password, call)
+            typed = _read_basic(basic)
+            if typed is None:
+                fault = InvalidTokenError("the Basic credentials are not base64 of user:password")
+                self._authenticator.refused(call, fault)
+                raise fault
+            return self._authenticator.sign_in(*typed, call)
         answer = self._identify(call, credentials, flight.FlightMethod.HANDSHAKE)
         if call.identity is None or call.bearer is None:
             return ""
@@ -138,8 +152,11 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
     def _identify(self, call: Call, credentials: Sequence[str], method: Any) -> str | None:
         """Set the call's identity and return a renewed token, if it is time for one.
 
+        A call that needs an identity and has none is refused by its handler, which knows where it
+        comes from.
+
         Raises:
-            CodedError: When the call needs an identity and has none.
+            CodedError: The same, where no handler can.
         """
         failure: Exception | None = None
         # A client that was handed a fresh token may send the old one beside it.
@@ -155,7 +172,8 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
             call.bearer = token
             return self._authenticator.renew(token, call.identity)
         call.credentials_error = failure or InvalidTokenError(_NO_CREDENTIALS)
-        if method not in _ANONYMOUS:
+        if method in _JUDGED_EARLY:
+            self._authenticator.refused(call, call.credentials_error)
             raise call.credentials_error
         return None
 
@@ -179,11 +197,10 @@ def _last(credentials: Sequence[str], scheme: str) -> str | None:
     return found[-1] if found else None
 
 
-def _read_basic(encoded: str) -> tuple[str, str]:
+def _read_basic(encoded: str) -> tuple[str, str] | None:
     """Return user and password of Basic credentials; padding may be missing.
 
-    Raises:
-        InvalidTokenError: When they are not base64 of UTF-8 `user:password`.
+    None when they are not base64 of UTF-8 `user:password`.
     """
     text = ""
     try:
@@ -192,6 +209,4 @@ def _read_basic(encoded: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         pass
     user, colon, password = text.partition(":")
-    if not colon or not user:
-        raise InvalidTokenError("the Basic credentials are not base64 of user:password")
-    return user, password
+    return (user, password) if colon and user else None

@@ -152,12 +152,27 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             raise ServerStoppingError(_State.DRAINING.value)
 
     @contextmanager
-    def _called(self, context: Any, *, flight_errors: bool = True) -> Iterator[Call]:
-        """Give a handler its call, and clients nothing but coded errors."""
-        call: Call = context.get_middleware(MIDDLEWARE).bind(context, self._is_out_of_time)
+    def _called(
+        self, context: Any, *, flight_errors: bool = True, is_open: bool = False
+    ) -> Iterator[Call]:
+        """Give a handler its call, and clients nothing but coded errors.
+
+        Args:
+            context: pyarrow's, of this call.
+            flight_errors: False where pyarrow does not translate Flight errors.
+            is_open: Whether the handler judges credentials of its own, and takes note itself.
+        """
+        middleware = context.get_middleware(MIDDLEWARE)
+        call: Call = middleware.bind(context, self._is_out_of_time)
         with translated(call.query_id, flight_errors=flight_errors):
             self._authenticator.confirm(call)
-            yield call
+            try:
+                middleware.require_identity()
+                yield call
+            except Exception as error:
+                if not is_open and getattr(error, "status", "") == "UNAUTHENTICATED":
+                    self._authenticator.refused(call, error)
+                raise
 
     # Flight's RPCs, in the order of the protocol
 
@@ -222,8 +237,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
 
     def do_action(self, context: Any, action: Any) -> Any:
         """Run an action. Its results are made before the first is sent, so that it can refuse."""
-        with self._called(context) as call:
-            if action.type not in self._backend.open_actions:
+        is_open = action.type in self._backend.open_actions
+        with self._called(context, is_open=is_open) as call:
+            if not is_open:
                 _require_identity(call)
             body = action.body.to_pybytes() if action.body is not None else b""
             return iter(

@@ -86,7 +86,7 @@ class TickingBatches:
 class MemoryBackend:
     server_name = "memory"
     server_version = "1.2.3"
-    open_actions = frozenset({"Join"})
+    open_actions = frozenset({"Join", "FailToJoin"})
 
     def __init__(self, tables: Mapping[str, pa.Table]) -> None:
         self.tables = dict(tables)
@@ -196,7 +196,12 @@ class MemoryBackend:
         yield TableEntry("monitor", "heartbeat", "cluster_perf", "TABLE", quote)
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
-        return {"Join": self._echo, "Heartbeat": self._echo, "Fail": self._fail}
+        return {
+            "Join": self._echo,
+            "Heartbeat": self._echo,
+            "Fail": self._fail,
+            "FailToJoin": self._fail,
+        }
 
     def _echo(self, call: Call, body: bytes) -> bytes:
         return body + str(call.identity).encode()
@@ -214,6 +219,7 @@ class MemoryAuthenticator:
         self.failure: str | None = None
         self.confirmed = ""
         self.agent = ""
+        self.told: list[tuple[str, str]] = []
 
     def sign_in(self, user: str, password: str, call: Call) -> str:
         self.agent = call.headers.get("user-agent", "")
@@ -233,6 +239,9 @@ class MemoryAuthenticator:
 
     def exchange(self, token: str, _call: Call) -> str:
         return token
+
+    def refused(self, call: Call, error: Exception) -> None:
+        self.told.append((call.peer, str(getattr(error, "code", ""))))
 
     def renew(self, _token: str, _identity: Any) -> str | None:
         return self.renewed

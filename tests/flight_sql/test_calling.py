@@ -240,3 +240,84 @@ def test_renewed_token_travels_in_the_response(
 def test_cancelled_check_is_safe_after_the_call(client: Client, backend: MemoryBackend) -> None:
     client.query("SELECT quote").read_all()
     assert [call.is_cancelled() for call in backend.calls] == [True, True]
+
+
+def _refused_call(
+    client: flight.FlightClient, method: str, options: flight.FlightCallOptions
+) -> None:
+    descriptor = flight.FlightDescriptor.for_command(
+        pack(sql_message("CommandStatementQuery", query="select 1"))
+    )
+    match method:
+        case "get_flight_info":
+            client.get_flight_info(descriptor, options)
+        case "get_schema":
+            client.get_schema(descriptor, options)
+        case "do_get":
+            client.do_get(
+                flight.Ticket(pack(sql_message("CommandGetCatalogs"))), options
+            ).read_all()
+        case "do_put":
+            writer, _ = client.do_put(descriptor, pa.schema([]), options)
+            writer.close()
+        case "do_action":
+            list(client.do_action(flight.Action("CloseSession", b""), options))
+        case "do_exchange":
+            writer, reader = client.do_exchange(descriptor, options)
+            writer.done_writing()
+            reader.read_all()
+        case "list_flights":
+            list(client.list_flights(b"", options))
+        case "list_actions":
+            list(client.list_actions(options))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "get_flight_info",
+        "get_schema",
+        "do_get",
+        "do_put",
+        "do_action",
+        "do_exchange",
+        "list_flights",
+        "list_actions",
+    ],
+)
+@pytest.mark.parametrize("token", [None, "stolen"])
+def test_every_refused_call_is_told_once_with_its_address(
+    server: FlightSqlServer, authenticator: MemoryAuthenticator, method: str, token: str | None
+) -> None:
+    headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
+    options = flight.FlightCallOptions(headers=headers, timeout=10)
+    with (
+        flight.FlightClient(server.uri) as client,
+        # pyarrow's client makes another class of it for GetSchema.
+        pytest.raises((flight.FlightUnauthenticatedError, OSError), match="nauthenticated"),
+    ):
+        _refused_call(client, method, options)
+    ((peer, code),) = authenticator.told
+    assert code == ("refused-unauthenticated" if token else "invalid-token")
+    # GetSchema is judged where no address is known: its handler could not refuse with a status.
+    assert peer.startswith("ipv4:127.0.0.1:") is (method != "get_schema")
+
+
+@pytest.mark.parametrize("authorization", [None, "Basic !", "Bearer stolen"])
+def test_a_refused_handshake_is_told(
+    server: FlightSqlServer, authenticator: MemoryAuthenticator, authorization: str | None
+) -> None:
+    with pytest.raises(flight.FlightUnauthenticatedError):
+        _handshake(server, authorization)
+    assert [peer for peer, _ in authenticator.told] == [""]
+
+
+def test_an_open_action_tells_nothing_of_its_refusals(
+    server: FlightSqlServer, authenticator: MemoryAuthenticator
+) -> None:
+    with (
+        flight.FlightClient(server.uri) as client,
+        pytest.raises(flight.FlightUnauthenticatedError),
+    ):
+        list(client.do_action(flight.Action("FailToJoin", b"UNAUTHENTICATED")))
+    assert authenticator.told == []
