@@ -12,6 +12,7 @@ that nobody meets a signature of a key that they have not heard of.
 
 import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -221,7 +222,8 @@ def _moment(seconds: float | None) -> datetime | None:
 def _locked(directory: Path) -> Iterator[None]:
     """Keep a command and a server from changing the files at once."""
     try:
-        file = (directory / _LOCK).open("wb")
+        lock = os.open(directory / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        file = os.fdopen(lock, "wb")
     except OSError as error:
         reason = error.strerror
     else:

@@ -177,7 +177,7 @@ def open_ticket(
             issued_at=issued_at(claims),
             expires_at=expires_at(claims),
             query_id=_text(claims["query"]),
-            parameters=_optional_bytes(claims.get("parameters")),
+            parameters=_optional_bytes(claims["parameters"]),
             shard=_shard(claims["shard"]),
             explain=_explain(claims["explain"], len(tables)),
             issuer=claims["iss"],

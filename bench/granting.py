@@ -20,7 +20,7 @@ from auth import Identity
 from bench.grantresults import CHANGE, DECISION, MEMORY, START, Figure
 from bench.grantstate import CLUSTER, GROUPS, USERS, GrantState
 from bench.memory import resident_bytes
-from flight_member.frontdoor import utc_now
+from flight_member.clock import utc_now
 from flight_mom.administration import Administration
 from flight_mom.topology import Federation, Topology
 from planner import Administrative, Defaults, parse_statement

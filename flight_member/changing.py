@@ -16,7 +16,7 @@ from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.revocationstore import RevocationStore
 from auth.userstore import UserStore
-from flight_member.frontdoor import Moment, utc_now
+from flight_member.clock import Moment, utc_now
 from flight_member.settings import ServerSettings
 from flight_member.statestore import Database
 

@@ -7,13 +7,14 @@ import pyarrow as pa
 from auth import RevokedTicketError, SigningKey, open_ticket
 from flight_member import protocol
 from flight_member.authority import MemberAuthority, ServiceCaller
+from flight_member.clock import Moment
 from flight_member.errors import (
     FlightMemberError,
     NotFoundError,
     PermissionDeniedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import Described, FrontDoor, Moment
+from flight_member.frontdoor import Described, FrontDoor
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState

@@ -10,66 +10,51 @@ answer for any other and nothing is kept in memory for a client:
   because they run exactly once, when they are executed.
 """
 
-import base64
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
-from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 
 from auth import (
-    Identity,
     SigningKey,
     Ticket,
     TicketExplain,
     TicketTable,
     TokenKind,
     kind_of,
-    open_sealed,
-    seal,
     seal_ticket,
 )
-from flight_member.answers import answer, answer_schema
+from flight_member.answers import answer_schema
+from flight_member.clock import Moment
 from flight_member.errors import (
     BadRequestError,
-    RevokedTokenError,
     WrongCallerError,
 )
 from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised, Gatekeeper
+from flight_member.handles import Answering, Handles
 from flight_member.information_schema import SHAPES
 from flight_member.informationquery import InformationSchema
 from flight_member.listing import (
-    ListedTable,
     describe_columns,
     describe_table,
-    not_found,
-    show_catalogs,
-    show_schemas,
-    show_tables,
 )
+from flight_member.namesdoor import NamesDoor
 from flight_member.runner import statement_digest, text_limits
 from flight_member.sessions import (
-    OPTIONS,
     Sessions,
-    header_names,
-    names_of_options,
-    names_of_use,
 )
 from flight_member.settings import ServerSettings
 from flight_sql import (
     Call,
     Endpoint,
-    OptionError,
-    OptionValue,
     Prepared,
     ResultStream,
     StatementInfo,
-    TableEntry,
 )
 from planner import (
     Change,
@@ -78,9 +63,6 @@ from planner import (
     InformationSchemaQuery,
     Plan,
     Query,
-    ShowCatalogs,
-    ShowSchemas,
-    ShowTables,
     SplittableError,
     Statement,
     Use,
@@ -91,20 +73,7 @@ from planner import (
     plan_query,
     suggest_parts,
 )
-from storage.names import INFORMATION_SCHEMA, Level, ObjectName
-
-_PREPARED_TTL_S = 24 * 3600
-_ANSWER_TTL_S = 300
-_TABLE_TYPE = "TABLE"
-# They travel inside handles and tickets, which are at most 1 MiB.
-_MAX_VALUES_BYTES = 65_536
-
-Moment = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """Return the time, aware, in UTC."""
-    return datetime.now(UTC)
+from storage.names import INFORMATION_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +84,7 @@ class Described:
     parameter_schema: pa.Schema | None = None
 
 
-class FrontDoor(ABC):
+class FrontDoor(NamesDoor):
     """The part of a Flight SQL backend that does not depend on who decides and who executes."""
 
     server_name: str
@@ -142,15 +111,16 @@ class FrontDoor(ABC):
         """
         cluster = settings.cluster.name
         self.cluster = cluster
+        life = timedelta(hours=settings.auth.session_max_h)
+        super().__init__(Sessions(cluster, key, life, now))
         self._key = key
+        self._handles = Handles(cluster, key, now)
         self._limits = text_limits(settings.limits)
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
         self._information = InformationSchema(settings.limits)
         self._ticket_life = timedelta(seconds=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
-        life = timedelta(hours=settings.auth.session_max_h)
-        self.sessions = Sessions(cluster, key, life, now)
         self._now = now
 
     # What a subclass decides.
@@ -178,14 +148,6 @@ class FrontDoor(ABC):
     @abstractmethod
     def open_query(self, call: Call, handle: bytes) -> ResultStream:
         """Open the rows that a query ticket stands for."""
-
-    @abstractmethod
-    def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
-        """Return what the caller may read, at or below a place or everywhere, in any order."""
-
-    @abstractmethod
-    def knows_cluster(self, call: Call, cluster: str) -> bool:
-        """Whether the caller knows of a cluster, even if they may read nothing of it."""
 
     @abstractmethod
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
@@ -235,39 +197,19 @@ class FrontDoor(ABC):
             refusal = error
         raise self.advise(call, refusal, query.sql, self.defaults(call))
 
-    def defaults(self, call: Call) -> Defaults:
-        """Return what fills in missing parts of names: headers, the session, the home cluster."""
-        caller = self.caller(call)
-        sent, kept = header_names(call), self.sessions.names(call, caller)
-        return Defaults(
-            sent.cluster or kept.cluster or caller.cluster,
-            sent.catalog or kept.catalog,
-            sent.schema or kept.schema,
-        )
-
-    def caller(self, call: Call) -> Identity:
-        """Return who is asking.
-
-        Raises:
-            RevokedTokenError: When the credential is no user's.
-        """
-        if call.credentials_error is not None:
-            raise call.credentials_error
-        if not isinstance(call.identity, Identity):
-            raise RevokedTokenError("sign in as a user: this token is not a user's")
-        return call.identity
-
     def prepare(self, call: Call, sql: str) -> Prepared:
         """Promise a schema for a statement; nothing runs."""
         statement = self.parse(call, sql)
         described = self._describe(call, statement)
-        handle = self._seal(TokenKind.PREPARED, {"sql": sql}, _PREPARED_TTL_S)
-        return Prepared(handle, described.arrow_schema, parameter_schema=described.parameter_schema)
+        return Prepared(
+            self._handles.seal_prepared(sql),
+            described.arrow_schema,
+            parameter_schema=described.parameter_schema,
+        )
 
     def open_prepared(self, _call: Call, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
         """Return the statement inside a prepared handle, and the row that is bound to it."""
-        claims = self._open(TokenKind.PREPARED, handle)
-        return str(claims["sql"]), _bound_row(claims)
+        return self._handles.open_prepared(handle)
 
     def bind(self, call: Call, handle: bytes, values: pa.RecordBatch) -> bytes:
         """Return a prepared handle that holds a row of values; like all, it has no authority.
@@ -275,16 +217,9 @@ class FrontDoor(ABC):
         Raises:
             BadRequestError: When their number is not that of the parameters, or they are too large.
         """
-        sql, _ = self.open_prepared(call, handle)
+        sql, _ = self._handles.open_prepared(handle)
         self.parse(call, sql, values)
-        data = Values.of(values).data
-        if len(data) > _MAX_VALUES_BYTES:
-            raise BadRequestError(
-                f"the values of one statement take at most {_MAX_VALUES_BYTES:,} bytes and these "
-                f"take {len(data):,}; bind less, and read long lists in several statements"
-            )
-        claims = {"sql": sql, "values": base64.b64encode(data).decode()}
-        return self._seal(TokenKind.PREPARED, claims, _PREPARED_TTL_S)
+        return self._handles.seal_prepared(sql, values)
 
     def describe(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> pa.Schema:
         """Return the schema of a statement's result; nothing runs."""
@@ -302,27 +237,18 @@ class FrontDoor(ABC):
             return self.forward(call, statement, sql)
         # Fetched with other headers, it must still be the statement that was executed.
         names = self.defaults(call)
-        claims: dict[str, Any] = {
-            "sql": sql,
-            "sub": self.caller(call).name,
-            "names": [names.cluster, names.catalog, names.schema],
-        }
-        if values is not None:
-            claims["values"] = base64.b64encode(Values.of(values).data).decode()
-        total = -1
-        if isinstance(statement, Change | Use):
-            table = (
-                self.use(call, statement)
-                if isinstance(statement, Use)
-                else self.answer(call, statement)
-            )
-            claims["rows"] = base64.b64encode(_to_ipc(table)).decode()
-            total = table.num_rows
-        handle = self._seal(TokenKind.ANSWER, claims, _ANSWER_TTL_S)
+        rows = None
+        if isinstance(statement, Use):
+            rows = self.use(call, statement)
+        elif isinstance(statement, Change):
+            rows = self.answer(call, statement)
+        handle = self._handles.seal_answer(
+            Answering(sql, self.caller(call).name, names, values, rows)
+        )
         return StatementInfo(
             self._describe(call, statement).arrow_schema,
             [Endpoint(handle, (), None)],
-            total_records=total,
+            total_records=-1 if rows is None else rows.num_rows,
         )
 
     def update(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
@@ -350,14 +276,12 @@ class FrontDoor(ABC):
         return self.open_query(call, handle)
 
     def _open_answer(self, call: Call, handle: bytes) -> ResultStream:
-        claims = self._open(TokenKind.ANSWER, handle)
-        if claims["sub"] != self.caller(call).name:
+        answering = self._handles.open_answer(handle)
+        if answering.caller != self.caller(call).name:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
-        if "rows" in claims:
-            table = _from_ipc(base64.b64decode(claims["rows"]))
-        else:
-            names = Defaults(*claims["names"])
-            statement = self._read(call, claims["sql"], names, _bound_row(claims))
+        table = answering.rows
+        if table is None:
+            statement = self._read(call, answering.sql, answering.names, answering.values)
             if isinstance(statement, InformationSchemaQuery):
                 return self._run_information(call, statement)
             table = self.answer(call, statement)
@@ -374,30 +298,12 @@ class FrontDoor(ABC):
             return Described(plan.arrow_schema, parameter_schema(statement.query, plan.parameters))
         return Described(answer_schema(statement))
 
-    def _seal(self, kind: TokenKind, claims: Mapping[str, Any], ttl_s: float) -> bytes:
-        """Return a value that this server, or a replica of it, will open again."""
-        sealed = seal(
-            kind,
-            claims,
-            self._key,
-            issuer=self.cluster,
-            audience=self.cluster,
-            now=self._now(),
-            ttl_s=ttl_s,
-        )
-        return sealed.encode()
-
     def _run_information(self, call: Call, statement: InformationSchemaQuery) -> ResultStream:
         return self._information.run(
             call,
             statement,
             lambda scope: self.known_tables(call, scope),
             timeout_s=self._timeouts_s[self.caller(call).cluster == self.cluster],
-        )
-
-    def _open(self, kind: TokenKind, handle: bytes) -> dict[str, Any]:
-        return open_sealed(
-            kind, handle, self._key.ring(self.cluster), audience=self.cluster, now=self._now()
         )
 
     # Queries.
@@ -455,94 +361,6 @@ class FrontDoor(ABC):
         authorised = self.gatekeeper.authorise(call, caller, [statement.table], digest)
         return describe_table(authorised.tables[0], statement.like)
 
-    # Sessions.
-
-    def use(self, call: Call, statement: Use) -> pa.Table:
-        """Choose what completes names from now on, and answer what is in effect then."""
-        self.sessions.check(call)
-        caller = self.caller(call)
-        names = names_of_use(statement, self._knows(call))
-        if isinstance(names, ObjectName):
-            raise not_found(names, self.listed_tables(call))
-        self.sessions.keep(call, caller, names)
-        return answer(Use, [(names.cluster or caller.cluster, names.catalog, names.schema)])
-
-    def session_options(self, call: Call) -> Mapping[str, str]:
-        """Return what completes names now, wherever it was chosen."""
-        defaults = self.defaults(call)
-        named = {part: getattr(defaults, part) for part in OPTIONS}
-        return {part: name for part, name in named.items() if name is not None}
-
-    def set_session_options(
-        self, call: Call, options: Mapping[str, OptionValue]
-    ) -> Mapping[str, OptionError]:
-        """Choose what completes names from now on, part by part."""
-        caller = self.caller(call)
-        self.sessions.check(call)
-        names, errors = names_of_options(
-            self.sessions.names(call, caller), caller.cluster, options, self._knows(call)
-        )
-        self.sessions.keep(call, caller, names)
-        return errors
-
-    def _knows(self, call: Call) -> Callable[[ObjectName], bool]:
-        """Return what tells whether the caller may know of a cluster, catalog or schema.
-
-        All that they may read is looked through, so that what is hidden takes the time of what is
-        missing.
-        """
-        readable = [one.table.name for one in self.listed_tables(call)]
-
-        def is_known(name: ObjectName) -> bool:
-            covers = [table for table in readable if name.covers(table)]
-            is_cluster = name.level is Level.CLUSTER
-            return bool(covers) or (is_cluster and self.knows_cluster(call, name.cluster))
-
-        return is_known
-
-    # Metadata.
-
-    def list_tables(self, call: Call, *, include_schema: bool) -> Iterator[TableEntry]:
-        """Yield what the caller may read."""
-        del include_schema  # the schemas are at hand
-        for one in self.listed_tables(call):
-            yield TableEntry(one.catalog, one.schema, one.name, _TABLE_TYPE, one.table.arrow_schema)
-
-    def catalogs(self, call: Call) -> set[str]:
-        """Return the catalogs that hold something the caller may read."""
-        return {one.catalog for one in self.listed_tables(call)}
-
-    def schemas(self, call: Call) -> set[tuple[str, str]]:
-        """Return the (catalog, schema) pairs that hold something the caller may read."""
-        return {(one.catalog, one.schema) for one in self.listed_tables(call)}
-
-    def answer_listing(
-        self, call: Call, statement: ShowCatalogs | ShowSchemas | ShowTables
-    ) -> pa.Table:
-        """Answer the three statements that list what there is."""
-        listed = self.known_tables(call, statement.parent)
-        match statement:
-            case ShowCatalogs():
-                return show_catalogs(listed, statement.like)
-            case ShowSchemas():
-                return show_schemas(listed, statement.like)
-            case ShowTables():
-                return show_tables(listed, statement.like)
-
-    def known_tables(self, call: Call, parent: ObjectName | None) -> list[ListedTable]:
-        """Return what the caller may read at or below a place that they know of.
-
-        Raises:
-            NotFoundError: When the place is not there, or holds nothing that they may read; their
-                own cluster is one that they know of in any case.
-        """
-        listed = list(self.listed_tables(call, parent))
-        if parent is None or listed:
-            return listed
-        if parent.level is Level.CLUSTER and self.knows_cluster(call, parent.cluster):
-            return []
-        raise not_found(parent, self.listed_tables(call))
-
 
 def _explain_of(query: Query, authorised: Authorised) -> TicketExplain | None:
     """Return what a ticket says about EXPLAIN: only here is known which rules decided."""
@@ -568,20 +386,3 @@ def _bound(statement: Statement, values: pa.RecordBatch) -> Statement:
     if isinstance(statement, InformationSchemaQuery):
         return replace(statement, query=bound)
     return bound
-
-
-def _bound_row(claims: Mapping[str, Any]) -> pa.RecordBatch | None:
-    values = claims.get("values")
-    return None if values is None else Values(base64.b64decode(values)).row()
-
-
-def _to_ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
-
-
-def _from_ipc(data: bytes) -> pa.Table:
-    with pa.ipc.open_stream(data) as reader:
-        return reader.read_all()

@@ -9,7 +9,7 @@ import typer
 
 from auth import RotatingKey, rotate
 from flight_member.changing import Home, changing
-from flight_member.frontdoor import utc_now
+from flight_member.clock import utc_now
 from flight_member.options import AsJson
 from flight_member.terminal import console, print_rows, reported_errors
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 from auth import KeyRing, PublicKey, SigningKey
 from flight_member import protocol
 from flight_member.authority import service_token
+from flight_member.clock import Moment
 from flight_member.errors import ClusterUnavailableError, ForwardedError
-from flight_member.frontdoor import Moment
 from flight_member.listing import ListedTable, read_listing
 from flight_member.logs import get_logger
 from flight_member.membership import Membership

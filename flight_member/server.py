@@ -9,9 +9,9 @@ from flight_member.audit import AuditTrail
 from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.authority import MemberAuthority
 from flight_member.certificatekeeper import CertificateKeeper
+from flight_member.clock import utc_now
 from flight_member.controller import MemberBackend
 from flight_member.errors import ConfigurationError
-from flight_member.frontdoor import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership

@@ -11,8 +11,8 @@ from datetime import datetime
 from auth import Effect, Principal, Privilege, hash_password
 from auth.userstore import User, UserStore
 from flight_member.changing import Change, Home, changing
+from flight_member.clock import Moment, utc_now
 from flight_member.errors import ConfigurationError
-from flight_member.frontdoor import Moment, utc_now
 from storage.names import InvalidNameError, Level, ObjectName
 
 _PRIVILEGES = {

@@ -8,6 +8,7 @@ import pyarrow as pa
 from auth import RevokedTicketError, SigningKey, Ticket, open_ticket
 from flight_member import protocol
 from flight_member.answers import answer
+from flight_member.clock import Moment
 from flight_member.errors import (
     BadRequestError,
     ClusterSuspendedError,
@@ -16,7 +17,7 @@ from flight_member.errors import (
     NotSupportedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import Described, FrontDoor, Moment
+from flight_member.frontdoor import Described, FrontDoor
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_mom.administration import Administration

@@ -7,7 +7,7 @@ from auth import RotatingKey
 from flight_member.audit import AuditTrail
 from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.certificatekeeper import CertificateKeeper
-from flight_member.frontdoor import utc_now
+from flight_member.clock import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.process import require_free_port
 from flight_member.watching import Watch

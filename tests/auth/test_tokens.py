@@ -175,7 +175,7 @@ def test_a_ticket_that_ends_before_it_starts_is_not_made() -> None:
 GOOD_CLAIMS: dict[str, object] = {
     "sub": "user1", "cluster": SHANGHAI, "groups": [], "sql": "select 1", "catalog": None,
     "schema": None, "tables": [["a.b.c@hangzhou", "id", 1, "snap"]], "epoch": 1, "query": "q",
-    "shard": None, "explain": None,
+    "shard": None, "explain": None, "mom_groups": [], "parameters": None,
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from bench.grantresults import CHANGE, DECISION, FIGURES, START
 from bench.grantstate import GrantState
-from flight_member.frontdoor import utc_now
+from flight_member.clock import utc_now
 from flight_mom.topology import Topology
 from tests.bench.commands import run_bench
 

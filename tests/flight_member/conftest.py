@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flight_member.audit import AuditTrail
-from flight_member.frontdoor import utc_now
+from flight_member.clock import utc_now
 from flight_member.memberhome import MemberHome
 from flight_member.settings import AuditSection
 from flight_member.statestore import Database

@@ -8,7 +8,7 @@ import pytest
 from auth import AuditRecord, AuditUnavailableError, FailureCap
 from flight_member.audit import AuditTrail
 from flight_member.authaudit import AuthTrail
-from flight_member.frontdoor import utc_now
+from flight_member.clock import utc_now
 from flight_member.settings import AuditSection
 from flight_member.statestore import Database
 from tests.flight_member.factories import NOW, Clock, audited, break_audit

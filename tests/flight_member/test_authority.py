@@ -15,8 +15,8 @@ from auth import (
 )
 from flight_member.audit import AuditTrail
 from flight_member.authority import MemberAuthority, ServiceCaller, service_token
+from flight_member.clock import utc_now
 from flight_member.errors import RevokedTokenError
-from flight_member.frontdoor import utc_now
 from flight_member.memberhome import MemberHome
 from flight_member.memberstate import MemberState
 from flight_member.settings import AuditSection, AuthSection

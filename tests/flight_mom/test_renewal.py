@@ -12,8 +12,8 @@ from cryptography import x509
 from auth import AuditRecord, TlsKey, make_request
 from auth.auditstore import AuditStore
 from flight_member import protocol
+from flight_member.clock import utc_now
 from flight_member.errors import ForwardedError
-from flight_member.frontdoor import utc_now
 from flight_member.joining import join_federation
 from flight_member.memberhome import MemberHome
 from flight_member.server import MemberServer

@@ -20,8 +20,8 @@ from auth.userstore import UserStore
 from flight_member import protocol
 from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller, service_token
+from flight_member.clock import utc_now
 from flight_member.errors import ClusterUnavailableError, RevokedTokenError
-from flight_member.frontdoor import utc_now
 from flight_member.settings import AuditSection
 from flight_mom.relay import Relay
 from flight_mom.signin import MomAuthority

@@ -1,0 +1,159 @@
+"""The names that a front door knows: which there are for its caller, and what completes them.
+
+Listings, metadata calls, `information_schema` and sessions ask the same question, what the caller
+may read, and hide everything else in the same words.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import pyarrow as pa
+
+from auth import Identity
+from flight_member.answers import answer
+from flight_member.errors import RevokedTokenError
+from flight_member.listing import (
+    ListedTable,
+    not_found,
+    show_catalogs,
+    show_schemas,
+    show_tables,
+)
+from flight_member.sessions import (
+    OPTIONS,
+    Sessions,
+    header_names,
+    names_of_options,
+    names_of_use,
+)
+from flight_sql import Call, OptionError, OptionValue, TableEntry
+from planner import Defaults, ShowCatalogs, ShowSchemas, ShowTables, Use
+from storage.names import Level, ObjectName
+
+_TABLE_TYPE = "TABLE"
+
+
+class NamesDoor(ABC):
+    """The part of a front door that concerns names alone; a subclass says what may be read."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        """Keep what reads and writes the cookies of sessions."""
+        self.sessions = sessions
+
+    @abstractmethod
+    def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
+        """Return what the caller may read, at or below a place or everywhere, in any order."""
+
+    @abstractmethod
+    def knows_cluster(self, call: Call, cluster: str) -> bool:
+        """Whether the caller knows of a cluster, even if they may read nothing of it."""
+
+    def caller(self, call: Call) -> Identity:
+        """Return who is asking.
+
+        Raises:
+            RevokedTokenError: When the credential is no user's.
+        """
+        if call.credentials_error is not None:
+            raise call.credentials_error
+        if not isinstance(call.identity, Identity):
+            raise RevokedTokenError("sign in as a user: this token is not a user's")
+        return call.identity
+
+    def defaults(self, call: Call) -> Defaults:
+        """Return what fills in missing parts of names: headers, the session, the home cluster."""
+        caller = self.caller(call)
+        sent, kept = header_names(call), self.sessions.names(call, caller)
+        return Defaults(
+            sent.cluster or kept.cluster or caller.cluster,
+            sent.catalog or kept.catalog,
+            sent.schema or kept.schema,
+        )
+
+    # Sessions.
+
+    def use(self, call: Call, statement: Use) -> pa.Table:
+        """Choose what completes names from now on, and answer what is in effect then."""
+        self.sessions.check(call)
+        caller = self.caller(call)
+        names = names_of_use(statement, self._knows(call))
+        if isinstance(names, ObjectName):
+            raise not_found(names, self.listed_tables(call))
+        self.sessions.keep(call, caller, names)
+        return answer(Use, [(names.cluster or caller.cluster, names.catalog, names.schema)])
+
+    def session_options(self, call: Call) -> Mapping[str, str]:
+        """Return what completes names now, wherever it was chosen."""
+        defaults = self.defaults(call)
+        named = {part: getattr(defaults, part) for part in OPTIONS}
+        return {part: name for part, name in named.items() if name is not None}
+
+    def set_session_options(
+        self, call: Call, options: Mapping[str, OptionValue]
+    ) -> Mapping[str, OptionError]:
+        """Choose what completes names from now on, part by part."""
+        caller = self.caller(call)
+        self.sessions.check(call)
+        names, errors = names_of_options(
+            self.sessions.names(call, caller), caller.cluster, options, self._knows(call)
+        )
+        self.sessions.keep(call, caller, names)
+        return errors
+
+    def _knows(self, call: Call) -> Callable[[ObjectName], bool]:
+        """Return what tells whether the caller may know of a cluster, catalog or schema.
+
+        All that they may read is looked through, so that what is hidden takes the time of what is
+        missing.
+        """
+        readable = [one.table.name for one in self.listed_tables(call)]
+
+        def is_known(name: ObjectName) -> bool:
+            covers = [table for table in readable if name.covers(table)]
+            is_cluster = name.level is Level.CLUSTER
+            return bool(covers) or (is_cluster and self.knows_cluster(call, name.cluster))
+
+        return is_known
+
+    # Metadata.
+
+    def list_tables(self, call: Call, *, include_schema: bool) -> Iterator[TableEntry]:
+        """Yield what the caller may read."""
+        del include_schema  # the schemas are at hand
+        for one in self.listed_tables(call):
+            yield TableEntry(one.catalog, one.schema, one.name, _TABLE_TYPE, one.table.arrow_schema)
+
+    def catalogs(self, call: Call) -> set[str]:
+        """Return the catalogs that hold something the caller may read."""
+        return {one.catalog for one in self.listed_tables(call)}
+
+    def schemas(self, call: Call) -> set[tuple[str, str]]:
+        """Return the (catalog, schema) pairs that hold something the caller may read."""
+        return {(one.catalog, one.schema) for one in self.listed_tables(call)}
+
+    def answer_listing(
+        self, call: Call, statement: ShowCatalogs | ShowSchemas | ShowTables
+    ) -> pa.Table:
+        """Answer the three statements that list what there is."""
+        listed = self.known_tables(call, statement.parent)
+        match statement:
+            case ShowCatalogs():
+                return show_catalogs(listed, statement.like)
+            case ShowSchemas():
+                return show_schemas(listed, statement.like)
+            case ShowTables():
+                return show_tables(listed, statement.like)
+
+    def known_tables(self, call: Call, parent: ObjectName | None) -> list[ListedTable]:
+        """Return what the caller may read at or below a place that they know of.
+
+        Raises:
+            NotFoundError: When the place is not there, or holds nothing that they may read; their
+                own cluster is one that they know of in any case.
+        """
+        listed = list(self.listed_tables(call, parent))
+        if parent is None or listed:
+            return listed
+        if parent.level is Level.CLUSTER and self.knows_cluster(call, parent.cluster):
+            return []
+        raise not_found(parent, self.listed_tables(call))
