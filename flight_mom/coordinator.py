@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from auth import RevokedTicketError, SigningKey, Ticket, open_ticket
+from auth import RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
 from flight_member import protocol
 from flight_member.answers import answer
 from flight_member.clock import Moment
@@ -60,6 +60,7 @@ class MomBackend(FrontDoor):
         now: Moment,
     ) -> None:
         super().__init__(settings, key, gatekeeper, home=None, now=now)
+        self._binds_sessions = settings.auth.bind_address
         self._topology = topology
         self._administration = administration
         self._desk = desk
@@ -74,8 +75,23 @@ class MomBackend(FrontDoor):
         member = self._serving(call, query)
         ticket = self.seal_query(call, query, plan, authorised, member.name)
         # Who reads no table has no business with the member that happens to answer.
-        locations = _locations(call, member) if query.tables else ()
+        locations = self._locations(call, member) if query.tables else ()
         return self.info(ticket, plan, locations)
+
+    def _locations(self, call: Call, member: Member) -> tuple[str, ...]:
+        """Return where a ticket's rows can be read; the stricter of member and header wins.
+
+        Clients send their token there: with bound sessions, one that counts everywhere is not sent
+        to a member.
+        """
+        is_bound = kind_of(call.bearer or "") is TokenKind.SESSION
+        if (
+            member.route is Route.DIRECT
+            and call.headers.get("x-route") != Route.RELAY
+            and (is_bound or not self._binds_sessions)
+        ):
+            return (member.uri, REUSE_CONNECTION)
+        return ()
 
     def describe_query(self, call: Call, query: Query) -> Described:
         """Decide and plan, without a ticket."""
@@ -225,11 +241,3 @@ class MomBackend(FrontDoor):
             for one in self.listed_tables(call, parent)
             if one.table.name.cluster != request.without
         )
-
-
-def _locations(call: Call, member: Member) -> tuple[str, ...]:
-    """Return where a ticket's rows can be read; the stricter of member and header wins."""
-    asked = call.headers.get("x-route")
-    if member.route is Route.DIRECT and asked != Route.RELAY:
-        return (member.uri, REUSE_CONNECTION)
-    return ()

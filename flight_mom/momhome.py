@@ -9,6 +9,7 @@ from pathlib import Path
 from auth import AuditRecord, CertificateAuthority, SigningKey, TlsKey, hash_password, make_request
 from auth.auditstore import AuditStore
 from auth.auditstore import metadata as audit_tables
+from auth.bindingstore import metadata as binding_tables
 from auth.grantstore import metadata as grant_tables
 from auth.groupstore import metadata as group_tables
 from auth.revocationstore import metadata as revocation_tables
@@ -111,6 +112,7 @@ class MomHome:
         return Database(
             self.settings.state.database_url,
             audit_tables,
+            binding_tables,
             grant_tables,
             group_tables,
             user_tables,

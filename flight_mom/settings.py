@@ -57,6 +57,10 @@ class MomAuthSection(AuthSection):
     issuer: tuple[IssuerSection, ...] = Field(
         default=(), description="outside identity providers; see the page on security"
     )
+    bind_address: bool = Field(
+        default=False,
+        description="whether a session counts from one address alone: the first that used it",
+    )
 
     @model_validator(mode="after")
     def _issuers_differ(self) -> Self:

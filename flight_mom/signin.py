@@ -26,6 +26,7 @@ from flight_member.errors import ForwardedError, RevokedTokenError
 from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn, SignInTrail
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
+from flight_mom.binding import AddressBinding
 from flight_mom.issuers import OutsideIssuers
 from flight_mom.relay import Relay
 from flight_mom.settings import MomAuthSection
@@ -65,6 +66,11 @@ class MomAuthority:
         self._issuers = OutsideIssuers(settings.issuer, now)
         self._own = OwnUsers(cluster, database, lambda: key, settings, now)
         self._signing_in = SignIn(cluster, self._prove, audit, settings, now)
+        self._binding = (
+            AddressBinding(database, settings.trusted_proxies, now)
+            if settings.bind_address
+            else None
+        )
         self._opened: TokenCache[SessionToken] = TokenCache(_expiry)
 
     def sign_in(self, user: str, password: str, call: Call) -> str:
@@ -120,13 +126,19 @@ class MomAuthority:
         return self._open(token, now).identity
 
     def confirm(self, call: Call) -> None:
-        """Judge a password that waited for the caller's address."""
+        """Judge what depends on the caller's address: where a session counts, a late password."""
         if call.bearer is None or call.identity is None:
             return
         became = self._signing_in.confirm(call.bearer, call)
         if became is not None:
             call.identity = self.authenticate(became, call.peer)
         call.bearer = self._signing_in.proved(call.bearer)
+        if (
+            self._binding is not None
+            and call.bearer is not None
+            and kind_of(call.bearer) is TokenKind.SESSION
+        ):
+            self._binding.check(self._open(call.bearer, self._now()), call)
 
     def exchange(self, token: str, call: Call) -> str:
         """Return a session token for whoever brings an identity token to a Handshake.
@@ -150,7 +162,13 @@ class MomAuthority:
         session = self._open(token, now)
         if not session.needs_renewal(now):
             return None
-        return self._seal(session.identity, proved_at=session.proved_at)
+        address = None
+        if self._binding is not None:
+            address = self._binding.address_of(session)
+            if address is None:
+                # The call that brings it is the first: it is bound before it is renewed.
+                return None
+        return self._seal(session.identity, proved_at=session.proved_at, address=address)
 
     def _open(self, token: str, now: datetime) -> SessionToken:
         """Return what a session or identity token says; checked once per state of the federation.
@@ -180,7 +198,12 @@ class MomAuthority:
         return session
 
     def _seal(
-        self, identity: Identity, *, proved_at: datetime, is_long: bool = False
+        self,
+        identity: Identity,
+        *,
+        proved_at: datetime,
+        is_long: bool = False,
+        address: str | None = None,
     ) -> str | None:
         now = self._now()
         max_s = self._settings.session_max_h * 3600
@@ -190,7 +213,13 @@ class MomAuthority:
         if ttl_s <= 0:
             return None
         return seal_session_token(
-            identity, self._key, issuer=self._cluster, now=now, ttl_s=ttl_s, proved_at=proved_at
+            identity,
+            self._key,
+            issuer=self._cluster,
+            now=now,
+            ttl_s=ttl_s,
+            proved_at=proved_at,
+            address=address,
         )
 
     def _ask_home(self, name: str, cluster: str, password: str, source: str) -> str:
