@@ -100,6 +100,19 @@ class GroupStore:
             self._grants.bump(groups=True)
         return removed.rowcount > 0
 
+    def leave_all(self, user: Principal) -> list[str]:
+        """Take a user out of every group; returns the names of those they were in."""
+        is_member = _members.c.member == str(user)
+        left = list(
+            self._connection.execute(
+                select(_members.c.group_name).where(is_member).order_by(_members.c.group_name)
+            ).scalars()
+        )
+        if left:
+            self._connection.execute(delete(_members).where(is_member))
+            self._grants.bump(groups=True)
+        return left
+
     def all(self) -> dict[str, frozenset[str]]:
         """Return every group with the names of its members, as `GrantSet` takes them."""
         names = self._connection.execute(select(_groups.c.name).order_by(_groups.c.name)).scalars()

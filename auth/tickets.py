@@ -8,14 +8,14 @@ snapshot that were decided on; nothing else may be touched.
 import base64
 import binascii
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from auth.errors import InvalidTicketError, NotFoundError
 from auth.keys import KeyRing, SigningKey
 from auth.principals import Identity
 from auth.sealing import DEFAULT_SKEW_S, TokenKind, expires_at, issued_at, open_sealed, seal
-from storage.names import InvalidNameError, Level, ObjectName
+from storage.names import Level, ObjectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class Ticket:
     """What is bound to the statement's parameters, an Arrow IPC stream of one row."""
     mom_groups: frozenset[str] = frozenset()
     """The federation's groups that the caller was in."""
+    until: datetime | None = None
+    """When the right it rests on ends; a stream that still runs then ends as well."""
     shard: tuple[int, int] | None = None
     """Which part of how many, counted from 0, when several nodes answer."""
     explain: TicketExplain | None = None
@@ -106,6 +108,7 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         "cluster": ticket.cluster,
         "groups": sorted(ticket.groups),
         "mom_groups": sorted(ticket.mom_groups),
+        "until": ticket.until.timestamp() if ticket.until else None,
         "sql": ticket.sql,
         "catalog": ticket.catalog,
         "schema": ticket.schema,
@@ -169,6 +172,7 @@ def open_ticket(
             cluster=_text(claims["cluster"]),
             groups=frozenset(_text(group) for group in _items(claims["groups"])),
             mom_groups=frozenset(_text(group) for group in _items(claims["mom_groups"])),
+            until=_moment(claims["until"]),
             sql=_text(claims["sql"]),
             catalog=_optional_text(claims["catalog"]),
             schema=_optional_text(claims["schema"]),
@@ -182,7 +186,7 @@ def open_ticket(
             explain=_explain(claims["explain"], len(tables)),
             issuer=claims["iss"],
         )
-    except (KeyError, TypeError, InvalidNameError, NotFoundError):
+    except (KeyError, TypeError, ValueError, OverflowError, OSError, NotFoundError):
         pass
     raise InvalidTicketError("this ticket does not say what to stream; ask the query again")
 
@@ -236,6 +240,14 @@ def _optional_bytes(value: Any) -> bytes | None:
     except binascii.Error:
         pass
     raise TypeError
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    if type(value) not in {int, float}:
+        raise TypeError
+    return datetime.fromtimestamp(value, UTC)
 
 
 def _count(value: Any) -> int:

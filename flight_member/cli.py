@@ -31,6 +31,7 @@ from flight_member.querycommand import connect, find_profile, read_sql, run_quer
 from flight_member.server import MemberServer
 from flight_member.settings import LoadedSettings, MemberSettings
 from flight_member.statestore import Database
+from flight_member.tablecommands import table_commands
 from flight_member.tables import TableDesk
 from flight_member.terminal import console, print_rows, read_secret, reported_errors
 from flight_member.usercommands import (
@@ -75,6 +76,7 @@ user_app = user_commands(
     "flight-member", "shanghai", _HERE, lambda directory: UserDesk(_home(directory))
 )
 app.add_typer(user_app, name="user")
+app.add_typer(table_commands(_HERE, _home), name="table")
 app.add_typer(key_commands("flight-member", "shanghai", _HERE, _home), name="keys")
 
 

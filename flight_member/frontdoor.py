@@ -331,6 +331,7 @@ class FrontDoor(NamesDoor):
             cluster=caller.cluster,
             groups=caller.groups,
             mom_groups=authorised.mom_groups,
+            until=authorised.until,
             sql=plan.text,
             catalog=query.catalog,
             schema=query.schema,

@@ -21,6 +21,9 @@ from storage.metastore import Metastore, Table
 from storage.names import ObjectName
 from storage.tablestore import TableStore
 
+# The MoM hears of each with the next report; a member that is away keeps as many for it.
+_MAX_DROPPED = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class MemberSnapshot:
@@ -30,6 +33,8 @@ class MemberSnapshot:
     users: Mapping[str, User]
     rules: GrantSet
     vetoes: GrantSet = GrantSet()  # noqa: RUF009  immutable
+    dropped: tuple[str, ...] = ()
+    """Ids of tables that were dropped."""
 
     @property
     def epoch(self) -> int:
@@ -72,6 +77,7 @@ class MemberSnapshot:
             ),
             grants=tuple(map(_reported, self.rules)),
             vetoes=tuple(map(_reported, self.vetoes)),
+            dropped=self.dropped,
         )
         version = hashlib.sha256(report.write()).hexdigest()[:32]
         return report.model_copy(update={"version": version})
@@ -127,6 +133,7 @@ class MemberState:
                 users=MappingProxyType({u.name: u for u in UserStore(connection).all()}),
                 rules=GrantSet([one for one in kept if self._is_home(one)], epoch),
                 vetoes=GrantSet([one for one in kept if not self._is_home(one)], epoch),
+                dropped=tuple(tables.dropped(_MAX_DROPPED)),
             )
 
     def _is_home(self, grant: Grant) -> bool:

@@ -189,6 +189,8 @@ class Report(Message):
     users: tuple[ReportedUser, ...]
     grants: tuple[ReportedGrant, ...]
     vetoes: tuple[ReportedGrant, ...] = ()
+    dropped: tuple[str, ...] = ()
+    """Ids of tables that are gone for good; one that is missing without is only not to be seen."""
 
 
 class ListingRequest(Message):

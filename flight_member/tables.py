@@ -16,7 +16,7 @@ from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
 from flight_member.statestore import Database
-from storage.errors import StorageError, TableExistsError
+from storage.errors import StorageError, TableExistsError, UnknownTableError
 from storage.load import load_table, read_files
 from storage.metastore import Table
 from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, InvalidNameError, Level, ObjectName
@@ -120,6 +120,44 @@ class TableDesk:
             return self.find(text) or known
         return self._add(name, uuid4().hex, real, "attach", replaces=known is not None)
 
+    def drop(self, text: str) -> Table:
+        """Forget a table; its files stay where they are.
+
+        Raises:
+            BadRequestError: When the name is none.
+            UnknownTableError: When there is no such table.
+        """
+        known = self._known(text)
+        with self._database.change() as connection:
+            TableStore(connection).drop(known.name)
+            AuditStore(connection).append(_record("drop", known.name))
+        return known
+
+    def rename(self, text: str, new_text: str) -> Table:
+        """Give a table another name; the last part alone stays in its schema.
+
+        Raises:
+            BadRequestError: When a name is none.
+            UnknownTableError: When there is no such table.
+            TableExistsError: When there is one of the new name.
+        """
+        known = self._known(text)
+        is_short = "." not in new_text
+        schema = f"{known.name.catalog}.{known.name.schema}"
+        name = self._read_name(f"{schema}.{new_text}" if is_short else new_text)
+        renamed = replace(known, name=name)
+        with self._database.change() as connection:
+            TableStore(connection).replace(renamed)
+            record = _record("rename", known.name)
+            AuditStore(connection).append(replace(record, rule=f"to {name}"))
+        return renamed
+
+    def _known(self, text: str) -> Table:
+        known = self.find(text)
+        if known is None:
+            raise UnknownTableError(f"{self._read_name(text)} does not exist")
+        return known
+
     def rescan(self) -> bool:
         """Look for changed files of every table; returns whether there were any.
 
@@ -179,16 +217,7 @@ class TableDesk:
             if replaces:
                 TableStore(connection).drop(name)
             TableStore(connection).add(table)
-            AuditStore(connection).append(
-                AuditRecord(
-                    at=datetime.now(UTC),
-                    actor=f"{getpass.getuser()} at the terminal",
-                    source="terminal",
-                    action=action,
-                    object=str(name),
-                    allowed=True,
-                )
-            )
+            AuditStore(connection).append(_record(action, name))
         return table
 
     def _read_name(self, text: str) -> ObjectName:
@@ -207,3 +236,14 @@ class TableDesk:
             else:
                 return name
         raise BadRequestError(fault)
+
+
+def _record(action: str, name: ObjectName) -> AuditRecord:
+    return AuditRecord(
+        at=datetime.now(UTC),
+        actor=f"{getpass.getuser()} at the terminal",
+        source="terminal",
+        action=action,
+        object=str(name),
+        allowed=True,
+    )

@@ -28,8 +28,11 @@ class VisitorDoor:
         """Refuse a ticket of the MoM that must not be honoured any more.
 
         Raises:
-            RevokedTicketError: When the MoM took back what it rests on, or the owner denies it.
+            RevokedTicketError: When the MoM took back what it rests on, or that has ended by
+                itself, or the owner denies it.
         """
+        if ticket.until is not None and ticket.until <= self._now():
+            raise RevokedTicketError("the grant that this ticket rests on has ended")
         self._revoked.check(ticket)
         vetoed = self.vetoed(ticket)
         if vetoed is not None:

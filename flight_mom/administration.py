@@ -3,7 +3,7 @@
 Every change is one transaction with its audit row, and binds when the statement returns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import pyarrow as pa
@@ -12,10 +12,12 @@ from auth import Identity
 from flight_member.statestore import Database
 from flight_mom.accessdesk import AccessDesk
 from flight_mom.administrators import Administrators
+from flight_mom.declaring import DeclarationDesk
 from flight_mom.directory import Directory
 from flight_mom.grantdesk import GrantDesk
 from flight_mom.groupdesk import GroupDesk
 from flight_mom.topology import Topology
+from flight_sql import Call
 from planner import (
     Administrative,
     ExplainAccess,
@@ -40,6 +42,11 @@ class Administration:
         self._grants = GrantDesk(database, *parts)
         self._groups = GroupDesk(database, *parts)
         self._access = AccessDesk(*parts)
+        self._declarations = DeclarationDesk(database, *parts)
+
+    def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
+        """Return what administrators ask beside SQL: to apply and to export a declared state."""
+        return self._declarations.actions()
 
     def answer(  # noqa: PLR0911  one line per statement is the table that it looks like
         self, statement: Administrative, caller: Identity, source: str

@@ -1,23 +1,33 @@
 """What a member's report changes at the MoM besides itself: tickets and grants of its users."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from auth import AuditRecord, Principal, Revocation
+from auth import AuditRecord, Grant, Principal, Revocation
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
+from auth.groupstore import GroupStore
 from auth.revocationstore import RevocationStore
 from flight_member.protocol import ReportedUser
 from flight_member.revocationlog import KEPT
+from flight_mom.tableidstore import TableIdStore
+from storage.metastore import Metastore
+from storage.names import ObjectName
 
 
 class CarryThrough:
     """Carries one report through, in the transaction that keeps it."""
 
     def __init__(
-        self, grants: GrantStore, revocations: RevocationStore, audit: AuditStore, now: datetime
+        self,
+        grants: GrantStore,
+        groups: GroupStore,
+        revocations: RevocationStore,
+        audit: AuditStore,
+        now: datetime,
     ) -> None:
         self._grants = grants
+        self._groups = groups
         self._revocations = revocations
         self._audit = audit
         self._now = now
@@ -42,17 +52,74 @@ class CarryThrough:
             self._revocations.append(Revocation(self._grants.bump(), self._now, principal))
         self._revocations.forget_before(self._now - KEPT)
 
+    def tables(
+        self,
+        ids: TableIdStore,
+        metastore: Metastore,
+        dropped: Iterable[str],
+    ) -> None:
+        """End what was allowed on tables that were dropped, renamed or replaced, and tickets too.
+
+        A table that is merely not reported may come back: its name keeps its id, and its grants.
+        Denials stay by name.
+        """
+        cluster, gone = metastore.cluster, frozenset(dropped)
+        known = ids.of(cluster)
+        reported = {table.name.local: table.id for table in metastore.all_tables()}
+        elsewhere = frozenset(reported.values())
+        ended: dict[str, str] = {}
+        for name, table_id in known.items():
+            if reported.get(name) == table_id:
+                continue
+            if table_id in elsewhere:
+                ended[name] = "the table was renamed"
+            elif table_id in gone:
+                ended[name] = "the table was dropped"
+            elif name in reported:
+                ended[name] = "the table was replaced by another"
+        for name, reason in ended.items():
+            securable = ObjectName.parse(name, cluster=cluster)
+            self._note(cluster, self._grants.remove_allows_on(securable), reason)
+            epoch = self._grants.bump()
+            self._revocations.append(Revocation(epoch, self._now, securable=securable))
+        ids.forget(cluster, ended)
+        fresh = {
+            name: table_id
+            for name, table_id in reported.items()
+            if name in ended or name not in known
+        }
+        ids.keep(cluster, fresh)
+
     def _remove_allows(self, principal: Principal) -> None:
-        for grant in self._grants.remove_allows_to(principal):
+        cluster = str(principal.cluster)
+        removed = self._grants.remove_allows_to(principal)
+        self._note(cluster, removed, "the user was removed at home")
+        for group in self._groups.leave_all(principal):
             self._audit.append(
                 AuditRecord(
                     at=self._now,
-                    actor=str(principal.cluster),
+                    actor=cluster,
                     source="report",
-                    action="revoke",
-                    object=str(grant.securable),
+                    action="remove from group",
+                    object=f"GROUP {group}",
                     allowed=True,
-                    rule=f"{grant}: the user was removed at home",
+                    rule=f"{principal}: the user was removed at home",
                     epoch=self._grants.epoch(),
                 )
             )
+
+    def _note(self, cluster: str, removed: Iterable[Grant], reason: str) -> None:
+        epoch = self._grants.epoch()
+        self._audit.append_all(
+            AuditRecord(
+                at=self._now,
+                actor=cluster,
+                source="report",
+                action="revoke",
+                object=str(grant.securable),
+                allowed=True,
+                rule=f"{grant}: {reason}",
+                epoch=epoch,
+            )
+            for grant in removed
+        )

@@ -227,7 +227,8 @@ class MomBackend(FrontDoor):
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         """Return what members and administrators ask beside Flight SQL."""
-        return {**self._desk.actions(), protocol.LISTING: self._listing}
+        own = {protocol.LISTING: self._listing}
+        return {**self._desk.actions(), **self._administration.actions(), **own}
 
     def _listing(self, call: Call, body: bytes) -> bytes:
         """Tell a member what its user, whose token it presents, may read elsewhere."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from auth import Identity, Principal
 from auth.userstore import UserStore
-from flight_member.errors import NotFoundError
+from flight_member.errors import NotFoundError, NotSupportedError
 from flight_member.statestore import Database
 from flight_mom.topology import Federation
 from storage.names import ObjectName
@@ -88,3 +88,15 @@ def require_securable(federation: Federation, securable: ObjectName) -> None:
         or any(securable.covers(name) for name in member.metastore.tables)
     ):
         raise NotFoundError(f"{securable} does not exist")
+
+
+def require_foreign(principal: Principal, securable: ObjectName) -> None:
+    """Refuse a grant by which the federation would rule over a cluster's own users.
+
+    Raises:
+        NotSupportedError: When the principal belongs to the cluster of the securable.
+    """
+    if principal.cluster == securable.cluster:
+        raise NotSupportedError(
+            f"{principal} and {securable} are of one cluster: home rules apply, set them there"
+        )

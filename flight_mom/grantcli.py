@@ -1,12 +1,24 @@
 """The commands on grants, and on who may read what: `flight-mom grant`, `readers` and others."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flight_member.options import AsJson, ProfileFile
-from flight_member.terminal import reported_errors
+from flight_member.querycommand import connect, find_profile
+from flight_member.terminal import print_rows, reported_errors
 from flight_mom.asking import ask
+from flight_mom.declaration import (
+    APPLY,
+    EXPORT,
+    ApplyReply,
+    ApplyRequest,
+    Declaration,
+    read_declaration,
+    write_declaration,
+)
 from flight_mom.grantcommands import (
     change_statement,
     explain_access_statement,
@@ -16,6 +28,8 @@ from flight_mom.grantcommands import (
 )
 
 app = typer.Typer()
+grants_app = typer.Typer(invoke_without_command=True)
+app.add_typer(grants_app, name="grants")
 
 Until = Annotated[str | None, typer.Option(help="When it ends by itself, as 2027-01-01T00:00:00Z.")]
 
@@ -66,8 +80,9 @@ def revoke(
     ask(sql, profile, as_json=as_json)
 
 
-@app.command(epilog="Example: flight-mom grants --for user1@shanghai")
+@grants_app.callback(epilog="Example: flight-mom grants --for user1@shanghai")
 def grants(
+    context: typer.Context,
     principal: Annotated[str | None, typer.Option("--for", help="user@cluster")] = None,
     securable: Annotated[
         str | None, typer.Option("--on", help="A table, schema or catalog")
@@ -75,10 +90,52 @@ def grants(
     profile: ProfileFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """List grants and denials."""
+    """List grants and denials; or apply and export them as a file."""
+    if context.invoked_subcommand is not None:
+        return
     with reported_errors():
         sql = show_grants_statement(principal, securable)
     ask(sql, profile, as_json=as_json)
+
+
+@grants_app.command("apply", epilog="Example: flight-mom grants apply grants.toml --dry-run")
+def apply(
+    file: Annotated[Path, typer.Argument(help="TOML with [groups] and [[grant]].")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take away what is not declared as well.")
+    ] = False,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make grants and groups what a file declares: all of it in one transaction, or nothing."""
+    with reported_errors():
+        declaration = read_declaration(file)
+        request = ApplyRequest(declaration=declaration, prune=prune, is_dry_run=dry_run)
+        with connect(find_profile(profile)) as client:
+            reply = ApplyReply.read(client.action(APPLY, request.write()))
+        rows = [{"change": one.change, "what": one.what} for one in reply.differences]
+        print_rows(rows, ["change", "what"], as_json=as_json)
+
+
+@grants_app.command("export", epilog="Example: flight-mom grants export --output grants.toml")
+def export(
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; else standard output.")
+    ] = None,
+    profile: ProfileFile = None,
+) -> None:
+    """Write all grants and groups as the file that apply reads."""
+    with reported_errors():
+        with connect(find_profile(profile)) as client:
+            declaration = Declaration.read(client.action(EXPORT, b""))
+        text = write_declaration(declaration)
+        if output is None:
+            sys.stdout.write(text)
+        else:
+            output.write_text(text, "utf-8")
 
 
 @app.command(

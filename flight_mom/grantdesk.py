@@ -14,7 +14,6 @@ from auth import (
     Identity,
     Principal,
     Privilege,
-    Revocation,
 )
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
@@ -22,10 +21,10 @@ from auth.revocationstore import RevocationStore
 from flight_member.answers import answer, show_grants
 from flight_member.errors import NotSupportedError
 from flight_member.listing import name_filter
-from flight_member.revocationlog import KEPT
 from flight_member.statestore import Database
 from flight_mom.administrators import Administrators
-from flight_mom.directory import Directory, require_securable
+from flight_mom.directory import Directory, require_foreign, require_securable
+from flight_mom.revoking import revoke_rights
 from flight_mom.topology import Topology
 from planner import GrantStatement, ShowGrants
 from storage.names import ObjectName
@@ -85,7 +84,7 @@ class GrantDesk:
             outcomes = [_change(grants, statement, *one, record) for one in changed]
             epoch = grants.epoch()
             if statement.action != "ALLOW":
-                _revoke(RevocationStore(connection), changed, epoch, record.at)
+                revoke_rights(RevocationStore(connection), changed, epoch, record.at)
             audit.append_all(
                 replace(
                     record,
@@ -148,7 +147,7 @@ class GrantDesk:
             self._directory.require_principal(federation, principal)
         for securable in securables:
             for principal in principals:
-                _require_foreign(principal, securable)
+                require_foreign(principal, securable)
             require_securable(federation, securable)
 
     def _warning(self, grant: Grant | None) -> str | None:
@@ -187,22 +186,3 @@ def _change(
         until=statement.until,
     )
     return ("granted" if grant.effect is Effect.ALLOW else "denied"), grant
-
-
-def _revoke(
-    revocations: RevocationStore,
-    changed: Iterable[tuple[Principal, ObjectName]],
-    epoch: int,
-    now: datetime,
-) -> None:
-    """Tell members, by their next heartbeat, which tickets to honour no more."""
-    for principal, securable in changed:
-        revocations.append(Revocation(epoch, now, principal, securable))
-    revocations.forget_before(now - KEPT)
-
-
-def _require_foreign(principal: Principal, securable: ObjectName) -> None:
-    if principal.cluster == securable.cluster:
-        raise NotSupportedError(
-            f"{principal} and {securable} are of one cluster: home rules apply, set them there"
-        )

@@ -10,22 +10,18 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from auth import AuditRecord, Effect, Grant, Identity, Principal, Revocation
+from auth import AuditRecord, Effect, Grant, Identity, Principal
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.groupstore import GroupStore
 from auth.revocationstore import RevocationStore
 from flight_member.answers import answer
-from flight_member.revocationlog import KEPT
 from flight_member.statestore import Database
 from flight_mom.administrators import Administrators
 from flight_mom.directory import Directory
+from flight_mom.revoking import revoke_rights
 from flight_mom.topology import Topology
 from planner import GroupStatement, ShowGroups
-from storage.names import ObjectName
-
-# More would make every heartbeat's reply long: then whole clusters are named instead.
-_MAX_REVOKED = 64
 
 
 class GroupDesk:
@@ -71,7 +67,7 @@ class GroupDesk:
                 self._directory.require_principal(self._topology.federation, member)
         with self._database.change() as connection:
             stores = (GrantStore(connection), RevocationStore(connection), AuditStore(connection))
-            change = _Change(GroupStore(connection), *stores, record)
+            change = GroupChange(GroupStore(connection), *stores, record)
             outcomes = change.carry_out(statement, members)
         self._topology.refresh()
         return answer(GroupStatement, [(outcome, None) for outcome in outcomes])
@@ -93,7 +89,7 @@ class GroupDesk:
         return answer(ShowGroups, rows)
 
 
-class _Change:
+class GroupChange:
     """One change of a group inside a transaction, with its audit rows and revocations."""
 
     def __init__(
@@ -123,7 +119,6 @@ class _Change:
                 outcomes = [self._add(statement.group, member) for member in members]
             case "REMOVE":
                 outcomes = [self._remove(statement.group, member) for member in members]
-        self._revocations.forget_before(self._record.at - KEPT)
         return outcomes
 
     def _drop(self, group: str) -> str:
@@ -153,12 +148,8 @@ class _Change:
         self._revoke(member, [grant for grant in held if grant.effect is effect])
 
     def _revoke(self, principal: Principal, grants: Iterable[Grant]) -> None:
-        epoch = self._grants.epoch()
-        securables = {grant.securable for grant in grants}
-        if len(securables) > _MAX_REVOKED:
-            securables = {ObjectName(one.cluster) for one in securables}
-        for securable in sorted(securables):
-            self._revocations.append(Revocation(epoch, self._record.at, principal, securable))
+        rights = [(principal, grant.securable) for grant in grants]
+        revoke_rights(self._revocations, rights, self._grants.epoch(), self._record.at)
 
     def _note(self, rule: str, *, action: str | None = None, name: str | None = None) -> None:
         self._audit.append(

@@ -16,6 +16,7 @@ from auth import (
 from auth import PermissionDeniedError as UnnamedHostError
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
+from auth.groupstore import GroupStore
 from auth.revocationstore import RevocationStore
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
@@ -32,6 +33,7 @@ from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.momhome import CERTIFICATE_DAYS
 from flight_mom.reports import read_report
 from flight_mom.settings import MomSettings
+from flight_mom.tableidstore import TableIdStore
 from flight_mom.topology import Topology
 from flight_sql import Call
 from storage.names import InvalidNameError, fold_name
@@ -182,11 +184,13 @@ class MembershipDesk:
             MemberStore(connection).set_report(member.name, report.write())
             carry = CarryThrough(
                 GrantStore(connection),
+                GroupStore(connection),
                 RevocationStore(connection),
                 AuditStore(connection),
                 self._now(),
             )
             carry.users(member.name, member.users, read.users)
+            carry.tables(TableIdStore(connection), read.metastore, report.dropped)
         self._topology.refresh()
         _log.info("report_received", member=member.name, version=report.version)
         return protocol.Acknowledgement().write()
@@ -317,6 +321,7 @@ class MembershipDesk:
                 raise NotFoundError(f"{name} is no member; flight-mom clusters lists them")
             elif request.action == protocol.MembersRequest.REMOVE:
                 members.remove(name)
+                TableIdStore(connection).forget_all(name)
                 grants, revocations = GrantStore(connection), RevocationStore(connection)
                 for grant in remove_allows(grants, name):
                     audit.append(replace(record, action="revoke", rule=f"{grant}: removed"))

@@ -20,6 +20,7 @@ from flight_member.profiles import make_private_directory, write_private
 from flight_member.statestore import Database
 from flight_mom.memberstore import metadata as member_tables
 from flight_mom.settings import MomSettings
+from flight_mom.tableidstore import metadata as table_id_tables
 
 SETTINGS_FILE = "flight-mom.toml"
 ADMIN = "admin"
@@ -118,6 +119,7 @@ class MomHome:
             user_tables,
             revocation_tables,
             member_tables,
+            table_id_tables,
         )
 
     def _make_certificate(self, authority: CertificateAuthority, now: datetime) -> None:

@@ -43,6 +43,13 @@ _tables = SqlTable(
     Column("file_count", BigInteger, nullable=False),
     Column("location", String, nullable=False),
 )
+# Tables that are gone for good, unlike those whose files cannot be seen at the moment.
+_dropped = SqlTable(
+    "dropped_tables",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
+)
 _version = SqlTable(
     "metastore_version",
     metadata,
@@ -105,17 +112,24 @@ class TableStore:
         self._bump()
 
     def drop(self, name: ObjectName) -> None:
-        """Forget a table; its files stay where they are.
+        """Forget a table, but for its id; its files stay where they are.
 
         Raises:
             UnknownTableError: When there is none of that name.
         """
+        table_id = self._id_of(name)
         dropped = self._connection.execute(
             delete(_tables).where(_tables.c.cluster == name.cluster, _tables.c.name == name.local)
         )
         if dropped.rowcount == 0:
             raise UnknownTableError(f"{name} does not exist")
+        self._connection.execute(insert(_dropped).values(id=table_id))
         self._bump()
+
+    def dropped(self, most: int) -> list[str]:
+        """Return the ids of the tables that were dropped last, newest first."""
+        newest = select(_dropped.c.id).order_by(_dropped.c.number.desc()).limit(most)
+        return list(self._connection.execute(newest).scalars())
 
     def version(self) -> int:
         """Return the number of changes so far."""

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from flight_member.tables import TableDesk
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, Endpoint, RemoteError, Rows
-from tests.e2e.factories import FLIGHTS
+from tests.e2e.factories import FLIGHTS, batches_of, make_flights
 from tests.e2e.federation import (
     CHIEF,
     COUNT_FLIGHTS,
@@ -156,6 +157,69 @@ def test_owner_ends_what_a_visitor_reads_whatever_the_mom_granted(
             chief.update(f"REVOKE {veto} FROM {READER}, VISITORS")
         wait_until(lambda: FLIGHTS_AT in tables(reader), HEARTBEATS_S)
         assert count(reader, COUNT_FLIGHTS) == 4_000
+
+
+def test_running_stream_ends_when_its_grant_does(
+    federation: DemoFederation, admin: Client, reader: Client
+) -> None:
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 6))
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER} UNTIL '{soon}'")
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO stranger@shanghai")
+    with (
+        federation.client("stranger", SHANGHAI, at=MOM) as other,
+        Client(federation.uri(HANGZHOU)) as at_member,
+    ):
+        rows = at_member.open_ticket(sealed(reader, LONG).handle)
+        others = at_member.open_ticket(sealed(other, LONG).handle)
+        next(rows)
+        next(others)
+        time.sleep(7)
+        assert ended_with(rows) == "revoked-ticket"
+        assert ended_with(others) is None
+        assert refused_sql(reader, COUNT_FLIGHTS).code == "not-found"
+
+
+def test_running_stream_ends_with_its_table_and_denials_outlive_it(
+    federation: DemoFederation, admin: Client, reader: Client
+) -> None:
+    doomed, doomed_at = "aviation.nyc.doomed", f"aviation.nyc.doomed@{HANGZHOU}"
+    desk = TableDesk.open(federation.member_home(HANGZHOU))
+
+    def make() -> None:
+        rows = batches_of(make_flights())
+        desk.load_batches(doomed, rows, partition_by=(), progress=lambda _: None)
+        wait_until(lambda: is_listed(admin, doomed_at), HEARTBEATS_S)
+
+    make()
+    admin.update(f"GRANT TABLE_READ ON {doomed_at} TO {READER}")
+    admin.update(f"DENY TABLE_READ ON {doomed_at} TO stranger@shanghai")
+    with Client(federation.uri(HANGZHOU)) as at_member:
+        rows = at_member.open_ticket(sealed(reader, LONG.replace(FLIGHTS_AT, doomed_at)).handle)
+        others = at_member.open_ticket(sealed(reader, LONG).handle)
+        next(rows)
+        next(others)
+        desk.drop(doomed)
+        time.sleep(HEARTBEATS_S)
+        assert ended_with(rows) == "revoked-ticket"
+        assert ended_with(others) is None
+    held = admin.query(f"SHOW GRANTS ON {doomed_at}").read_all().to_pylist()
+    assert [row["effect"] for row in held] == ["DENY"]
+    make()
+    assert refused_sql(reader, f"select 1 from {doomed_at}").code == "not-found"
+    held = admin.query(f"SHOW GRANTS ON {doomed_at}").read_all().to_pylist()
+    assert [row["effect"] for row in held] == ["DENY"]
+    desk.drop(doomed)
+
+
+def is_listed(admin: Client, table: str) -> bool:
+    """Whether the MoM knows a table: its administrators may ask who reads it."""
+    try:
+        admin.query(f"SHOW READERS OF {table}").read_all()
+    except RemoteError as error:
+        if error.code == "not-found":
+            return False
+        raise
+    return True
 
 
 def test_nobody_but_the_owner_denies_visitors(

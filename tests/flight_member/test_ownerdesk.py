@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,14 @@ def test_what_the_mom_took_back_is_refused_as_well(owner: Owner) -> None:
     with pytest.raises(RevokedTicketError):
         owner.door.check(owner.ticket())
     assert owner.door.vetoed(owner.ticket()) is None
+
+
+def test_ticket_dies_when_the_right_ends_that_it_rests_on(owner: Owner) -> None:
+    ticket = owner.ticket(until=NOW + timedelta(seconds=60))
+    owner.door.check(ticket)
+    owner.clock.move(60)
+    with pytest.raises(RevokedTicketError, match="has ended"):
+        owner.door.check(ticket)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,164 @@
+"""What becomes of grants when a member's tables, users or the member itself are gone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from auth import GrantSet
+from flight_member import protocol
+from flight_member.authority import ServiceCaller
+from flight_member.memberstate import MemberSnapshot
+from storage.metastore import Metastore, Table
+from storage.names import ObjectName
+from tests.flight_member.factories import HANGZHOU, SHANGHAI
+from tests.flight_mom.factories import FLIGHTS, Mom, make_report, make_table, make_user
+
+GRANT = f"GRANT TABLE_READ ON {FLIGHTS} TO user1@shanghai"
+WIDER = "GRANT SCHEMA_READ ON aviation.nyc@hangzhou TO user3@shanghai"
+DENY = f"DENY TABLE_READ ON {FLIGHTS} TO user3@shanghai"
+
+
+class Owner:
+    """Hangzhou as it reports what becomes of its table."""
+
+    def __init__(self, mom: Mom) -> None:
+        self.mom = mom
+        self.table = mom.member(HANGZHOU).metastore.all_tables()[0]
+        for sql in (GRANT, WIDER, DENY):
+            mom.ask(sql)
+        self.epoch = mom.topology.federation.epoch
+
+    def report(self, tables: Sequence[Table], dropped: Sequence[str] = ()) -> None:
+        snapshot = MemberSnapshot(
+            Metastore(HANGZHOU, 1, tables),
+            {"user2": make_user("user2")},
+            GrantSet(),
+            dropped=tuple(dropped),
+        )
+        self.mom.act(protocol.REPORT, snapshot.report(), ServiceCaller(HANGZHOU))
+
+    def held(self) -> list[str]:
+        return [
+            f"{row['effect']} {row['securable']} {row['principal']}"
+            for row in self.mom.ask("SHOW GRANTS")
+        ]
+
+    def ended(self) -> list[str]:
+        """Return the rules of the audit that tell of grants that the last report ended."""
+        return [
+            one.rule.rpartition(": ")[2]
+            for one in self.mom.audited()
+            if one.actor == HANGZHOU and one.action == "revoke"
+        ]
+
+    def revoked(self) -> list[str]:
+        since = self.mom.topology.federation.revocations.since(self.epoch)
+        return [str(one.securable) for one in since if one.principal is None]
+
+
+ALL = [
+    "ALLOW aviation.nyc.flights@hangzhou user1@shanghai",
+    "DENY aviation.nyc.flights@hangzhou user3@shanghai",
+    "ALLOW aviation.nyc@hangzhou user3@shanghai",
+]
+LEFT = ALL[1:]
+
+
+@pytest.fixture
+def owner(federation: Mom) -> Owner:
+    return Owner(federation)
+
+
+def test_dropped_table_takes_its_allows_along_and_no_others(owner: Owner) -> None:
+    assert sorted(owner.held()) == sorted(ALL)
+    owner.report([], [owner.table.id])
+    assert sorted(owner.held()) == sorted(LEFT)
+    assert owner.ended() == ["the table was dropped"]
+    assert owner.revoked() == [FLIGHTS]
+
+
+def test_renamed_table_takes_nothing_to_its_new_name(owner: Owner) -> None:
+    owner.report([replace(owner.table, name=ObjectName.parse("aviation.nyc.old@hangzhou"))])
+    assert sorted(owner.held()) == sorted(LEFT)
+    assert owner.ended() == ["the table was renamed"]
+    assert owner.revoked() == [FLIGHTS]
+
+
+def test_another_table_of_the_name_inherits_no_allow_but_every_denial(owner: Owner) -> None:
+    owner.report([make_table()])
+    assert sorted(owner.held()) == sorted(LEFT)
+    assert owner.ended() == ["the table was replaced by another"]
+
+
+def test_tables_that_are_not_to_be_seen_are_only_hidden(owner: Owner) -> None:
+    owner.report([])
+    owner.report([])
+    assert sorted(owner.held()) == sorted(ALL)
+    assert owner.mom.ask("SHOW TABLES FOR user1@shanghai") == []
+    owner.report([owner.table])
+    assert [row["securable"] for row in owner.mom.ask("SHOW TABLES FOR user1@shanghai")] == [
+        FLIGHTS
+    ]
+    assert owner.ended() == owner.revoked() == []
+
+
+def test_table_that_is_replaced_while_hidden_passes_nothing_on(owner: Owner) -> None:
+    owner.report([])
+    owner.report([make_table()])
+    assert sorted(owner.held()) == sorted(LEFT)
+
+
+def test_table_that_is_dropped_while_hidden_is_dropped(owner: Owner) -> None:
+    owner.report([])
+    owner.report([], [owner.table.id])
+    assert sorted(owner.held()) == sorted(LEFT)
+
+
+def test_grants_made_after_a_drop_live_on_however_often_it_is_reported(owner: Owner) -> None:
+    fresh = make_table()
+    owner.report([fresh], [owner.table.id])
+    owner.mom.ask(GRANT)
+    owner.report([replace(fresh, snapshot="s2")], [owner.table.id])
+    assert sorted(owner.held()) == sorted(ALL)
+
+
+def test_tables_that_change_names_with_each_other_pass_nothing_on(owner: Owner) -> None:
+    other = make_table("aviation.nyc.other@hangzhou")
+    owner.report([owner.table, other])
+    owner.mom.ask("GRANT TABLE_READ ON aviation.nyc.other@hangzhou TO user1@shanghai")
+    owner.report([replace(owner.table, name=other.name), replace(other, name=owner.table.name)])
+    assert sorted(owner.held()) == sorted(LEFT)
+
+
+def test_one_member_drops_nothing_of_another(owner: Owner) -> None:
+    owner.mom.ask("GRANT TABLE_READ ON a.b.c@shanghai TO user2@hangzhou")
+    foreign = owner.mom.member(SHANGHAI).metastore.all_tables()[0]
+    owner.report([owner.table], [foreign.id])
+    assert len(owner.held()) == 4
+
+
+def test_removed_member_leaves_denials_only_and_is_audited(owner: Owner) -> None:
+    owner.mom.change_members("remove", HANGZHOU)
+    assert owner.held() == ["DENY aviation.nyc.flights@hangzhou user3@shanghai"]
+    rules = [one.rule for one in owner.mom.audited() if one.action == "revoke"]
+    assert len(rules) == 2
+    # A member that joins under the name is somebody else, and so are its tables.
+    owner.mom.join(HANGZHOU, make_report(HANGZHOU, [make_table()]))
+    assert owner.held() == ["DENY aviation.nyc.flights@hangzhou user3@shanghai"]
+
+
+def test_removed_user_leaves_the_groups_of_the_federation(owner: Owner) -> None:
+    owner.mom.ask("CREATE GROUP traders")
+    owner.mom.ask("ALTER GROUP traders ADD user1@shanghai, user3@shanghai")
+    tables = owner.mom.member(SHANGHAI).metastore.all_tables()
+    without = make_report(SHANGHAI, tables, [make_user("user3")])
+    owner.mom.act(protocol.REPORT, without, ServiceCaller(SHANGHAI))
+    assert owner.mom.ask("SHOW GROUPS") == [{"group_name": "traders", "member": "user3@shanghai"}]
+    assert sorted(owner.held()) == sorted(LEFT)
+    acts = [(one.action, one.object) for one in owner.mom.audited()]
+    assert ("remove from group", "GROUP traders") in acts
+    # Whoever is called so later is not in it.
+    again = make_report(SHANGHAI, tables, [make_user("user1"), make_user("user3")])
+    owner.mom.act(protocol.REPORT, again, ServiceCaller(SHANGHAI))
+    assert len(owner.mom.ask("SHOW GROUPS")) == 1
