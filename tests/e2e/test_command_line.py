@@ -186,6 +186,38 @@ def test_a_grant_opens_a_table_and_a_denial_closes_it(office: Office) -> None:
     assert office.quick("query", COUNT, who="user1") == [{"n": 600}]
 
 
+def test_groups_and_grants_are_kept_as_a_file(office: Office) -> None:
+    before = office.mom("grants", "export").stdout
+    assert office.quick("group", "create", "traders") == [{"status": "created", "warning": None}]
+    assert office.quick("group", "add", "traders", READER)[0]["status"] == "added"
+    assert office.quick("group", "list") == [{"group_name": "traders", "member": READER}]
+    file = office.folder / "grants.toml"
+    declared = f'[[grant]]\nallow = "TABLE_READ"\non = "{FLIGHTS}"\nto = "GROUP traders"\n'
+    file.write_text(f'[groups]\ntraders = ["{READER}"]\n{declared}', "utf-8")
+    added = [{"change": "added", "what": f"ALLOW TABLE_READ ON {FLIGHTS} TO GROUP traders"}]
+    assert office.quick("grants", "apply", str(file), "--dry-run") == added
+    assert office.quick("grants", "--for", "GROUP traders") == []
+    assert office.mom_rows("grants", "apply", str(file)) == added
+    assert len(office.quick("grants", "--for", "GROUP traders")) == 1
+    readers = {row["user_name"] for row in office.quick("readers", FLIGHTS)}
+    assert READER in readers
+    assert FLIGHTS in {row["securable"] for row in office.quick("readable", READER)}
+
+    file.write_text(declared.replace("traders", "others"), "utf-8")
+    refused = office.mom("grants", "apply", str(file))
+    assert (refused.returncode, refused.stderr.partition(":")[0]) == (1, "not-found")
+    file.write_text(declared.replace("TABLE_READ", "SELECT"), "utf-8")
+    refused = office.mom("grants", "apply", str(file))
+    assert refused.returncode == 2
+    assert f"{file}: grant 1: 'SELECT' cannot be granted" in refused.stderr
+
+    assert office.quick("group", "remove", "traders", READER)[0]["status"] == "removed"
+    assert "with 1 grants" in office.quick("group", "drop", "traders")[0]["status"]
+    assert office.mom("grants", "export").stdout == before
+    file.write_text(before, "utf-8")
+    assert office.quick("grants", "apply", str(file), "--prune") == []
+
+
 @pytest.fixture
 def granted(office: Office) -> None:
     office.quick("grant", "TABLE_READ", FLIGHTS, READER)
