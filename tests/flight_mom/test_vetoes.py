@@ -12,7 +12,6 @@ from tests.flight_mom.factories import (
     Mom,
     make_report,
     make_rule,
-    make_table,
     make_user,
 )
 
@@ -24,7 +23,7 @@ def veto(mom: Mom, *vetoes: Grant) -> None:
     """Have hangzhou report what its owner denies."""
     report = make_report(
         HANGZHOU,
-        [make_table()],
+        mom.member(HANGZHOU).metastore.all_tables(),
         [make_user("user2")],
         [make_rule("user2@hangzhou", "*@hangzhou")],
         vetoes,
