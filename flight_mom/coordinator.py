@@ -21,6 +21,7 @@ from flight_member.frontdoor import Described, FrontDoor
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_mom.administration import Administration
+from flight_mom.locations import ENCRYPTED
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.relay import Relay
@@ -61,6 +62,7 @@ class MomBackend(FrontDoor):
     ) -> None:
         super().__init__(settings, key, gatekeeper, home=None, now=now)
         self._binds_sessions = settings.auth.bind_address
+        self._uses_tls = settings.server.uses_tls
         self._topology = topology
         self._administration = administration
         self._desk = desk
@@ -82,9 +84,11 @@ class MomBackend(FrontDoor):
         """Return where a ticket's rows can be read; the stricter of member and header wins.
 
         Clients send their token there: with bound sessions, one that counts everywhere is not sent
-        to a member.
+        to a member, and none of an encrypted connection is sent to a plaintext address.
         """
         is_bound = kind_of(call.bearer or "") is TokenKind.SESSION
+        if self._uses_tls and not member.uri.startswith(ENCRYPTED):
+            return ()
         if (
             member.route is Route.DIRECT
             and call.headers.get("x-route") != Route.RELAY

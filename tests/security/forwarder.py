@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 
 @contextlib.contextmanager
-def coming_from(address: str, uri: str) -> Iterator[str]:
+def coming_from(address: str, uri: str, heard: bytearray | None = None) -> Iterator[str]:
     """Forward connections for the time of a `with` block; the server sees them from `address`.
 
-    Yields the URI to connect to.
+    What passes by is added to `heard`, in both directions. Yields the URI to connect to.
     """
     target = urlsplit(uri)
     with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as opened:
         thread = threading.Thread(
             target=_accept,
-            args=(listener, (str(target.hostname), int(target.port or 0)), address, opened),
+            args=(listener, (str(target.hostname), int(target.port or 0)), address, opened, heard),
             daemon=True,
         )
         thread.start()
@@ -27,7 +27,11 @@ def coming_from(address: str, uri: str) -> Iterator[str]:
 
 
 def _accept(
-    listener: socket.socket, target: tuple[str, int], address: str, opened: contextlib.ExitStack
+    listener: socket.socket,
+    target: tuple[str, int],
+    address: str,
+    opened: contextlib.ExitStack,
+    heard: bytearray | None,
 ) -> None:
     while True:
         try:
@@ -39,12 +43,14 @@ def _accept(
         opened.callback(_close, near)
         opened.callback(_close, far)
         for one, other in ((near, far), (far, near)):
-            threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+            threading.Thread(target=_copy, args=(one, other, heard), daemon=True).start()
 
 
-def _copy(one: socket.socket, other: socket.socket) -> None:
+def _copy(one: socket.socket, other: socket.socket, heard: bytearray | None) -> None:
     with contextlib.suppress(OSError):
         while data := one.recv(65_536):
+            if heard is not None:
+                heard += data
             other.sendall(data)
         other.shutdown(socket.SHUT_WR)
 
