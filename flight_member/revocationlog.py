@@ -2,7 +2,8 @@
 
 A ticket that rests on something taken back is refused, and a stream that runs on one is ended,
 within one heartbeat. What is known outlives a restart, so that none brings a dead ticket back. A
-member that the MoM removed is told by the refusal of its heartbeat.
+member that the MoM removed is told by the refusal of its heartbeat. One that does not hear from the
+MoM cannot know: it ends what runs on a ticket when that expires.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +22,20 @@ KEPT = timedelta(hours=2)
 class RevocationLog:
     """The current snapshot of revocations. Read without a lock; one thread learns."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], datetime], *, silence_s: float = 15.0
+    ) -> None:
+        """Read what was learned before.
+
+        Args:
+            database: Where it is kept.
+            now: The clock.
+            silence_s: How long after the last heartbeat the member counts as cut off.
+        """
         self._database = database
         self._now = now
+        self._silence = timedelta(seconds=silence_s)
+        self._heard_at: datetime | None = None
         with database.read() as connection:
             self._known = RevocationStore(connection).all()
         self.epoch = max((each.epoch for each in self._known), default=0)
@@ -36,6 +48,7 @@ class RevocationLog:
             rights: What was taken back since the epoch that the heartbeat named.
             epoch: The MoM's policy epoch.
         """
+        self._heard_at = self._now()
         known = set(self._known)
         fresh = [one for one in map(_read, rights) if one not in known]
         if fresh:
@@ -56,13 +69,21 @@ class RevocationLog:
         """Refuse a ticket that rests on something taken back.
 
         Raises:
-            RevokedTicketError: When it does.
+            RevokedTicketError: When it does, or may, and has expired.
         """
+        if self._is_cut_off() and ticket.expires_at <= self._now():
+            raise RevokedTicketError(
+                "the ticket has expired, and whether you may read on cannot be asked while the "
+                "MoM is away; ask the query again"
+            )
         if self._disowned_at is not None and ticket.issued_at <= self._disowned_at:
             raise RevokedTicketError(
                 "the MoM knows this cluster no more; ask the query again once it has joined"
             )
         self._known.check_ticket(ticket)
+
+    def _is_cut_off(self) -> bool:
+        return self._heard_at is None or self._now() - self._heard_at > self._silence
 
 
 def written(known: RevocationSet, since: int) -> tuple[RevokedRight, ...]:

@@ -53,7 +53,9 @@ class MemberServer:
         self._membership: Membership | None = None
         self._joined()
         self._state = MemberState(cluster, self._database)
-        self._revoked = RevocationLog(self._database, utc_now)
+        self._revoked = RevocationLog(
+            self._database, utc_now, silence_s=settings.heartbeat.timeout_s
+        )
         self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
         self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
         self._mom = MomLink(cluster, key, self._joined, utc_now)

@@ -77,7 +77,7 @@ class Owner:
             "tables": (TicketTable(ObjectName.parse(AT), "f" * 32, 1, "s"),),
             "epoch": 1,
             "issued_at": NOW,
-            "expires_at": NOW,
+            "expires_at": NOW + timedelta(seconds=300),
             "query_id": "q",
         }
         return Ticket(**(values | changes))
