@@ -259,7 +259,13 @@ class RunningStatement:
 
 def text_limits(limits: LimitsSection) -> Limits:
     """Return the planner's part of the limits."""
-    return Limits(max_text_bytes=limits.max_text_bytes, max_height=limits.max_height)
+    return Limits(
+        max_text_bytes=limits.max_text_bytes,
+        max_height=limits.max_height,
+        max_tokens=limits.max_tokens,
+        max_plan_steps=limits.max_plan_steps,
+        max_grouping_sets=limits.max_grouping_sets,
+    )
 
 
 def statement_digest(sql: str) -> str:

@@ -151,6 +151,19 @@ class LimitsSection(Section):
     max_height: int = Field(
         default=250, ge=10, description="deepest expression, left-deep chains counted"
     )
+    max_tokens: int = Field(
+        default=12_288,
+        ge=100,
+        description="words, signs and literals of one statement, without commas",
+    )
+    max_plan_steps: int = Field(
+        default=500_000,
+        ge=10_000,
+        description="steps of planning one statement, each about a microsecond",
+    )
+    max_grouping_sets: int = Field(
+        default=4096, ge=1, description="sets of columns that one GROUP BY may stand for"
+    )
     max_running: int = Field(default=32, ge=1, description="statements that run at once")
     max_queued: int = Field(default=64, ge=0, description="statements that may wait for a place")
     queue_timeout_s: float = Field(

@@ -8,6 +8,7 @@ gives them. The edited text, read again under the query's own defaults, names th
 
 from sqlglot import exp
 
+from planner.counting import count_work
 from planner.dialect import place_at, shown
 from planner.edits import Edit, splice
 from planner.errors import NotFoundError, SqlSyntaxError
@@ -15,8 +16,8 @@ from planner.placeholders import find_placeholders, parameter_names, replacement
 from planner.qualifiers import fold_edits, full_parts, qualifier_edits
 from planner.reading import Reading
 from planner.references import Reference, cte_name, start_of
-from planner.rules.expansion import count_whole_reads
 from planner.statement import Explain, Query
+from planner.work import check_work
 from storage.names import ObjectName
 
 _TABLE_PARTS = 3
@@ -30,8 +31,11 @@ def bind_query(reading: Reading, *, explain: Explain | None) -> Query:
         SqlSyntaxError: When `@` stands in a name that is no table, or in a WITH part's.
         UnknownColumnError: When a column is qualified by a table that is not in FROM.
         MultiClusterQueryError: When a column is qualified by a table of another cluster.
+        StatementTooLargeError: When planning would take too many steps, whatever the tables are.
     """
     _check_parts(reading)
+    work = count_work(reading.nodes)
+    check_work(work, reading.limits)
     cluster = next(iter(reading.clusters), reading.defaults.cluster)
     tables = {_complete(reading, reference, cluster) for reference in reading.references}
     edits = [edit for reference in reading.references for edit in _edits_of(reading, reference)]
@@ -63,7 +67,8 @@ def bind_query(reading: Reading, *, explain: Explain | None) -> Query:
         is_home=reading.is_home,
         start=start,
         edits=tuple(sorted(set(edits))),
-        whole_reads=count_whole_reads(reading.nodes),
+        work=work,
+        limits=reading.limits,
         parameters=parameter_names(reading.sql, placeholders),
     )
 

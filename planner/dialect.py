@@ -38,6 +38,8 @@ class FederationDialect(Postgres):
 
     Tokenizer = FederationTokenizer
     Parser = FederationParser
+    # Subscripts are kept as they are written; shifting one would cost a walk over all before it.
+    INDEX_OFFSET = 0
 
 
 @cache

@@ -22,12 +22,16 @@ class Limits:
     Attributes:
         max_text_bytes: Length of the text in UTF-8.
         max_height: Height of an expression, and of a chain of joins or set operations.
-        max_tokens: Words, signs and literals.
+        max_tokens: Words, signs and literals, without the commas between them.
+        max_plan_steps: What planning a query may cost, see `work`.
+        max_grouping_sets: Sets of columns that one GROUP BY stands for.
     """
 
     max_text_bytes: int = 262_144
     max_height: int = 250
-    max_tokens: int = 16_384
+    max_tokens: int = 12_288
+    max_plan_steps: int = 500_000
+    max_grouping_sets: int = 4_096
 
 
 MAX_NAME = 1_024  # nearest names are looked for in time that grows with the length of each
@@ -36,7 +40,7 @@ _INSTEAD = "send less in one statement: compare with a range or an IN list, or a
 
 # About the tokens of a text, an order of magnitude quicker than reading them. No branch looks more
 # than once for an end that is missing, so that the time stays linear.
-_PIECE = re.compile(r"'[^']*(?:''[^']*)*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|\w+|[^\w\s]{1,3}")
+_PIECE = re.compile(r"'[^']*(?:''[^']*)*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|\w+|[^\w\s,'\"`]{1,3}|['\"`]")
 
 _LEVELS = 8
 _OPERATORS: dict[TokenType, int] = {
@@ -115,18 +119,20 @@ def check_text(sql: str, limits: Limits) -> None:
     if len(sql) > limits.max_tokens:
         count = sum(1 for _ in _PIECE.finditer(sql))
         if count > limits.max_tokens:
-            raise _too_many(limits)
+            raise _too_many(count, limits)
 
 
 def _too_long(limits: Limits) -> StatementTooLargeError:
     return StatementTooLargeError(
-        f"the statement is longer than {limits.max_text_bytes} bytes; {_INSTEAD}"
+        f"the statement is longer than {limits.max_text_bytes} bytes (limits.max_text_bytes); "
+        f"{_INSTEAD}"
     )
 
 
-def _too_many(limits: Limits) -> StatementTooLargeError:
+def _too_many(count: int, limits: Limits) -> StatementTooLargeError:
     return StatementTooLargeError(
-        f"the statement has more than {limits.max_tokens} words and signs; {_INSTEAD}"
+        f"the statement has {count} words and signs, commas not counted, and at most "
+        f"{limits.max_tokens} can be (limits.max_tokens); {_INSTEAD}"
     )
 
 
@@ -189,8 +195,9 @@ def check_tokens(sql: str, tokens: list[Token], limits: Limits) -> None:
     Raises:
         StatementTooLargeError: When it is one of them.
     """
-    if len(tokens) > limits.max_tokens:
-        raise _too_many(limits)
+    count = sum(token.token_type is not TokenType.COMMA for token in tokens)
+    if count > limits.max_tokens:
+        raise _too_many(count, limits)
     for token in tokens:
         if len(token.text) > MAX_NAME and token.token_type in _NAMES:
             raise StatementTooLargeError(
@@ -201,7 +208,7 @@ def check_tokens(sql: str, tokens: list[Token], limits: Limits) -> None:
     if deep is not None:
         raise StatementTooLargeError(
             f"{place_at(sql, deep.start)}: an expression here is higher than {limits.max_height} "
-            f"operators or parentheses, chains counted; {_INSTEAD}"
+            f"operators or parentheses, chains counted (limits.max_height); {_INSTEAD}"
         )
 
 

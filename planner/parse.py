@@ -78,7 +78,7 @@ def _read(sql: str, defaults: Defaults, home: str | None, bounds: Limits) -> Sta
     head = explained.tokens[0]
     if source_of(sql, head).upper() not in QUERY_HEADS:
         raise writes.refuse_other(sql, explained.tokens, defaults, home)
-    return _read_query(sql, explained, defaults, home)
+    return _read_query(sql, explained, defaults, home, bounds)
 
 
 _read_cached = lru_cache(maxsize=_CACHED_TEXTS)(_read)
@@ -105,9 +105,9 @@ def _one_statement(sql: str, tokens: list[Token]) -> list[Token]:
 
 
 def _read_query(
-    sql: str, explained: Explained, defaults: Defaults, home: str | None
+    sql: str, explained: Explained, defaults: Defaults, home: str | None, bounds: Limits
 ) -> Query | InformationSchemaQuery:
-    reading = _reading_of(sql, explained, defaults, home)
+    reading = replace(_reading_of(sql, explained, defaults, home), limits=bounds)
     is_information = reads_information_schema(reading)
     if is_information:
         # It is nobody's own: joins over it are refused at home as well.

@@ -23,8 +23,8 @@ from planner.columns import resolve_columns
 from planner.errors import NotFoundError, not_found_text
 from planner.faults import Function, explain_fault, explain_join
 from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_values, infer_types
-from planner.rules.expansion import check_whole_cells
 from planner.statement import Query
+from planner.work import check_work
 from storage.names import ObjectName
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         UnknownColumnError: When a column is not there, or several could be meant.
         TypeMismatchError: When types or arguments do not fit, or a bound value its parameter.
         SqlSyntaxError: When the engine cannot read the text.
-        StatementTooLargeError: When it is nested too deeply, or hands on too many columns.
+        StatementTooLargeError: When it is nested too deeply, or planning would take too long.
         StatementNotSupportedError: When the engine does not support it.
     """
     missing = [table for table in query.tables if table not in schemas]
@@ -123,10 +123,8 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
 
 
 def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
-    if query.whole_reads > 1:
-        check_whole_cells(
-            query.whole_reads, max((len(schemas[each]) for each in query.tables), default=0)
-        )
+    width = max((len(schemas[each]) for each in query.tables), default=0)
+    check_work(query.work, query.limits, width=width)
     if query.values is not None:
         plan = plan_query(replace(query, values=None), schemas)
         plan = replace(plan, values=cast_values(query, plan.parameters))

@@ -1,11 +1,12 @@
 """What is known of a query while the rules look at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token
 
 from planner.dialect import place_at
+from planner.limits import Limits
 from planner.nodes import Nodes
 from planner.references import Reference, full_name, start_of
 from planner.statement import Defaults
@@ -25,6 +26,7 @@ class Reading:
         references: The tables that it names, in the order of the text.
         defaults: What completes names.
         home: The cluster whose own tables may be joined, if any.
+        limits: How large it may be.
     """
 
     sql: str
@@ -35,6 +37,7 @@ class Reading:
     references: tuple[Reference, ...]
     defaults: Defaults
     home: str | None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def clusters(self) -> tuple[str, ...]:

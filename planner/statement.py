@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from planner.edits import Edit
+from planner.limits import Limits
 from planner.values import Values
+from planner.work import Work
 from storage.names import SYSTEM_CATALOG, ObjectName
 
 
@@ -53,7 +55,8 @@ class Query:
         tables: The tables that it names, sorted, each once; empty for `SELECT 1`.
         explain: How it is to be explained; None when its rows are asked for.
         is_home: Whether the cluster is the reader's own, where joins are allowed.
-        whole_reads: How often it hands columns on when some are with `*`; else 0.
+        work: What planning it costs.
+        limits: How much planning may cost.
         parameters: Its parameters, "1", "2", … or names, in the order in which they are bound.
         values: What is bound to them; None when nothing is.
         start: Where the text starts in what was typed.
@@ -68,7 +71,8 @@ class Query:
     tables: tuple[ObjectName, ...]
     explain: Explain | None = None
     is_home: bool = False
-    whole_reads: int = 0
+    work: Work = field(default_factory=Work)
+    limits: Limits = field(default_factory=Limits)
     parameters: tuple[str, ...] = ()
     values: Values | None = None
     start: int = field(default=0, compare=False, repr=False)

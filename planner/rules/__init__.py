@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from planner.reading import Reading
 from planner.rules.constructs import check_construct
-from planner.rules.expansion import check_expansion
 from planner.rules.functions import check_functions
 from planner.rules.generators import check_generators
 from planner.rules.grouping import check_grouping
@@ -29,7 +28,6 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     check_joins,
     check_subqueries,
     check_windows,
-    check_expansion,
     check_grouping,
     check_generators,
 )

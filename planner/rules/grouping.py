@@ -5,21 +5,21 @@ from sqlglot import exp
 from planner.errors import StatementTooLargeError
 from planner.reading import Reading
 
-MAX_SETS = 4_096
 _LARGEST_CUBE = 64
 
 
 def check_grouping(reading: Reading) -> None:
-    """Refuse a GROUP BY that stands for more than `MAX_SETS` sets.
+    """Refuse a GROUP BY that stands for more sets than the limit.
 
     Raises:
         StatementTooLargeError: When one does.
     """
     for group in reading.nodes.of(exp.Group):
-        if _sets(group) > MAX_SETS:
+        if (count := _sets(group)) > reading.limits.max_grouping_sets:
             raise StatementTooLargeError(
-                f"{reading.place(group)}: this GROUP BY stands for more than {MAX_SETS} sets of "
-                "columns; write the ones that you need as GROUPING SETS"
+                f"{reading.place(group)}: this GROUP BY stands for {count} sets of columns, and "
+                f"at most {reading.limits.max_grouping_sets} can be (limits.max_grouping_sets); "
+                "write the ones that you need as GROUPING SETS"
             )
 
 
