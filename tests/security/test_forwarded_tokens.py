@@ -26,6 +26,7 @@ from tests.e2e.federation import (
 from tests.security.forwarder import coming_from
 from tests.security.guest import Guest, visiting
 from tests.security.operator import ANSWER, Recorder, in_place_of
+from tests.security.test_refused_credentials import recorded
 
 ELSEWHERE = "127.0.0.9"
 HEADER = DatabaseOptions.RPC_CALL_HEADER_PREFIX.value
@@ -118,6 +119,8 @@ def test_bound_session_is_refused_from_elsewhere_and_counts_at_home(
     with coming_from(ELSEWHERE, bound.uri(MOM)) as uri, Client(uri, token=stolen) as thief:
         refused = refused_sql(thief, COUNT_FLIGHTS)
         assert (refused.code, "another address" in refused.text) == ("invalid-token", True)
+    row = recorded(bound, MOM, f"{ELSEWHERE}:", actor=READER)
+    assert (row["action"], row["rule"]) == ("authenticate", "invalid-token")
     with Client(bound.uri(MOM), token=stolen) as owner:
         assert count(owner, COUNT_FLIGHTS) == 4_000
 
