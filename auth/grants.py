@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from auth.errors import UnsupportedGrantError
 from auth.principals import VISITORS, Identity, Principal, PrincipalKey, groups_by_member
@@ -23,6 +23,7 @@ from auth.privileges import Effect, Privilege, check_level
 from storage.names import ObjectName
 
 _SecurableKey = tuple[str, str | None, str | None, str | None]
+_VISITORS = VISITORS.key
 _Held = dict[_SecurableKey, tuple["Grant", ...]]
 
 
@@ -77,14 +78,15 @@ class Allowed:
 class Denied:
     """The caller may not read: because of `grant`, or because nothing allows it."""
 
-    reason: str
+    reason: str = ""
+    """Why, where it is more than what the grant says."""
     grant: Grant | None = None
     is_allowed: Literal[False] = False
 
     @property
     def rule(self) -> str:
         """What made the decision, for the audit log and EXPLAIN ACCESS."""
-        return self.reason
+        return self.reason or str(self.grant)
 
 
 Decision = Allowed | Denied
@@ -149,19 +151,19 @@ class GrantSet:
         Returns:
             Allowed with the narrowest ALLOW, or Denied with the widest DENY, if there is one.
         """
-        allows: list[Grant] = []
-        denies: list[Grant] = []
+        allows: list[tuple[int, Grant]] = []
+        denies: list[tuple[int, Grant]] = []
         keys = _covering_keys(table)
         for held in self._held_by(self._keys_of(identity)):
-            for key in keys:
+            for depth, key in enumerate(keys):
                 for grant in held.get(key, ()):
                     if grant.until is None or now < grant.until:
-                        (denies if grant.effect is Effect.DENY else allows).append(grant)
+                        found = denies if grant.effect is Effect.DENY else allows
+                        found.append((depth, grant))
         if denies:
-            deny = denies[0] if len(denies) == 1 else min(denies, key=_widest_first)
-            return Denied(str(deny), deny)
+            return Denied(grant=_choose(min, denies))
         if allows:
-            return Allowed(allows[0] if len(allows) == 1 else max(allows, key=_widest_first))
+            return Allowed(_choose(max, allows))
         return _NO_GRANT
 
     def reader(self, identity: Identity, now: datetime) -> Callable[[ObjectName], bool]:
@@ -336,7 +338,7 @@ class GrantSet:
         if self._groups:
             keys += self._groups.get(identity.name, ())
         of_none = self._held.get(None)
-        return (*keys, VISITORS.key) if of_none and VISITORS.key in of_none else keys
+        return (*keys, _VISITORS) if of_none and _VISITORS in of_none else keys
 
     def _held_by(self, principals: Iterable[PrincipalKey]) -> list[_Held]:
         """Return what each of these principals holds, without those that hold nothing."""
@@ -394,6 +396,25 @@ def _first_of(held: _Held, keys: Iterable[_SecurableKey]) -> Iterator[Grant]:
 def _flatten(held: _Held) -> Iterator[Grant]:
     for grants in held.values():
         yield from grants
+
+
+def _choose(best: Callable[..., Any], found: list[tuple[int, Grant]]) -> Grant:
+    """Return the widest (`min`) or the narrowest (`max`) of grants that come with their depth.
+
+    Those of one depth are on one object; which of them it is does not depend on their order.
+    """
+    if len(found) == 1:
+        return found[0][1]
+    chosen = best(depth for depth, _ in found)
+    level = [grant for depth, grant in found if depth == chosen]
+    grant: Grant = level[0] if len(level) == 1 else best(level, key=_by_holder)
+    return grant
+
+
+def _by_holder(grant: Grant) -> tuple[str, str, str, str, int]:
+    """Order grants on one object, of one effect; without words, which take longer than deciding."""
+    principal = grant.principal
+    return (principal.kind, principal.name, principal.cluster or "", grant.privilege, grant.id)
 
 
 def _widest_first(grant: Grant) -> tuple[int, str, str, str, str, str, int]:
