@@ -14,6 +14,9 @@ from bench.granting import measure_grants
 from bench.grantreport import figure_table, write_figure_plot
 from bench.grantresults import grants_json
 from bench.grantstate import CLUSTER, GrantState
+from bench.limitreport import edge_table, write_edge_plot
+from bench.limits import limits_json, measure_limits
+from bench.limitstatements import LIMIT_STATEMENTS, LIMIT_TABLES
 from bench.lineitem import PLAIN, count_rows, prepare_lineitem
 from bench.planning import measure_planning, planning_steps, prepare_tables
 from bench.planreport import timing_table, write_timing_plot
@@ -138,6 +141,35 @@ def grants(
             return
         console.print(figure_table(figures))
         console.print(f"written: {results / 'grants.json'} and grants.png", highlight=False)
+
+
+@app.command(epilog="Example: python -m bench limits --kind windows --kind 'IN numbers'")
+def limits(
+    kind: Annotated[
+        list[str] | None, typer.Option(help="A kind of statement; without it, all of them.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+) -> None:
+    """Plan the largest statements that the limits let through, and those just beyond them."""
+    unknown = [each for each in kind or () if each not in LIMIT_STATEMENTS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(LIMIT_STATEMENTS)}")
+    with reported_errors():
+        with _progress() as progress:
+            count = len(kind or LIMIT_STATEMENTS) * len(LIMIT_TABLES)
+            task = progress.add_task("preparing", total=count)
+            edges = measure_limits(
+                kind or (), lambda text: progress.update(task, description=text, advance=1)
+            )
+        answer = limits_json(edges)
+        _write(results / "limits.json", answer)
+        write_edge_plot(edges, results / "limits.png", "statements at the limits")
+        if as_json:
+            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+            return
+        console.print(edge_table(edges))
+        console.print(f"written: {results / 'limits.json'} and limits.png", highlight=False)
 
 
 def _progress() -> Progress:

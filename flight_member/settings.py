@@ -157,7 +157,7 @@ class LimitsSection(Section):
         description="words, signs and literals of one statement, without commas",
     )
     max_plan_steps: int = Field(
-        default=500_000,
+        default=400_000,
         ge=10_000,
         description="steps of planning one statement, each about a microsecond",
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from planner.expansion import count_reads, count_whole_reads
+from planner.expansion import count_reads
 from planner.nodes import Nodes
 from planner.references import cte_name, engine_name, start_of
 from planner.scopes import alias_of, pieces_of
@@ -30,13 +30,13 @@ AGGREGATES = frozenset({
 _FILTERS = ("where", "having", "qualify")
 _SOURCES = frozenset({"from_", "with_"})
 _STEPS_OF_TERM = 10  # at whatever level
+_WINDOWS_AS_READ = 4  # that many hand a table's columns on at the cost of one more read
 _MOST = 10**12  # sizes are not counted further, so that adding them stays quick
 
 
 def count_work(nodes: Nodes) -> Work:
     """Return what planning a query costs, as far as its tree tells."""
-    work = _Counting(nodes).work()
-    return replace(work, reads=count_reads(nodes), whole_reads=count_whole_reads(nodes))
+    return replace(_Counting(nodes).work(), reads=count_reads(nodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,20 @@ _ONE = _Size()
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a query hands on, written out: the sizes of its columns; `rest` is any other's."""
+    """What a query hands on, written out.
+
+    Attributes:
+        columns: The sizes of its columns, by name.
+        rest: The size of any other.
+        tables: How many tables it hands on with all their columns.
+        items: How many columns it names.
+        work: What planning it costs, with all that it reads.
+    """
 
     columns: dict[str, _Size] = field(default_factory=dict)
     rest: _Size = _ONE
+    tables: int = 0
+    items: int = 1
     work: Work = field(default_factory=Work)
 
     @property
@@ -148,12 +158,13 @@ class _Counting:
                     self._named.add(id(cte))
                     return self._part(cte)
             child, parent = parent, parent.parent
-        return _Shape() if name else self._loose(table.this)
+        return _Shape(tables=1) if name else self._loose(table.this)
 
     def _select(self, select: exp.Select) -> _Shape:
         sources = [self._source(piece) for piece in pieces_of(select)]
         columns: dict[str, _Size] = {}
         rest = _ONE
+        tables = 0
         walks: list[_Walked] = []
         for item in select.expressions or [exp.Star()]:
             walked = _walk(item.this if isinstance(item, exp.Alias) else item)
@@ -161,6 +172,7 @@ class _Counting:
             size = _written_out(walked, sources)
             if _is_star(item):
                 rest = _larger([rest, *(source.rest for source in sources)])
+                tables += sum(source.tables for source in sources)
                 for source in sources:
                     columns |= source.columns
                 for replaced in item.find_all(exp.Alias):
@@ -177,8 +189,9 @@ class _Counting:
                 filters += _written_out(walked, sources, names=columns).steps
         inner = [source.work for source in sources]
         inner += [self._shape(query).work for walked in walks for query in walked.queries]
-        own = replace(_own_work(select, walks), filters=min(filters, _MOST))
-        return _Shape(columns, rest, _sum_work([own, *inner]))
+        own = replace(_own_work(select, walks, tables), filters=min(filters, _MOST))
+        items = max(len(select.expressions), len(columns))
+        return _Shape(columns, rest, tables, items, _sum_work([own, *inner]))
 
     def _source(self, piece: exp.Expr) -> _Shape:
         shape = self._shape(piece)
@@ -277,7 +290,7 @@ def _written_out(
     return size
 
 
-def _own_work(select: exp.Select, walks: list[_Walked]) -> Work:
+def _own_work(select: exp.Select, walks: list[_Walked], tables: int) -> Work:
     windows = [window for walked in walks for window in walked.windows]
     kinds = {(window.args.get("order"), str(window.args.get("alias")), *_partition(window))
              for window in windows}  # fmt: skip
@@ -290,6 +303,7 @@ def _own_work(select: exp.Select, walks: list[_Walked]) -> Work:
         grouped=(groups + aggregates) * max(len(select.expressions), aggregates),
         windows=pairs * len(windows),
         window_pairs=pairs,
+        whole_reads=tables * (1 + len(windows) // _WINDOWS_AS_READ),
     )
 
 
@@ -307,7 +321,13 @@ def _united(shapes: list[_Shape]) -> _Shape:
         for name in shapes[0].columns
     }
     rest = _total(most)
-    return _Shape(columns, rest, _sum_work([shape.work for shape in shapes]))
+    tables, items = max(shape.tables for shape in shapes), shapes[0].items
+    own = Work(
+        unions=len(shapes) ** 2 * items,
+        whole_reads=(len(shapes) - 1) * tables,
+    )
+    work = _sum_work([own, *(shape.work for shape in shapes)])
+    return _Shape(columns, rest, tables, items, work)
 
 
 def _renamed(shape: _Shape, alias: exp.Expr) -> _Shape:
@@ -332,4 +352,6 @@ def _sum_work(works: list[Work]) -> Work:
         grouped=min(sum(work.grouped for work in works), _MOST),
         windows=min(sum(work.windows for work in works), _MOST),
         window_pairs=min(sum(work.window_pairs for work in works), _MOST),
+        unions=min(sum(work.unions for work in works), _MOST),
+        whole_reads=min(sum(work.whole_reads for work in works), _MOST),
     )

@@ -1,4 +1,4 @@
-"""How often tables are read and handed on once common table expressions are written out.
+"""How many tables are read once common table expressions are written out.
 
 The engine copies each of them to wherever it is named: thirty that each name the one before twice
 would make a plan of a billion tables out of one kilobyte.
@@ -10,23 +10,6 @@ from sqlglot import exp
 
 from planner.nodes import Nodes
 from planner.references import cte_name, engine_name, is_cte, start_of
-
-_WINDOWS_AS_READ = 4  # that many hand a table's columns on at the cost of one more read
-
-
-def count_whole_reads(nodes: Nodes) -> int:
-    """Return how often columns are handed on, if some are with `*`; 0 if none are."""
-    stars = sum(
-        isinstance(item, exp.Star) or isinstance(item.this, exp.Star)
-        for select in nodes.of(exp.Select)
-        for item in select.expressions
-        if not isinstance(item, exp.Func)
-    )
-    if not stars:
-        return 0
-    windows = len(nodes.of(exp.Window)) // _WINDOWS_AS_READ
-    queries = len(nodes.of(exp.Subquery)) + len(nodes.of(exp.CTE))
-    return max(count_reads(nodes), 1) + queries + stars - 1 + windows
 
 
 def count_reads(nodes: Nodes) -> int:

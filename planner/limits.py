@@ -30,7 +30,7 @@ class Limits:
     max_text_bytes: int = 262_144
     max_height: int = 250
     max_tokens: int = 12_288
-    max_plan_steps: int = 500_000
+    max_plan_steps: int = 400_000
     max_grouping_sets: int = 4_096
 
 

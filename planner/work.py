@@ -17,6 +17,7 @@ _PER_WINDOWED = 30
 _PER_READ = 60
 _PER_WHOLE = 8
 _OF_READ = 250
+_OF_UNITED = 2
 
 _ADVICE = {
     "nested expressions": "compute long expressions in a WITH part, and use their columns",
@@ -24,6 +25,7 @@ _ADVICE = {
     "from it",
     "aggregates and groups": "ask for fewer aggregates or groups",
     "windows": "write fewer windows, or select the columns that they need in a derived table first",
+    "branches of UNION": "put fewer queries together, or select fewer columns in each",
     "tables read": "read fewer tables, or each WITH part less often",
     "columns handed on with *": "name the columns that you need instead of *",
 }
@@ -40,8 +42,9 @@ class Work:
         grouped: Over all SELECTs that group: columns of groups and aggregates, times items.
         windows: Windows of different kinds, times windows, times those windows.
         window_pairs: Windows of different kinds, times windows: once for each column of a table.
+        unions: Over all set operations: their branches, squared, times columns.
         reads: How many tables are read once WITH parts are written out.
-        whole_reads: How often columns are handed on when some are with `*`; else 0.
+        whole_reads: How often all columns of a table are handed on.
     """
 
     terms: int = 0
@@ -49,6 +52,7 @@ class Work:
     grouped: int = 0
     windows: int = 0
     window_pairs: int = 0
+    unions: int = 0
     reads: int = 0
     whole_reads: int = 0
 
@@ -60,6 +64,7 @@ class Work:
             "filters over computed columns": self.filters,
             "aggregates and groups": self.grouped // _PER_GROUPED,
             "windows": (self.windows + self.window_pairs * width) // _PER_WINDOWED,
+            "branches of UNION": self.unions * _OF_UNITED,
             "tables read": self.reads * (_OF_READ + self.reads * width // _PER_READ),
             "columns handed on with *": whole * width * width // _PER_WHOLE,
         }

@@ -52,6 +52,10 @@ TOO_LARGE = {
     "windows": "SELECT "
     + ", ".join(f"sum(size) OVER (PARTITION BY size + {n}) AS w{n}" for n in range(900))
     + " FROM t",
+    "items of a union": " UNION ALL ".join(
+        ["SELECT " + ", ".join(f"size + {n}" for n in range(20)) + " FROM t"] * 120
+    ),
+    "deep type": "SELECT arrow_cast(1, '" + "List(" * 20_000 + "')",
     "a long name": "SELECT " + "x" * 200_000 + " FROM t",
     "a mebibyte": "SELECT '" + "x" * (1 << 20) + "'",
     "a mebibyte of spaces": " " * (1 << 20),
@@ -169,6 +173,24 @@ def test_much_work_over_a_wide_table_is_refused_unplanned(
     ):
         refuse()
     assert not caplog.records  # which tell what an engine said
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH a AS (SELECT c1 FROM t), b AS (SELECT c1 FROM a) SELECT * FROM b",
+        "SELECT * FROM (SELECT * FROM t WHERE c1 > 1) a LIMIT 10",
+        "SELECT "
+        + ", ".join(f"lag(c{n}) OVER (ORDER BY c0) AS w{n}" for n in range(300))
+        + " FROM t",
+        "SELECT " + ", ".join(f"sum(c{n}) AS s{n}" for n in range(500)) + " FROM t GROUP BY c999",
+        " UNION ALL ".join(["SELECT c1, c2, c3 FROM t"] * 50),
+    ],
+)
+def test_ordinary_work_over_a_wide_table_is_planned(sql: str) -> None:
+    query = read_query(sql)
+    wide = pa.schema([(f"c{n}", pa.float64()) for n in range(1_000)])
+    assert len(plan_query(query, dict.fromkeys(query.tables, wide)).arrow_schema)
 
 
 FILTERS = {
