@@ -41,7 +41,7 @@ def test_every_page_is_linked_from_another() -> None:
 
 def test_every_decision_has_its_three_parts() -> None:
     decisions = sorted(_ADR.glob("0*.md"))
-    assert len({page.name[:4] for page in decisions}) == len(decisions)
+    assert [int(page.name[:4]) for page in decisions] == list(range(1, len(decisions) + 1))
     for page in decisions:
         headings = [match["text"] for match in _HEADING.finditer(page.read_text("utf-8"))]
         assert headings[1:] == ["Context", "Decision", "Consequences"], page.name
