@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import pyarrow as pa
 from datafusion import DataFrame, SessionConfig, SessionContext, SQLOptions
@@ -28,17 +28,20 @@ from planner.work import check_work
 from storage.names import ObjectName
 
 logger = logging.getLogger(__name__)
+_Schemas: TypeAlias = tuple[pa.Schema, ...]
 
 _ONLY_QUERIES = (
     SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 )
 _NOWHERE = "_unset"  # no catalog or schema can be called so
 _KEPT_PLANS = 512
+_KEPT_SESSIONS = 64
 _KEPT_VALUES_BYTES = 4096  # statements with more are planned anew, so that the cache stays small
 
 # The node at the head of a line of a plan: `Inner Join: …`, `LeftSemi Join: …`, `Cross Join: `.
 _JOIN = re.compile(r"\s*(?:\w+ )?(?:Cross)?Join(?::|\s*$)")
 _BRANCHES = re.compile(r"\b(?:UNION|CASE)\b", re.IGNORECASE)
+_PLAIN_LIMIT = re.compile(r"Limit: skip=\d+, fetch=(?:\d+|None)")
 _OUTER = re.compile(r"\bouter_ref\(")
 
 
@@ -60,35 +63,41 @@ class Plan:
     values: Mapping[str, pa.Scalar] = field(default_factory=dict, repr=False)
 
 
-class _Plans:
-    """Plans made before, each with the very schemas that it was made for."""
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class _Kept(Generic[_K, _V]):
+    """What was made before, each with the very schemas that it was made for; the oldest go."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = Lock()
-        self._plans: OrderedDict[Query, tuple[tuple[pa.Schema, ...], Plan]] = OrderedDict()
+        self._held: OrderedDict[_K, tuple[_Schemas, _V]] = OrderedDict()
 
-    def get(self, query: Query, schemas: tuple[pa.Schema, ...]) -> Plan | None:
+    def get(self, key: _K, schemas: _Schemas) -> _V | None:
         with self._lock:
-            known = self._plans.get(query)
+            known = self._held.get(key)
             if known is None:
                 return None
-            self._plans.move_to_end(query)
+            self._held.move_to_end(key)
         same = all(
             mine is theirs or mine.equals(theirs, check_metadata=True)
             for mine, theirs in zip(known[0], schemas, strict=True)
         )
         return known[1] if same else None
 
-    def put(self, query: Query, schemas: tuple[pa.Schema, ...], plan: Plan) -> None:
+    def put(self, key: _K, schemas: _Schemas, made: _V) -> None:
         with self._lock:
-            self._plans[query] = (schemas, plan)
-            self._plans.move_to_end(query)
-            if len(self._plans) > self._most:
-                self._plans.popitem(last=False)
+            self._held[key] = (schemas, made)
+            self._held.move_to_end(key)
+            if len(self._held) > self._most:
+                self._held.popitem(last=False)
 
 
-_plans = _Plans(_KEPT_PLANS)
+_plans: _Kept[Query, Plan] = _Kept(_KEPT_PLANS)
+# A session can be asked again: nothing that is read in it changes it.
+_sessions: _Kept[tuple[object, ...], SessionContext] = _Kept(_KEPT_SESSIONS)
 
 
 def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
@@ -141,8 +150,13 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
             plan = replace(plan, parameters=infer_types(query, logical, _types_of(context)))
             schema = _typed_schema(schema)
         else:
-            optimized = frame.optimized_logical_plan()
-            shown.append(optimized.display_indent())
+            if _is_chain(shown[0]):
+                # Of a single table no optimiser makes a join: its types are all that is wanted.
+                analysed = _analyser().create_dataframe_from_logical_plan(logical)
+                optimized = analysed.optimized_logical_plan()
+            else:
+                optimized = frame.optimized_logical_plan()
+                shown.append(optimized.display_indent())
             coerced = context.create_dataframe_from_logical_plan(optimized).schema()
             schema = _coerced_schema(schema, coerced, plan.text)
     except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
@@ -157,6 +171,26 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         return replace(plan, arrow_schema=schema)
     logger.debug("plan refused", extra={"engine_text": message})
     raise explain_fault(message, query, plan.text, schemas, known_functions())
+
+
+def _is_chain(shown: str) -> bool:
+    """Whether every node of a plan has at most one below it, and none holds a subquery.
+
+    Limits must be plain numbers: what is wrong with others is found while optimising. Text of the
+    statement in a plan can only make this look untrue, which costs time alone.
+    """
+    return "ubquery" not in shown and all(
+        line.startswith("  " * depth)
+        and not line.startswith("  " * depth + " ")
+        and (not line.lstrip().startswith("Limit:") or _PLAIN_LIMIT.fullmatch(line.strip()))
+        for depth, line in enumerate(shown.splitlines())
+    )
+
+
+@cache
+def _analyser() -> SessionContext:
+    """Return a session that knows no table, and whose optimiser finds types and does no more."""
+    return SessionContext(_config(passes=0))
 
 
 def _types_of(context: SessionContext) -> Callable[[Any], pa.DataType]:
@@ -203,19 +237,35 @@ def known_functions() -> Mapping[str, Function]:
     }
 
 
-def _context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> SessionContext:
-    """Return a session that knows nothing but empty tables of the query."""
-    config = (
+def _config(passes: int) -> SessionConfig:
+    # The methods of a config change it and return it: every session needs one of its own.
+    return (
         SessionConfig(
             {
                 "datafusion.catalog.information_schema": "false",
-                # One pass turns every subquery into the join that it is; more would only cost time.
-                "datafusion.optimizer.max_passes": "1",
+                "datafusion.optimizer.max_passes": str(passes),
             }
         )
         .with_create_default_catalog_and_schema(False)
-        .with_default_catalog_and_schema(query.catalog or _NOWHERE, query.schema or _NOWHERE)
         .with_target_partitions(1)
+    )
+
+
+def _context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> SessionContext:
+    """Return a session that knows nothing but empty tables of the query."""
+    key = (query.catalog, query.schema, query.tables)
+    read = tuple(schemas[table] for table in query.tables)
+    context = _sessions.get(key, read)
+    if context is None:
+        context = _new_context(query, schemas)
+        _sessions.put(key, read, context)
+    return context
+
+
+def _new_context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> SessionContext:
+    # One pass turns every subquery into the join that it is; more would only cost time.
+    config = _config(passes=1).with_default_catalog_and_schema(
+        query.catalog or _NOWHERE, query.schema or _NOWHERE
     )
     context = SessionContext(config)
     # Without it, no function of constants is computed while planning, however much it would make.
