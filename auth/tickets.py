@@ -172,7 +172,7 @@ def open_ticket(
             cluster=_text(claims["cluster"]),
             groups=frozenset(_text(group) for group in _items(claims["groups"])),
             mom_groups=frozenset(_text(group) for group in _items(claims["mom_groups"])),
-            until=_moment(claims["until"]),
+            until=_end(claims["until"], claims["iat"]),
             sql=_text(claims["sql"]),
             catalog=_optional_text(claims["catalog"]),
             schema=_optional_text(claims["schema"]),
@@ -242,10 +242,11 @@ def _optional_bytes(value: Any) -> bytes | None:
     raise TypeError
 
 
-def _moment(value: Any) -> datetime | None:
+def _end(value: Any, issued: float) -> datetime | None:
     if value is None:
         return None
-    if type(value) not in {int, float}:
+    # An exact type: JSON's true is an int to Python. What had ended by then allowed nothing.
+    if type(value) not in {int, float} or value <= issued:
         raise TypeError
     return datetime.fromtimestamp(value, UTC)
 

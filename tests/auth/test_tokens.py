@@ -9,6 +9,7 @@ from auth import (
     TicketExplain,
     TokenKind,
     open_identity_token,
+    open_sealed,
     open_session_token,
     open_ticket,
     seal,
@@ -176,7 +177,14 @@ GOOD_CLAIMS: dict[str, object] = {
     "sub": "user1", "cluster": SHANGHAI, "groups": [], "sql": "select 1", "catalog": None,
     "schema": None, "tables": [["a.b.c@hangzhou", "id", 1, "snap"]], "epoch": 1, "query": "q",
     "shard": None, "explain": None, "mom_groups": [], "parameters": None,
+    "until": None,
 }  # fmt: skip
+
+
+def test_the_claims_below_are_all_that_a_ticket_has() -> None:
+    data = seal_ticket(make_ticket(), MOM_KEY, issuer=MOM)
+    sealed = open_sealed(TokenKind.TICKET, data, RING, audience=HANGZHOU, now=NOW)
+    assert sealed.keys() - {"iss", "aud", "iat", "exp", "jti"} == GOOD_CLAIMS.keys()
 
 
 def seal_claims(claims: dict[str, object]) -> bytes:
