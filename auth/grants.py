@@ -411,10 +411,12 @@ def _choose(best: Callable[..., Any], found: list[tuple[int, Grant]]) -> Grant:
     return grant
 
 
-def _by_holder(grant: Grant) -> tuple[str, str, str, str, int]:
+def _by_holder(grant: Grant) -> tuple[str, str, str, str, float, int]:
     """Order grants on one object, of one effect; without words, which take longer than deciding."""
     principal = grant.principal
-    return (principal.kind, principal.name, principal.cluster or "", grant.privilege, grant.id)
+    holder = (principal.kind, principal.name, principal.cluster or "")
+    until = grant.until.timestamp() if grant.until is not None else float("inf")
+    return (*holder, grant.privilege, until, grant.id)
 
 
 def _widest_first(grant: Grant) -> tuple[int, str, str, str, str, str, int]:
