@@ -113,7 +113,8 @@ def audit_app(program: str, directory: Path, open_database: Opener) -> typer.Typ
             if as_json:
                 print_rows([result], [], as_json=True)
             elif not found.faults:
-                console.print(f"whole: {found.row_count:,} records", highlight=False)
+                records = "record" if found.row_count == 1 else "records"
+                console.print(f"whole: {found.row_count:,} {records}", highlight=False)
                 console.print(f"anchor: {found.anchor}", highlight=False, soft_wrap=True)
             for fault in found.faults:
                 errors.print(f"audit: {fault}", style="red", markup=False, highlight=False)
