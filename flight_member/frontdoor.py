@@ -44,7 +44,8 @@ from flight_member.listing import (
     describe_table,
 )
 from flight_member.namesdoor import NamesDoor
-from flight_member.runner import statement_digest, text_limits
+from flight_member.runner import text_limits
+from flight_member.running import statement_digest
 from flight_member.sessions import (
     Sessions,
 )
@@ -299,11 +300,13 @@ class FrontDoor(NamesDoor):
         return Described(answer_schema(statement))
 
     def _run_information(self, call: Call, statement: InformationSchemaQuery) -> ResultStream:
+        caller = self.caller(call)
         return self._information.run(
             call,
+            caller.name,
             statement,
             lambda scope: self.known_tables(call, scope),
-            timeout_s=self._timeouts_s[self.caller(call).cluster == self.cluster],
+            timeout_s=self._timeouts_s[caller.cluster == self.cluster],
         )
 
     # Queries.

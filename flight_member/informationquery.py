@@ -6,23 +6,20 @@ statements have places and a time limit of their own, apart from those that read
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Self
 
 import pyarrow as pa
 
-from flight_member.admission import Admission, Place
+from flight_member.admission import Admission
 from flight_member.errors import StatementTimeoutError
 from flight_member.information_schema import SHAPES, information_rows
 from flight_member.listing import ListedTable
-from flight_member.logs import get_logger
+from flight_member.running import Asked, RunningStatement
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream
 from planner import InformationSchemaQuery, Plan, plan_query
-from storage.engine import Execution, MemoryEngine
-from storage.errors import CancelledError
+from storage.engine import MemoryEngine
 from storage.names import ObjectName
 
-_log = get_logger(__name__)
 _MIB = 1 << 20
 _MEMORY_MIB = 256  # at most, beside the rows themselves
 
@@ -43,12 +40,19 @@ class InformationSchema:
         return plan_query(statement.query, shapes)
 
     def run(
-        self, call: Call, statement: InformationSchemaQuery, listing: Listing, *, timeout_s: float
+        self,
+        call: Call,
+        caller: str,
+        statement: InformationSchemaQuery,
+        listing: Listing,
+        *,
+        timeout_s: float,
     ) -> ResultStream:
         """Start a statement.
 
         Args:
             call: The call that fetches; its cancellation stops the engine.
+            caller: Who fetches, as `user1@shanghai`.
             statement: What was asked.
             listing: Returns what the caller may read at or below a place, or everywhere.
             timeout_s: How long it may take.
@@ -59,7 +63,7 @@ class InformationSchema:
             PlannerError: See `plan`.
         """
         plan = self.plan(statement)
-        deadline = time.monotonic() + timeout_s
+        stop_reason = _stop_reason(timeout_s)
         place = self._admission.enter(call.is_cancelled)
         try:
             execution = self._engine.execute(
@@ -68,13 +72,14 @@ class InformationSchema:
                 catalog=statement.query.catalog,
                 schema=statement.query.schema,
                 parameters=plan.values,
-                is_cancelled=lambda: call.is_cancelled() or time.monotonic() > deadline,
+                is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
             )
         except BaseException:
             place.leave()
             raise
+        asked = Asked(call.query_id, caller, statement.query.sql)
         return ResultStream(
-            plan.arrow_schema, _RunningQuery(execution, place, call.query_id, deadline, timeout_s)
+            plan.arrow_schema, RunningStatement(execution, place, asked, stop_reason)
         )
 
 
@@ -90,73 +95,16 @@ def _rows_of(statement: InformationSchemaQuery, listing: Listing) -> dict[Object
     return rows
 
 
-class _RunningQuery:
-    """The batches of one running statement and its place, until it ends.
+def _stop_reason(timeout_s: float) -> Callable[[], Exception | None]:
+    """Return what says that a statement's time is over, or None as long as it is not."""
+    deadline = time.monotonic() + timeout_s
 
-    Not a generator: one that was never advanced would keep its place for ever.
-    """
-
-    def __init__(
-        self, execution: Execution, place: Place, query_id: str, deadline: float, timeout_s: float
-    ) -> None:
-        self._execution = execution
-        self._place = place
-        self._query_id = query_id
-        self._deadline = deadline
-        self._timeout_s = timeout_s
-        self._batches = execution.batches()
-        self._row_count = 0
-        self._has_ended = False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> pa.RecordBatch:
-        """Return the next batch.
-
-        Raises:
-            StatementTimeoutError: When the statement's time is over.
-            CancelledError: When its caller left.
-            StorageError: When it fails at run time.
-        """
-        try:
-            batch = next(self._batches)
-        except CancelledError as error:
-            is_late = time.monotonic() > self._deadline
-            failure: Exception = self._timeout() if is_late else error
-        except StopIteration:
-            self._end("finished")
-            raise
-        except Exception as error:
-            self._end(str(getattr(error, "code", "internal")))
-            raise
-        else:
-            self._row_count += batch.num_rows
-            return batch
-        self._end(str(getattr(failure, "code", "cancelled")))
-        raise failure
-
-    def close(self) -> None:
-        """Stop the engine and give the place back; fine at any time, and more than once."""
-        self._end("cancelled")
-
-    def _timeout(self) -> StatementTimeoutError:
+    def reason() -> Exception | None:
+        if time.monotonic() <= deadline:
+            return None
         return StatementTimeoutError(
-            f"stopped after {self._timeout_s:g} s; narrow the filter, or name a catalog as in "
+            f"stopped after {timeout_s:g} s; narrow the filter, or name a catalog as in "
             "trading.information_schema.columns@hangzhou"
         )
 
-    def _end(self, outcome: str) -> None:
-        if self._has_ended:
-            return
-        self._has_ended = True
-        try:
-            self._execution.close()
-        finally:
-            self._place.leave()
-            _log.info(
-                "information_schema_ended",
-                query_id=self._query_id,
-                outcome=outcome,
-                row_count=self._row_count,
-            )
+    return reason

@@ -5,29 +5,22 @@ nothing but the ticket's own tables at the ticket's own snapshots, and the plann
 applied to the text again.
 """
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, Self
-
-import pyarrow as pa
 
 from auth import RevokedTicketError, Ticket
-from flight_member.admission import Admission, Place
+from flight_member.admission import Admission
 from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
-from flight_member.logs import get_logger
+from flight_member.running import Asked, BatchSource, RunningStatement
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream, batch_rows_for, wire_schema
 from planner import Defaults, Limits, Query, Values, parse_statement, plan_query
 from storage.engine import Engine, Execution, Explaining
-from storage.errors import CancelledError
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
-
-_log = get_logger(__name__)
 
 
 class StatementRunner:
@@ -103,10 +96,15 @@ class StatementRunner:
         # The schema that was promised: the engine's own may differ in what can be null.
         return ResultStream(
             EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema,
-            RunningStatement(self._told(started, ticket), place, ticket, stop_reason),
+            RunningStatement(
+                self._told(started, ticket),
+                place,
+                Asked(ticket.query_id, ticket.caller, ticket.sql),
+                stop_reason,
+            ),
         )
 
-    def _told(self, started: Execution | Explaining, ticket: Ticket) -> "BatchSource":
+    def _told(self, started: Execution | Explaining, ticket: Ticket) -> BatchSource:
         """Return what yields the batches: a statement's own, or those that explain it."""
         if isinstance(started, Execution):
             return started
@@ -168,95 +166,6 @@ class StatementRunner:
         return table
 
 
-class BatchSource(Protocol):
-    """What a running statement gets its batches from."""
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches; called once."""
-
-    def close(self) -> None:
-        """Stop, from any thread; may be called again."""
-
-
-class RunningStatement:
-    """The batches of one running statement, and all that it holds until it ends.
-
-    Not a generator: one that was never advanced would not run its `finally`, and a client that
-    leaves before the first row would keep its place for ever. Whoever has one closes it.
-    """
-
-    def __init__(
-        self,
-        source: BatchSource,
-        place: Place,
-        ticket: Ticket,
-        stop_reason: Callable[[], Exception | None],
-    ) -> None:
-        """Take over what yields the batches, and its place."""
-        self._source = source
-        self._place = place
-        self._ticket = ticket
-        self._stop_reason = stop_reason
-        self._batches = source.batches()
-        self._started = time.monotonic()
-        self._row_count = self._byte_count = 0
-        self._has_ended = False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> pa.RecordBatch:
-        """Return the next batch.
-
-        Raises:
-            StatementTimeoutError: When the statement's time is over.
-            RevokedTicketError: When what it rests on was taken back meanwhile.
-        """
-        try:
-            batch = next(self._batches)
-        except CancelledError as error:
-            # The engine is stopped alike for a caller who left and for a reason of ours.
-            failure: Exception = self._stop_reason() or error
-        except StopIteration:
-            self._end("finished")
-            raise
-        except Exception as error:
-            self._end(str(getattr(error, "code", "internal")))
-            raise
-        else:
-            reason = self._stop_reason()
-            if reason is None:
-                self._row_count += batch.num_rows
-                self._byte_count += batch.nbytes
-                return batch
-            failure = reason
-        self._end(str(getattr(failure, "code", "cancelled")))
-        raise failure
-
-    def close(self) -> None:
-        """Stop the engine and give the place back; fine at any time, and more than once."""
-        self._end("cancelled")
-
-    def _end(self, outcome: str) -> None:
-        if self._has_ended:
-            return
-        self._has_ended = True
-        try:
-            self._source.close()
-        finally:
-            self._place.leave()
-            _log.info(
-                "statement_ended",
-                query_id=self._ticket.query_id,
-                user=self._ticket.caller,
-                digest=statement_digest(self._ticket.sql),
-                outcome=outcome,
-                row_count=self._row_count,
-                byte_count=self._byte_count,
-                elapsed_s=round(time.monotonic() - self._started, 4),
-            )
-
-
 def text_limits(limits: LimitsSection) -> Limits:
     """Return the planner's part of the limits."""
     return Limits(
@@ -266,8 +175,3 @@ def text_limits(limits: LimitsSection) -> Limits:
         max_plan_steps=limits.max_plan_steps,
         max_grouping_sets=limits.max_grouping_sets,
     )
-
-
-def statement_digest(sql: str) -> str:
-    """Return what stands for a statement in logs and in the audit: 16 hex digits of SHA-256."""
-    return hashlib.sha256(sql.encode()).hexdigest()[:16]

@@ -2,11 +2,13 @@
 
 import pyarrow as pa
 import pytest
+from structlog.testing import capture_logs
 
 from flight_member.errors import NotFoundError, OverloadedError, StatementTimeoutError
 from flight_member.information_schema import SHAPES, information_rows
 from flight_member.informationquery import InformationSchema
 from flight_member.listing import ListedTable
+from flight_member.running import statement_digest
 from flight_member.settings import LimitsSection
 from flight_sql import Call
 from planner import (
@@ -54,7 +56,7 @@ def listing(parent: ObjectName | None) -> list[ListedTable]:
 
 def ask(sql: str, schema: InformationSchema | None = None, timeout_s: float = 60) -> pa.Table:
     schema = schema or InformationSchema(LimitsSection())
-    stream = schema.run(Call(), read(sql), listing, timeout_s=timeout_s)
+    stream = schema.run(Call(), "user1@shanghai", read(sql), listing, timeout_s=timeout_s)
     return pa.Table.from_batches(stream.batches, stream.arrow_schema)
 
 
@@ -223,15 +225,15 @@ def test_refusal_of_the_listing_gives_the_place_back() -> None:
     statement = read("select * from trading.information_schema.tables")
     for _ in range(2):
         with pytest.raises(NotFoundError, match="trading@shanghai"):
-            schema.run(Call(), statement, refuse, timeout_s=60)
+            schema.run(Call(), "user1@shanghai", statement, refuse, timeout_s=60)
 
 
 def test_places_are_limited_and_given_back() -> None:
     schema = InformationSchema(LimitsSection(max_running=1, max_queued=0))
     statement = read("select * from information_schema.tables")
-    first = schema.run(Call(), statement, listing, timeout_s=60)
+    first = schema.run(Call(), "user1@shanghai", statement, listing, timeout_s=60)
     with pytest.raises(OverloadedError):
-        schema.run(Call(), statement, listing, timeout_s=60)
+        schema.run(Call(), "user1@shanghai", statement, listing, timeout_s=60)
     first.batches.close()  # type: ignore[attr-defined]  # ours has one
     assert ask("select * from information_schema.tables", schema).num_rows == 3
 
@@ -241,3 +243,12 @@ def test_statement_ends_when_its_time_is_over() -> None:
     with pytest.raises(StatementTimeoutError, match=r"stopped after 0\.2 s"):
         ask(FOR_EVER, schema, timeout_s=0.2)
     assert ask("select 1 from information_schema.tables", schema).num_rows == 3
+
+
+def test_end_is_logged_once_with_caller_and_digest() -> None:
+    sql = "select table_name from information_schema.tables"
+    with capture_logs() as lines:
+        ask(sql)
+    (line,) = [line for line in lines if line["event"] == "statement_ended"]
+    told = line["user"], line["outcome"], line["row_count"], line["digest"]
+    assert told == ("user1@shanghai", "finished", 3, statement_digest(sql))
