@@ -155,6 +155,7 @@ def open_sealed(
     now: datetime,
     issuer: str | None = None,
     skew_s: float = DEFAULT_SKEW_S,
+    may_be_over: bool = False,
 ) -> dict[str, Any]:
     """Return the claims of a genuine value of this kind.
 
@@ -166,6 +167,7 @@ def open_sealed(
         now: The time, aware.
         issuer: The one issuer that is believed for this; None: all of the ring.
         skew_s: Seconds by which `iat` may lie in the future.
+        may_be_over: Accept one whose time is over: for ending what it began, never for more.
 
     Raises:
         InvalidTokenError: When it is not of this kind, malformed, forged, not for this audience,
@@ -188,7 +190,7 @@ def open_sealed(
     key = _find_key(kind, header, claims, keyring, issuer)
     _check_signature(kind, key, parts)
     _check_addressed(kind, claims, audience)
-    _check_times(kind, claims, now, skew_s)
+    _check_times(kind, claims, now, skew_s, may_be_over=may_be_over)
     if key.ends_at is not None:
         if now >= key.ends_at:
             raise _invalid(kind, "the key that signed it has been replaced")
@@ -266,7 +268,14 @@ def _check_addressed(kind: TokenKind, claims: Mapping[str, Any], audience: str |
         raise _invalid(kind, "it is meant for another server")
 
 
-def _check_times(kind: TokenKind, claims: Mapping[str, Any], now: datetime, skew_s: float) -> None:
+def _check_times(
+    kind: TokenKind,
+    claims: Mapping[str, Any],
+    now: datetime,
+    skew_s: float,
+    *,
+    may_be_over: bool,
+) -> None:
     issued, expires, current = claims.get("iat"), claims.get("exp"), now.timestamp()
     # An exact type: JSON's true is an int to Python.
     if type(issued) not in (int, float) or type(expires) not in (int, float):
@@ -276,7 +285,7 @@ def _check_times(kind: TokenKind, claims: Mapping[str, Any], now: datetime, skew
         raise _invalid(kind, "its times are out of range")
     if issued > current + skew_s:
         raise _invalid(kind, "it is not valid yet: compare the servers' clocks")
-    if current >= expires:
+    if current >= expires and not may_be_over:
         raise _expired(kind)
 
 

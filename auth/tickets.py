@@ -145,6 +145,7 @@ def open_ticket(
     now: datetime,
     issuer: str | None = None,
     skew_s: float = DEFAULT_SKEW_S,
+    may_be_over: bool = False,
 ) -> Ticket:
     """Return a genuine ticket; `issuer` of the result says who signed it.
 
@@ -155,13 +156,21 @@ def open_ticket(
         now: The time.
         issuer: The only cluster whose tickets count; None: all of the ring.
         skew_s: Seconds by which `iat` may lie in the future.
+        may_be_over: Accept one whose time is over: for cancelling what runs on it.
 
     Raises:
         InvalidTicketError: When it is no genuine ticket for this member.
         ExpiredTicketError: When its time is over.
     """
     claims = open_sealed(
-        TokenKind.TICKET, data, keyring, audience=member, now=now, issuer=issuer, skew_s=skew_s
+        TokenKind.TICKET,
+        data,
+        keyring,
+        audience=member,
+        now=now,
+        issuer=issuer,
+        skew_s=skew_s,
+        may_be_over=may_be_over,
     )
     try:
         tables = tuple(_table(table) for table in _items(claims["tables"]))

@@ -16,13 +16,13 @@ class Place:
     """One statement's place among the running ones; give it back with `leave` or a `with` block."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
-        self._leave: Callable[[], None] | None = leave
+        self._leave = leave
+        self._has_left = threading.Lock()
 
     def leave(self) -> None:
-        """Give the place back; a second call does nothing."""
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        """Give the place back; fine from any thread, and a second call does nothing."""
+        if self._has_left.acquire(blocking=False):
+            self._leave()
 
     def __enter__(self) -> Self:
         return self

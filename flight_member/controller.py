@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
 
-from auth import RevokedTicketError, SigningKey, open_ticket
+from auth import InvalidTicketError, RevokedTicketError, SigningKey, open_ticket
 from flight_member import protocol
 from flight_member.authority import MemberAuthority, ServiceCaller
 from flight_member.clock import Moment
@@ -14,7 +14,7 @@ from flight_member.errors import (
     PermissionDeniedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import Described, FrontDoor
+from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
@@ -22,8 +22,9 @@ from flight_member.momlink import MomLink
 from flight_member.ownerdesk import OwnerDesk
 from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
+from flight_member.ticketdoor import TicketDoor
 from flight_member.visitors import VisitorDoor
-from flight_sql import Call, ResultStream, StatementInfo
+from flight_sql import Call, CancelStatus, Endpoint, ResultStream, StatementInfo
 from planner import (
     Defaults,
     Describe,
@@ -39,7 +40,7 @@ from planner import (
 from storage.names import INFORMATION_SCHEMA, ObjectName
 
 
-class MemberBackend(FrontDoor):
+class MemberBackend(TicketDoor):
     """Answers a member's own users, and whoever brings a ticket for it."""
 
     server_name = "flight-member"
@@ -106,7 +107,50 @@ class MemberBackend(FrontDoor):
             refused = self._visitors.vetoed(ticket)
         if refused is not None:
             raise NotFoundError.of(refused)
-        return self._runner.run(call, ticket, is_home=is_home)
+        return self.cancelling.run(
+            handle, call, lambda call: self._runner.run(call, ticket, is_home=is_home)
+        )
+
+    # What was handed out.
+
+    def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:
+        """Stop what runs here, also when the MoM asks; the MoM stops what runs elsewhere."""
+        ticket = open_ticket(
+            handle, self._mom.keys(), member=None, now=self._now(), may_be_over=True
+        )
+        is_here = ticket.member == self.cluster
+        if isinstance(call.identity, ServiceCaller):
+            if not is_here or call.identity.cluster != ticket.issuer:
+                raise WrongCallerError("only who made a ticket may pass on that it is cancelled")
+        elif is_here:
+            self.require_canceller(call, ticket.caller)
+        else:
+            return self._mom.cancel(call, handle)
+        return self.cancelling.cancel(handle, ticket.expires_at)
+
+    def cancel_answer(self, call: Call, handle: bytes) -> CancelStatus:
+        """Stop an answer of this member's; the MoM stops its own."""
+        try:
+            return super().cancel_answer(call, handle)
+        except InvalidTicketError:
+            pass
+        return self._mom.cancel(call, handle)
+
+    def renew_query(self, call: Call, handle: bytes) -> Endpoint:
+        """Decide anew on a ticket of this member's making; have the MoM decide on its own."""
+        ticket = open_ticket(handle, self._mom.keys(), member=None, now=self._now())
+        self.require_own(call, ticket.caller)
+        if ticket.issuer != self.cluster:
+            return self._mom.renew(call, handle)
+        return self.renewed(call, ticket, ())
+
+    def renew_answer(self, call: Call, handle: bytes) -> Endpoint:
+        """Renew an answer of this member's; the MoM renews its own."""
+        try:
+            return super().renew_answer(call, handle)
+        except InvalidTicketError:
+            pass
+        return self._mom.renew(call, handle)
 
     def advise(
         self, call: Call, refusal: SplittableError, sql: str, defaults: Defaults

@@ -110,7 +110,7 @@ class StatementTimeoutError(FlightMemberError):
 
 
 class CancelledStatementError(FlightMemberError):
-    """The caller went away, or the server is stopping."""
+    """The caller went away, or had the statement cancelled."""
 
     code, status = "cancelled", "CANCELLED"
 

@@ -29,6 +29,7 @@ from auth import (
     seal_ticket,
 )
 from flight_member.answers import answer_schema
+from flight_member.cancelling import Cancelling
 from flight_member.clock import Moment
 from flight_member.errors import (
     BadRequestError,
@@ -116,6 +117,7 @@ class FrontDoor(NamesDoor):
         super().__init__(Sessions(cluster, key, life, now))
         self._key = key
         self._handles = Handles(cluster, key, now)
+        self.cancelling = Cancelling(now)
         self._limits = text_limits(settings.limits)
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
         self._information = InformationSchema(settings.limits)
@@ -243,12 +245,12 @@ class FrontDoor(NamesDoor):
             rows = self.use(call, statement)
         elif isinstance(statement, Change):
             rows = self.answer(call, statement)
-        handle = self._handles.seal_answer(
+        endpoint = self._handles.answer_endpoint(
             Answering(sql, self.caller(call).name, names, values, rows)
         )
         return StatementInfo(
             self._describe(call, statement).arrow_schema,
-            [Endpoint(handle, (), None)],
+            [endpoint],
             total_records=-1 if rows is None else rows.num_rows,
         )
 
@@ -280,6 +282,9 @@ class FrontDoor(NamesDoor):
         answering = self._handles.open_answer(handle)
         if answering.caller != self.caller(call).name:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
+        return self.cancelling.run(handle, call, lambda call: self._fetch(call, answering))
+
+    def _fetch(self, call: Call, answering: Answering) -> ResultStream:
         table = answering.rows
         if table is None:
             statement = self._read(call, answering.sql, answering.names, answering.values)

@@ -9,6 +9,7 @@ opens both.
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +17,10 @@ import pyarrow as pa
 from auth import SigningKey, TokenKind, open_sealed, seal
 from flight_member.clock import Moment
 from flight_member.errors import BadRequestError
+from flight_sql import Endpoint
 from planner import Defaults, Values
 
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
 _PREPARED_TTL_S = 24 * 3600
 _ANSWER_TTL_S = 300
 # They travel inside handles and tickets, which are at most 1 MiB.
@@ -34,6 +37,7 @@ class Answering:
         names: What completed its names when it was executed.
         values: The row that was bound to it.
         rows: The answer itself, where executing changed something; else it is made when fetched.
+        expires_at: When the ticket that holds it expires; known when it is opened.
     """
 
     sql: str
@@ -41,6 +45,7 @@ class Answering:
     names: Defaults
     values: pa.RecordBatch | None = None
     rows: pa.Table | None = None
+    expires_at: datetime = _UNKNOWN
 
 
 class Handles:
@@ -79,6 +84,11 @@ class Handles:
         claims = self._open(TokenKind.PREPARED, handle)
         return str(claims["sql"]), _bound_row(claims)
 
+    def answer_endpoint(self, answering: Answering) -> Endpoint:
+        """Return an answer as the one endpoint of a result, to be fetched where it was made."""
+        expires_at = self._now() + timedelta(seconds=_ANSWER_TTL_S)
+        return Endpoint(self.seal_answer(answering), (), expires_at)
+
     def seal_answer(self, answering: Answering) -> bytes:
         """Return an answer ticket."""
         names = answering.names
@@ -93,14 +103,18 @@ class Handles:
             claims["rows"] = _encoded(_to_ipc(answering.rows))
         return self._seal(TokenKind.ANSWER, claims, _ANSWER_TTL_S)
 
-    def open_answer(self, handle: bytes) -> Answering:
+    def open_answer(self, handle: bytes, *, may_be_over: bool = False) -> Answering:
         """Return what an answer ticket holds.
+
+        Args:
+            handle: The ticket.
+            may_be_over: Open it although its time is over, to cancel what runs on it.
 
         Raises:
             InvalidTicketError: When it is none of this server's, or was changed.
             ExpiredTicketError: When it is older than five minutes.
         """
-        claims = self._open(TokenKind.ANSWER, handle)
+        claims = self._open(TokenKind.ANSWER, handle, may_be_over=may_be_over)
         rows = claims.get("rows")
         return Answering(
             sql=str(claims["sql"]),
@@ -108,6 +122,7 @@ class Handles:
             names=Defaults(*claims["names"]),
             values=_bound_row(claims),
             rows=None if rows is None else _from_ipc(base64.b64decode(rows)),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         )
 
     def _seal(self, kind: TokenKind, claims: Mapping[str, Any], ttl_s: float) -> bytes:
@@ -122,9 +137,14 @@ class Handles:
         )
         return sealed.encode()
 
-    def _open(self, kind: TokenKind, handle: bytes) -> dict[str, Any]:
+    def _open(self, kind: TokenKind, handle: bytes, *, may_be_over: bool = False) -> dict[str, Any]:
         return open_sealed(
-            kind, handle, self._key.ring(self._cluster), audience=self._cluster, now=self._now()
+            kind,
+            handle,
+            self._key.ring(self._cluster),
+            audience=self._cluster,
+            now=self._now(),
+            may_be_over=may_be_over,
         )
 
 

@@ -1,7 +1,8 @@
 """A member's line to the MoM: asking it in a user's name, and reporting to it."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from flight_member.membership import Membership
 from flight_sql import (
     REUSE_CONNECTION,
     Call,
+    CancelStatus,
     Client,
     Endpoint,
     Prepared,
@@ -96,15 +98,28 @@ class MomLink:
                 headers=_session_headers(call, defaults),
             ),
         )
-        endpoints = [
-            Endpoint(
-                endpoint.handle,
-                _away_from_home(endpoint.locations, membership.uri),
-                endpoint.expires_at,
-            )
-            for endpoint in info.endpoints
-        ]
+        endpoints = [_away_from_home(endpoint, membership.uri) for endpoint in info.endpoints]
         return StatementInfo(info.arrow_schema, endpoints, info.total_records)
+
+    def cancel(self, call: Call, handle: bytes) -> CancelStatus:
+        """Have the MoM cancel what runs on a ticket of its making."""
+        return self._ask(
+            self._joined(),
+            lambda client: client.cancel(
+                [Endpoint(handle)], token=call.bearer, headers=_session_headers(call, None)
+            ),
+        )
+
+    def renew(self, call: Call, handle: bytes) -> Endpoint:
+        """Have the MoM renew a ticket of its making; see `execute` for its locations."""
+        membership = self._joined()
+        endpoint = self._ask(
+            membership,
+            lambda client: client.renew(
+                Endpoint(handle), token=call.bearer, headers=_session_headers(call, None)
+            ),
+        )
+        return _away_from_home(endpoint, membership.uri)
 
     def listed_tables(self, call: Call, parent: ObjectName | None) -> Iterator[ListedTable]:
         """Yield what the caller may read on other clusters, at or below a place of theirs.
@@ -199,6 +214,7 @@ def _session_headers(call: Call, defaults: Defaults | None) -> tuple[tuple[str, 
     return tuple((name, value) for name, value in named.items() if value)
 
 
-def _away_from_home(locations: Sequence[str], mom_uri: str) -> tuple[str, ...]:
-    named = tuple(uri for uri in locations if uri != REUSE_CONNECTION)
-    return (*named, mom_uri)
+def _away_from_home(endpoint: Endpoint, mom_uri: str) -> Endpoint:
+    """Return an endpoint of the MoM's as it is read from here: "the same connection" is named."""
+    named = tuple(uri for uri in endpoint.locations if uri != REUSE_CONNECTION)
+    return replace(endpoint, locations=(*named, mom_uri))

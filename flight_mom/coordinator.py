@@ -17,9 +17,10 @@ from flight_member.errors import (
     NotSupportedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import Described, FrontDoor
+from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable, name_filter, write_listing
+from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
 from flight_mom.locations import ENCRYPTED
 from flight_mom.members import Member, Route
@@ -27,7 +28,15 @@ from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
 from flight_mom.topology import Topology
-from flight_sql import REUSE_CONNECTION, Call, ResultStream, StatementInfo
+from flight_sql import (
+    REUSE_CONNECTION,
+    Call,
+    CancelStatus,
+    Endpoint,
+    ResultStream,
+    StatementInfo,
+    summary_of,
+)
 from planner import (
     Describe,
     InformationSchemaQuery,
@@ -42,7 +51,7 @@ from planner import (
 from storage.names import InvalidNameError, ObjectName
 
 
-class MomBackend(FrontDoor):
+class MomBackend(TicketDoor):
     """Answers everybody who is signed in, with what they may read on any member."""
 
     server_name = "flight-mom"
@@ -111,7 +120,34 @@ class MomBackend(FrontDoor):
             raise reason
         member = self._topology.federation.members[ticket.member]
         self._require_served(member)
-        return self._relay.open(call, member, handle, lambda: self._stop_reason(ticket))
+        return self.cancelling.run(
+            handle,
+            call,
+            lambda call: self._relay.open(call, member, handle, lambda: self._stop_reason(ticket)),
+        )
+
+    def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:
+        """Stop what is relayed here, and have the member stop what it streams itself."""
+        ticket = open_ticket(
+            handle, self._key.ring(self.cluster), member=None, now=self._now(), may_be_over=True
+        )
+        self.require_canceller(call, ticket.caller)
+        here = self.cancelling.cancel(handle, ticket.expires_at)
+        member = self._topology.federation.members.get(ticket.member)
+        if member is None:
+            return here
+        return summary_of((here, self._relay.cancel(member, handle)))
+
+    def renew_query(self, call: Call, handle: bytes) -> Endpoint:
+        """Decide anew on a ticket of the MoM's making, and on its route."""
+        ticket = open_ticket(handle, self._key.ring(self.cluster), member=None, now=self._now())
+        self.require_own(call, ticket.caller)
+        member = self._topology.federation.members.get(ticket.member)
+        if member is None:
+            raise WrongCallerError("the cluster of this ticket has left the federation")
+        self._require_served(member)
+        locations = self._locations(call, member) if ticket.tables else ()
+        return self.renewed(call, ticket, locations)
 
     def _stop_reason(self, ticket: Ticket) -> Exception | None:
         """Return why a ticket's rows must not be relayed, or not any further; None if they may."""

@@ -10,9 +10,19 @@ import pyarrow as pa
 from auth import SigningKey
 from flight_member.authority import service_token
 from flight_member.errors import ClusterUnavailableError, ForwardedError
+from flight_member.logs import get_logger
 from flight_mom.members import Member
-from flight_sql import Call, Client, RemoteError, ResultStream, Rows
+from flight_sql import (
+    Call,
+    CancelStatus,
+    Client,
+    Endpoint,
+    RemoteError,
+    ResultStream,
+    Rows,
+)
 
+_log = get_logger(__name__)
 _ACTION_TIMEOUT_S = 10.0
 _WATCH_S = 0.2
 
@@ -84,6 +94,20 @@ class Relay:
         except RemoteError as error:
             refusal = error
         raise _refusal(member, refusal)
+
+    def cancel(self, member: Member, handle: bytes) -> CancelStatus:
+        """Have a member stop what runs on a ticket.
+
+        Returns:
+            What it answers; CANCELLING when it does not, for it may be asked again.
+        """
+        try:
+            return self._client(member).cancel(
+                [Endpoint(handle)], token=self._token(member), timeout_s=_ACTION_TIMEOUT_S
+            )
+        except RemoteError as error:
+            _log.warning("cancel_not_passed_on", member=member.name, code=error.code)
+            return CancelStatus.CANCELLING
 
     def close(self) -> None:
         """Close every connection."""

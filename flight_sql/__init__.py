@@ -28,7 +28,12 @@ from flight_sql.errors import (
     RowTooLargeError,
     ServerStoppingError,
 )
-from flight_sql.messages import read_statement_ticket, statement_ticket
+from flight_sql.messages import (
+    CancelStatus,
+    read_statement_ticket,
+    statement_ticket,
+    summary_of,
+)
 from flight_sql.metadata import like_pattern, type_name
 from flight_sql.replacing import ReplaceableServer
 from flight_sql.rows import Rows
@@ -43,6 +48,7 @@ __all__ = [
     "Authenticator",
     "Backend",
     "Call",
+    "CancelStatus",
     "Client",
     "CodedError",
     "Endpoint",
@@ -72,6 +78,7 @@ __all__ = [
     "read_statement_ticket",
     "recut",
     "statement_ticket",
+    "summary_of",
     "type_name",
     "wire_schema",
 ]

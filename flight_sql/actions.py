@@ -4,10 +4,16 @@ SQL actions travel in an `Any`, core actions bare. A backend's own actions, and 
 that it wants to answer itself, come from `Backend.actions` and win over these.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flight_sql.backend import Backend, Call
+from flight_sql.endpoints import (
+    endpoint_body,
+    read_cancel_body,
+    read_info_handles,
+    read_renew_body,
+)
 from flight_sql.errors import InvalidRequestError, RequestNotSupportedError
 from flight_sql.messages import (
     CancelStatus,
@@ -16,6 +22,7 @@ from flight_sql.messages import (
     message_name,
     pack,
     sql_message,
+    summary_of,
     unpack,
 )
 from flight_sql.sessions import EMPTY_SESSION, errors_body, options_body, read_options
@@ -45,15 +52,31 @@ def _close_prepared_statement(_backend: Backend, _call: Call, body: bytes) -> No
     _read(body, "ActionClosePreparedStatementRequest")
 
 
-def _cancel_query(_backend: Backend, _call: Call, body: bytes) -> bytes:
-    _read(body, "ActionCancelQueryRequest")
-    return pack(sql_message("ActionCancelQueryResult", result=CancelStatus.NOT_CANCELLABLE))
+def _cancel_query(backend: Backend, call: Call, body: bytes) -> bytes:
+    request = _read(body, "ActionCancelQueryRequest")
+    status = _cancel(backend, call, read_info_handles(request.info))
+    return pack(sql_message("ActionCancelQueryResult", result=status))
 
 
-def _cancel_flight_info(_backend: Backend, _call: Call, _body: bytes) -> bytes:
-    status = CancelStatus.NOT_CANCELLABLE
+def _cancel_flight_info(backend: Backend, call: Call, body: bytes) -> bytes:
+    status = _cancel(backend, call, read_cancel_body(body))
     data: bytes = flight_message("CancelFlightInfoResult", status=status).SerializeToString()
     return data
+
+
+def _cancel(backend: Backend, call: Call, handles: Sequence[bytes | None]) -> CancelStatus:
+    """Cancel every part of a result: it is cancelled when all are that can be."""
+    statuses = [backend.cancel(call, handle) for handle in handles if handle is not None]
+    return summary_of(statuses)
+
+
+def _renew_flight_endpoint(backend: Backend, call: Call, body: bytes) -> bytes:
+    handle = read_renew_body(body)
+    if handle is None:
+        raise RequestNotSupportedError(
+            "the ticket of a metadata command does not expire: there is nothing to renew"
+        )
+    return endpoint_body(backend.renew(call, handle))
 
 
 def _close_session(_backend: Backend, call: Call, _body: bytes) -> bytes:
@@ -88,6 +111,7 @@ _SUPPORTED: Mapping[str, tuple[_Handler, str]] = {
     "ClosePreparedStatement": (_close_prepared_statement, "forget a prepared statement"),
     "CancelFlightInfo": (_cancel_flight_info, "cancel a statement"),
     "CancelQuery": (_cancel_query, "cancel a statement (deprecated)"),
+    "RenewFlightEndpoint": (_renew_flight_endpoint, "let a ticket count for longer"),
     "GetSessionOptions": (_get_session_options, "list the session's options"),
     "SetSessionOptions": (_set_session_options, "set the session's options"),
     "CloseSession": (_close_session, "end the session"),

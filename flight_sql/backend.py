@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from flight_sql.messages import CancelStatus
 from flight_sql.sessions import OptionError, OptionValue, session_cookie
 
 # A location that says: on the connection over which you asked.
@@ -143,6 +144,14 @@ class Backend(Protocol):
 
     def open(self, call: Call, handle: bytes) -> ResultStream:
         """Open the rows of a statement handle. The call may be anonymous."""
+        ...
+
+    def cancel(self, call: Call, handle: bytes) -> CancelStatus:
+        """Stop what runs on a statement handle, and let nothing run on it any more."""
+        ...
+
+    def renew(self, call: Call, handle: bytes) -> Endpoint:
+        """Decide anew on a handle's statement and return it with a later expiry."""
         ...
 
     def session_options(self, call: Call) -> Mapping[str, str]:

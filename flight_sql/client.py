@@ -1,94 +1,37 @@
-"""A small Flight SQL client: for the command line, and for the servers among themselves.
+"""A small Flight SQL client: for the command line, and for the servers among themselves."""
 
-One connection is shared by all threads; token and headers can differ from call to call. Endpoints
-are followed as ADBC follows them: other locations first, the connection itself last. Every
-failure is a `RemoteError` with the other side's code, status and text. A token never goes from an
-encrypted connection to a plaintext location.
-"""
-
-import contextlib
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 from pyarrow import flight
 
-from flight_sql.backend import REUSE_CONNECTION, Endpoint, Prepared, StatementInfo
-from flight_sql.errors import InvalidTicketError, RemoteError
+from flight_sql.backend import Endpoint, Prepared, StatementInfo
+from flight_sql.connection import Connection, Headers
+from flight_sql.endpoints import (
+    as_ticket,
+    cancel_body,
+    read_endpoint,
+    read_endpoint_body,
+    renew_body,
+)
 from flight_sql.messages import (
+    CancelStatus,
     pack,
+    read_flight_message,
     read_sql_message,
-    read_statement_ticket,
     sql_message,
-    statement_ticket,
     unpack,
 )
-from flight_sql.remote import remote_errors
 from flight_sql.rows import Rows
-from flight_sql.sessions import OptionError, SessionKeeper, read_answer, request_body
+from flight_sql.sessions import OptionError, read_answer, request_body
 
-_T = TypeVar("_T")
-Headers = Sequence[tuple[str, str]]
 # Values by position, by name, or as the row itself.
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any] | pa.RecordBatch
-# A server that was restarted is found again within a second, not after gRPC's two minutes.
-_CHANNEL_OPTIONS = [
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
-_ENCRYPTED = ("grpc+tls", "grpcs")
 
 
-class Client:
-    """A connection to one Flight SQL server.
-
-    Args:
-        uri: `grpc://host:port` or `grpc+tls://host:port`.
-        token: The bearer token of every call that brings none of its own.
-        tls_root_certs: PEM of the certificates to trust; None trusts the system's.
-        verify_server: False accepts any certificate, to fetch what is public and checked otherwise;
-            no token may go over such a connection.
-        headers: Text headers of every call.
-        connect_timeout_s: How long a server may take to accept a connection.
-        call_timeout_s: How long any call but a stream of rows may take.
-        keeps_session: Whether cookies are kept, as USE needs; False where the calls of several
-            users share the connection.
-    """
-
-    def __init__(
-        self,
-        uri: str,
-        *,
-        token: str | None = None,
-        tls_root_certs: bytes | None = None,
-        verify_server: bool = True,
-        headers: Headers = (),
-        connect_timeout_s: float = 5.0,
-        call_timeout_s: float = 600.0,
-        keeps_session: bool = True,
-    ) -> None:
-        self.uri = uri
-        self.token = token
-        self._tls_root_certs = tls_root_certs
-        self._headers = tuple(headers)
-        self._connect_timeout_s = connect_timeout_s
-        self._call_timeout_s = call_timeout_s
-        self._is_reachable = False
-        self._elsewhere: dict[str, Client] = {}
-        self._session = SessionKeeper() if keeps_session else None
-        if token and not verify_server:
-            raise ValueError("a token needs a server that has proved itself")
-        with remote_errors(uri):
-            self._client = flight.FlightClient(
-                uri,
-                tls_root_certs=tls_root_certs,
-                disable_server_verification=not verify_server,
-                middleware=[self._session] if self._session else [],
-            )
+class Client(Connection):
+    """What is said to a Flight SQL server: statements, metadata, actions."""
 
     def sign_in(self, user: str, password: str) -> str:
         """Prove a user with a password, keep the token for further calls and return it."""
@@ -193,11 +136,40 @@ class Client:
         answer = read_answer("SetSessionOptionsResult", body)
         return {entry.key: OptionError(entry.value.value) for entry in answer.errors}
 
+    def cancel(
+        self,
+        endpoints: Iterable[Endpoint],
+        *,
+        token: str | None = None,
+        headers: Headers = (),
+        timeout_s: float | None = None,
+    ) -> CancelStatus:
+        """Stop the statement with these endpoints, whoever reads its rows."""
+        body = cancel_body(endpoints)
+        answer = self.action(
+            "CancelFlightInfo", body, token=token, headers=headers, timeout_s=timeout_s
+        )
+        return CancelStatus(read_flight_message("CancelFlightInfoResult", answer).status)
+
+    def renew(
+        self, endpoint: Endpoint, *, token: str | None = None, headers: Headers = ()
+    ) -> Endpoint:
+        """Return an endpoint whose ticket counts for longer; the right to it is decided anew."""
+        body = renew_body(endpoint)
+        answer = self.action("RenewFlightEndpoint", body, token=token, headers=headers)
+        return read_endpoint_body(answer)
+
     def open_ticket(
         self, ticket: bytes, *, token: str | None = None, headers: Headers = ()
     ) -> Rows:
         """Return the rows of a ticket, or of a statement handle, as this server has them."""
-        return Rows(iter([self._reader(_ticket(ticket), token, headers)]))
+        return Rows(iter([self._reader(as_ticket(ticket), token, headers)]))
+
+    def open_endpoint(
+        self, endpoint: Endpoint, *, token: str | None = None, headers: Headers = ()
+    ) -> Rows:
+        """Return the rows of one endpoint, from the first of its locations that answers."""
+        return Rows(iter([self._endpoint_reader(endpoint, token, headers)]))
 
     def catalogs(self, *, token: str | None = None, headers: Headers = ()) -> list[str]:
         """Return the catalogs that the caller may see."""
@@ -211,24 +183,6 @@ class Client:
         """Return the tables that the caller may see, as CommandGetTables answers them."""
         command = sql_message("CommandGetTables", include_schema=include_schema)
         return self._metadata(command, token, headers)
-
-    def close(self) -> None:
-        """Close the connection, and those to other locations."""
-        for client in self._elsewhere.values():
-            client.close()
-        self._elsewhere.clear()
-        self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # How calls are made
 
@@ -272,115 +226,9 @@ class Client:
         info = self._call(
             lambda options: self._client.get_flight_info(descriptor, options), token, headers
         )
-        endpoints = tuple(_endpoint(endpoint) for endpoint in info.endpoints)
+        endpoints = tuple(read_endpoint(endpoint) for endpoint in info.endpoints)
         schema = info.schema if info.schema is not None else pa.schema([])
         return StatementInfo(schema, endpoints, info.total_records, info.app_metadata)
-
-    def _reader(self, ticket: bytes, token: str | None, headers: Headers) -> tuple[Any, str]:
-        """Open a ticket at this server."""
-        self._probe()
-        options = self._options(self._bearer(token), headers, None)
-        with self._errors():
-            return self._client.do_get(flight.Ticket(ticket), options), self.uri
-
-    def _endpoint_reader(
-        self, endpoint: Endpoint, token: str | None, headers: Headers
-    ) -> tuple[Any, str]:
-        """Open one endpoint at the first of its locations that answers."""
-        ticket = _ticket(endpoint.handle)
-        failure: RemoteError | None = None
-        elsewhere = [uri for uri in endpoint.locations if uri != REUSE_CONNECTION]
-        for uri in elsewhere:
-            try:
-                reader, where = self._at(uri)._reader(ticket, token or self.token, headers)  # noqa: SLF001  # another Client
-                with remote_errors(where):
-                    # What a location refuses shows with the schema, not before.
-                    _ = reader.schema
-            except RemoteError as error:
-                failure = error
-            else:
-                return reader, where
-        if failure is not None and REUSE_CONNECTION not in endpoint.locations:
-            raise failure
-        return self._reader(ticket, token, headers)
-
-    def _at(self, uri: str) -> "Client":
-        """Return the client of another location; it is kept."""
-        if self.uri.startswith(_ENCRYPTED) and not uri.startswith(_ENCRYPTED):
-            raise RemoteError(
-                "invalid-request",
-                "INVALID_ARGUMENT",
-                "a location is in plaintext and this connection is not: no token is sent there",
-            )
-        if uri not in self._elsewhere:
-            self._elsewhere[uri] = Client(
-                uri,
-                tls_root_certs=self._tls_root_certs,
-                headers=self._headers,
-                connect_timeout_s=self._connect_timeout_s,
-                call_timeout_s=self._call_timeout_s,
-            )
-        return self._elsewhere[uri]
-
-    def _call(
-        self,
-        function: Callable[[Any], _T],
-        token: str | None,
-        headers: Headers,
-        *,
-        timeout_s: float | None = None,
-        authorize: bool = True,
-    ) -> _T:
-        self._probe()
-        bearer = self._bearer(token) if authorize else None
-        options = self._options(bearer, headers, timeout_s or self._call_timeout_s)
-        with self._errors():
-            return function(options)
-
-    def _bearer(self, token: str | None) -> str | None:
-        token = token or self.token
-        return f"Bearer {token}" if token else None
-
-    def _options(self, authorization: str | None, headers: Headers, timeout_s: float | None) -> Any:
-        pairs = [*self._headers, *headers]
-        if authorization:
-            pairs.append(("authorization", authorization))
-        encoded = [(name.lower().encode(), value.encode()) for name, value in pairs]
-        return flight.FlightCallOptions(timeout=timeout_s, headers=encoded)
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Raise remote errors, and connect by hand again after a server did not answer."""
-        try:
-            with remote_errors(self.uri):
-                yield
-        except RemoteError as error:
-            self._is_reachable = self._is_reachable and error.status != "UNAVAILABLE"
-            raise
-
-    def _probe(self) -> None:
-        """Connect once by hand: gRPC gives a silent address twenty seconds.
-
-        Raises:
-            RemoteError: UNAVAILABLE, when nothing accepts in time.
-        """
-        if self._is_reachable:
-            return
-        parts = urlsplit(self.uri)
-        address = (parts.hostname or "", parts.port or 0)
-        failure = False
-        try:
-            socket.create_connection(address, timeout=self._connect_timeout_s).close()
-        except OSError:
-            failure = True
-        if failure:
-            raise RemoteError(
-                "cluster-unavailable",
-                "UNAVAILABLE",
-                f"nothing answers at {self.uri}",
-                retryable=True,
-            )
-        self._is_reachable = True
 
 
 def _row(parameters: Parameters) -> pa.RecordBatch:
@@ -398,28 +246,3 @@ def _row(parameters: Parameters) -> pa.RecordBatch:
 
 def _read_schema(data: bytes) -> pa.Schema | None:
     return pa.ipc.read_schema(pa.py_buffer(data)) if data else None
-
-
-def _endpoint(endpoint: Any) -> Endpoint:
-    """Return a Flight endpoint as ours: a statement ticket's handle, or a foreign ticket."""
-    handle = endpoint.ticket.ticket
-    with contextlib.suppress(InvalidTicketError):
-        handle = read_statement_ticket(handle)
-    expires_at = endpoint.expiration_time
-    if expires_at is not None:
-        expires_at = expires_at.cast(pa.timestamp("us", "UTC"), safe=False).as_py()
-    return Endpoint(handle, tuple(_uri(location) for location in endpoint.locations), expires_at)
-
-
-def _uri(location: Any) -> str:
-    uri: bytes = location.uri
-    return uri.decode()
-
-
-def _ticket(ticket_or_handle: bytes) -> bytes:
-    """Return a statement ticket as it is, anything else as the handle of one."""
-    try:
-        read_statement_ticket(ticket_or_handle)
-    except InvalidTicketError:
-        return statement_ticket(ticket_or_handle)
-    return ticket_or_handle

@@ -53,7 +53,15 @@ ActionCancelQueryResult: 1 int32 result
 """
 
 _FLIGHT_MESSAGES = """
+Ticket: 1 bytes ticket
+Location: 1 string uri
+Timestamp: 1 int64 seconds, 2 int32 nanos
+FlightEndpoint: 1 Ticket ticket, 2* Location location, 3 Timestamp expiration_time, \
+4 bytes app_metadata
+FlightInfo: 1 bytes schema, 3* FlightEndpoint endpoint
+CancelFlightInfoRequest: 1 FlightInfo info
 CancelFlightInfoResult: 1 int32 status
+RenewFlightEndpointRequest: 1 FlightEndpoint endpoint
 CloseSessionResult: 1 int32 status
 StringListValue: 1* string values
 SessionOptionValue: 1? string string_value, 2? bool bool_value, 3? sfixed64 int64_value, \

@@ -3,6 +3,7 @@
 The statement ticket is canonical: only the bytes that `statement_ticket` makes are read again.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
@@ -18,6 +19,17 @@ class CancelStatus(IntEnum):
     CANCELLED = 1
     CANCELLING = 2
     NOT_CANCELLABLE = 3
+
+
+def summary_of(statuses: Iterable[CancelStatus]) -> CancelStatus:
+    """Return what became of the whole, when these became of its parts.
+
+    One part that is still being cancelled makes it so of the whole; parts on which nothing ran do
+    not count beside one that was stopped.
+    """
+    found = set(statuses)
+    order = (CancelStatus.CANCELLING, CancelStatus.CANCELLED)
+    return next((one for one in order if one in found), CancelStatus.NOT_CANCELLABLE)
 
 
 class SessionStatus(IntEnum):
@@ -68,6 +80,15 @@ def read_sql_message(name: str, data: bytes) -> Any:
         InvalidRequestError: When the bytes are not that message.
     """
     return _parse(MESSAGE_CLASSES[f"{SQL_PACKAGE}.{name}"], data, f"not a valid {name}")
+
+
+def read_flight_message(name: str, data: bytes) -> Any:
+    """Return a message of core Flight, as the bodies of its actions hold them.
+
+    Raises:
+        InvalidRequestError: When the bytes are not that message.
+    """
+    return _parse(MESSAGE_CLASSES[f"{FLIGHT_PACKAGE}.{name}"], data, f"not a valid {name}")
 
 
 def message_name(unpacked: Any) -> str:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_sql.actions import action_types, run_action
-from flight_sql.backend import Authenticator, Backend, Call, StatementInfo
+from flight_sql.backend import Authenticator, Backend, Call
 from flight_sql.calling import MIDDLEWARE, CallMiddlewareFactory, SilentAuthHandler
 from flight_sql.draining import RunningCalls, shut_down_within
+from flight_sql.endpoints import flight_info
 from flight_sql.errors import (
     InvalidRequestError,
     RequestNotSupportedError,
@@ -31,7 +31,6 @@ from flight_sql.messages import (
     message_name,
     read_statement_ticket,
     sql_message,
-    statement_ticket,
     unpack,
 )
 from flight_sql.metadata import metadata_schema, metadata_table
@@ -190,7 +189,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
                 endpoints = [flight.FlightEndpoint(descriptor.command, [])]
                 return flight.FlightInfo(schema, descriptor, endpoints, -1, -1)
             info = self._backend.execute(call, *self._statement(call, command))
-            return _flight_info(descriptor, info)
+            return flight_info(descriptor, info)
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
         """Return a result's schema without running anything."""
@@ -324,29 +323,6 @@ def _no_transaction(command: Any) -> Any:
     if command.transaction_id:
         raise RequestNotSupportedError("there are no transactions here: send no transaction id")
     return command
-
-
-def _flight_info(descriptor: Any, info: StatementInfo) -> Any:
-    endpoints = [
-        flight.FlightEndpoint(
-            statement_ticket(endpoint.handle),
-            list(endpoint.locations),
-            _timestamp(endpoint.expires_at),
-        )
-        for endpoint in info.endpoints
-    ]
-    return flight.FlightInfo(
-        wire_schema(info.arrow_schema),
-        descriptor,
-        endpoints,
-        info.total_records,
-        -1,
-        app_metadata=info.app_metadata,
-    )
-
-
-def _timestamp(at: datetime | None) -> pa.TimestampScalar | None:
-    return None if at is None else pa.scalar(at, pa.timestamp("us", "UTC"))
 
 
 def _write(writer: Any, name: str, **fields: Any) -> None:

@@ -8,12 +8,14 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from flight_sql import (
     Call,
+    CancelStatus,
     Endpoint,
     InvalidTicketError,
     OptionError,
@@ -97,6 +99,9 @@ class MemoryBackend:
         self.streams: list[TickingBatches] = []
         self.calls: list[Call] = []
         self.locations: tuple[str, ...] = ()
+        self.expires_at: datetime | None = None
+        self.cancelled: list[str] = []
+        self.cancel_statuses: dict[str, CancelStatus] = {}
         self.batch_rows: int | None = None
         self.pause_s = 0.01
 
@@ -140,7 +145,7 @@ class MemoryBackend:
         if sql.startswith("UPDATE"):
             return StatementInfo(pa.schema([]), (), self.update(call, sql))
         schema = self.describe(call, sql)
-        return StatementInfo(schema, [Endpoint(_signed(sql), self.locations)])
+        return StatementInfo(schema, [Endpoint(_signed(sql), self.locations, self.expires_at)])
 
     def update(self, _call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
         self.executed.append(values)
@@ -169,6 +174,16 @@ class MemoryBackend:
     def _late(self, status: str) -> Iterator[pa.RecordBatch]:
         yield from self.tables["quote"].to_batches()
         raise_status(status)
+
+    def cancel(self, call: Call, handle: bytes) -> CancelStatus:
+        self.calls.append(call)
+        sql = _verified(handle)
+        self.cancelled.append(sql)
+        return self.cancel_statuses.get(sql, CancelStatus.CANCELLED)
+
+    def renew(self, call: Call, handle: bytes) -> Endpoint:
+        self.calls.append(call)
+        return Endpoint(_signed(_verified(handle)), self.locations, self.expires_at)
 
     def session_options(self, call: Call) -> Mapping[str, str]:
         return dict(pair.split(":") for pair in (call.session or "").split(",") if ":" in pair)

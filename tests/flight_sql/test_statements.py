@@ -190,9 +190,6 @@ def test_action_with_the_wrong_body_is_invalid(client: Client) -> None:
 def test_small_actions_of_the_protocol_answer(client: Client) -> None:
     assert client.action("CloseSession") == b"\x08\x01"
     assert client.action("GetSessionOptions") == b""
-    assert client.action("CancelFlightInfo", b"any info") == b"\x08\x03"
-    body = pack(sql_message("ActionCancelQueryRequest", info=b"any"))
-    assert unpack(client.action("CancelQuery", body)).result == 3
 
 
 def test_exchange_and_listing_of_flights(raw: Any) -> None:
