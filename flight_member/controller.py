@@ -197,8 +197,8 @@ class MemberBackend(TicketDoor):
         """Have the MoM execute a statement with the caller's own token."""
         self.caller(call)
         values = statement.values if isinstance(statement, Query) else None
-        row = values.row() if values is not None else None
-        return self._mom.execute(call, sql, self.defaults(call), row)
+        rows = values.batch() if values is not None else None
+        return self._mom.execute(call, sql, self.defaults(call), rows)
 
     def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
         """Return home tables by home rules, then what the MoM lets the caller read elsewhere."""

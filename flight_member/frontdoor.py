@@ -211,11 +211,11 @@ class FrontDoor(NamesDoor):
         )
 
     def open_prepared(self, _call: Call, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
-        """Return the statement inside a prepared handle, and the row that is bound to it."""
+        """Return the statement inside a prepared handle, and the rows that are bound to it."""
         return self._handles.open_prepared(handle)
 
     def bind(self, call: Call, handle: bytes, values: pa.RecordBatch) -> bytes:
-        """Return a prepared handle that holds a row of values; like all, it has no authority.
+        """Return a prepared handle that holds rows of values; like all, it has no authority.
 
         Raises:
             BadRequestError: When their number is not that of the parameters, or they are too large.
@@ -259,13 +259,14 @@ class FrontDoor(NamesDoor):
 
         Raises:
             BadRequestError: When values are bound: what changes something has no parameters, and
-                who executes a query many times wants the rows of each.
+                who executes a query for many rows of values wants what it answers to each.
         """
         statement = self.parse(call, sql, values)
         if values is not None:
             raise BadRequestError(
-                "rows of values were sent with a query; execute it once for each row, with that "
-                "row bound to it"
+                "rows of values were sent with a query as if it were an update, which answers no "
+                "rows; bind them and execute it as a query, it answers the rows of each (ADBC: "
+                "cursor.execute with a record batch, not executemany)"
             )
         if isinstance(statement, Change) and self.is_answered_here(statement):
             return int(self.answer(call, statement).num_rows)

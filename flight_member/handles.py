@@ -1,7 +1,7 @@
 """The signed values that a front door hands out for statements, besides query tickets.
 
-A *prepared handle* holds a statement's text, and the row that is bound to it; it carries no
-authority. An *answer ticket* stands for a small table that the server answers itself, for one
+A *prepared handle* holds a statement's text, and the rows that are bound to it; it carries
+no authority. An *answer ticket* stands for a small table that the server answers itself, for one
 caller: it holds what was executed, and the rows too where executing changed something. Any replica
 opens both.
 """
@@ -25,6 +25,8 @@ _PREPARED_TTL_S = 24 * 3600
 _ANSWER_TTL_S = 300
 # They travel inside handles and tickets, which are at most 1 MiB.
 _MAX_VALUES_BYTES = 65_536
+# A statement runs once for each, and is planned each time.
+_MAX_VALUES_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Answering:
         sql: The statement as it was typed.
         caller: Whom it was made for, as `user1@shanghai`.
         names: What completed its names when it was executed.
-        values: The row that was bound to it.
+        values: The rows that were bound to it.
         rows: The answer itself, where executing changed something; else it is made when fetched.
         expires_at: When the ticket that holds it expires; known when it is opened.
     """
@@ -60,10 +62,16 @@ class Handles:
         """Return a prepared handle.
 
         Raises:
-            BadRequestError: When the values are too large.
+            BadRequestError: When the values are too large or too many.
         """
         claims: dict[str, Any] = {"sql": sql}
         if values is not None:
+            if values.num_rows > _MAX_VALUES_ROWS:
+                raise BadRequestError(
+                    f"a query takes at most {_MAX_VALUES_ROWS:,} rows of values and "
+                    f"{values.num_rows:,} were bound; execute it several times, or write one query "
+                    "for all of them"
+                )
             data = Values.of(values).data
             if len(data) > _MAX_VALUES_BYTES:
                 raise BadRequestError(
@@ -75,14 +83,14 @@ class Handles:
         return self._seal(TokenKind.PREPARED, claims, _PREPARED_TTL_S)
 
     def open_prepared(self, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
-        """Return the statement inside a prepared handle, and the row that is bound to it.
+        """Return the statement inside a prepared handle, and the rows that are bound to it.
 
         Raises:
             InvalidTicketError: When it is none of this server's, or was changed.
             ExpiredTicketError: When it is older than a day.
         """
         claims = self._open(TokenKind.PREPARED, handle)
-        return str(claims["sql"]), _bound_row(claims)
+        return str(claims["sql"]), _bound_rows(claims)
 
     def answer_endpoint(self, answering: Answering) -> Endpoint:
         """Return an answer as the one endpoint of a result, to be fetched where it was made."""
@@ -120,7 +128,7 @@ class Handles:
             sql=str(claims["sql"]),
             caller=str(claims["sub"]),
             names=Defaults(*claims["names"]),
-            values=_bound_row(claims),
+            values=_bound_rows(claims),
             rows=None if rows is None else _from_ipc(base64.b64decode(rows)),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         )
@@ -152,9 +160,9 @@ def _encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _bound_row(claims: Mapping[str, Any]) -> pa.RecordBatch | None:
+def _bound_rows(claims: Mapping[str, Any]) -> pa.RecordBatch | None:
     values = claims.get("values")
-    return None if values is None else Values(base64.b64decode(values)).row()
+    return None if values is None else Values(base64.b64decode(values)).batch()
 
 
 def _to_ipc(table: pa.Table) -> bytes:

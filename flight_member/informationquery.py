@@ -6,6 +6,7 @@ statements have places and a time limit of their own, apart from those that read
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -13,10 +14,11 @@ from flight_member.admission import Admission
 from flight_member.errors import StatementTimeoutError
 from flight_member.information_schema import SHAPES, information_rows
 from flight_member.listing import ListedTable
-from flight_member.running import Asked, RunningStatement
+from flight_member.rowbyrow import one_after_another
+from flight_member.running import Asked, BatchSource, RunningStatement
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream
-from planner import InformationSchemaQuery, Plan, plan_query
+from planner import InformationSchemaQuery, Plan, Query, plan_query
 from storage.engine import MemoryEngine
 from storage.names import ObjectName
 
@@ -66,21 +68,27 @@ class InformationSchema:
         stop_reason = _stop_reason(timeout_s)
         place = self._admission.enter(call.is_cancelled)
         try:
-            execution = self._engine.execute(
-                _rows_of(statement, listing),
-                plan.text,
-                catalog=statement.query.catalog,
-                schema=statement.query.schema,
-                parameters=plan.values,
-                is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
-            )
+            rows = _rows_of(statement, listing)
+
+            def start(plan: Plan) -> BatchSource:
+                return self._engine.execute(
+                    rows,
+                    plan.text,
+                    catalog=statement.query.catalog,
+                    schema=statement.query.schema,
+                    parameters=plan.values,
+                    is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
+                )
+
+            def plan_one(query: Query) -> Plan:
+                return self.plan(replace(statement, query=query))
+
+            source = one_after_another(statement.query, plan, plan_one, start)
         except BaseException:
             place.leave()
             raise
         asked = Asked(call.query_id, caller, statement.query.sql)
-        return ResultStream(
-            plan.arrow_schema, RunningStatement(execution, place, asked, stop_reason)
-        )
+        return ResultStream(plan.arrow_schema, RunningStatement(source, place, asked, stop_reason))
 
 
 def _rows_of(statement: InformationSchemaQuery, listing: Listing) -> dict[ObjectName, pa.Table]:

@@ -14,10 +14,11 @@ from auth import RevokedTicketError, Ticket
 from flight_member.admission import Admission
 from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
+from flight_member.rowbyrow import one_after_another
 from flight_member.running import Asked, BatchSource, RunningStatement
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream, batch_rows_for, wire_schema
-from planner import Defaults, Limits, Query, Values, parse_statement, plan_query
+from planner import Defaults, Limits, Plan, Query, Values, parse_statement, plan_query
 from storage.engine import Engine, Execution, Explaining
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
@@ -70,18 +71,20 @@ class StatementRunner:
         self._check_ticket(ticket)
         query = self._read(ticket, is_home=is_home)
         tables = [self._table(name, ticket) for name in query.tables]
-        plan = plan_query(query, {table.name: table.arrow_schema for table in tables})
+        schemas = {table.name: table.arrow_schema for table in tables}
+        plan = plan_query(query, schemas)
         batch_rows = batch_rows_for(wire_schema(plan.arrow_schema))
         timeout_s = self._limits.statement_timeout_s if is_home else self._limits.visitor_timeout_s
         stop_reason = self._stop_reason(ticket, timeout_s)
         place = self._admission.enter(call.is_cancelled)
-        try:
-            start = (
-                self._engine.execute
-                if ticket.explain is None
-                else partial(self._engine.explain, is_measured=ticket.explain.analyze)
-            )
-            started = start(
+        run = (
+            self._engine.execute
+            if ticket.explain is None
+            else partial(self._engine.explain, is_measured=ticket.explain.analyze)
+        )
+
+        def start(plan: Plan) -> BatchSource:
+            started = run(
                 tables,
                 plan.text,
                 catalog=query.catalog,
@@ -90,6 +93,10 @@ class StatementRunner:
                 batch_rows=batch_rows,
                 is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
             )
+            return self._told(started, ticket)
+
+        try:
+            source = one_after_another(query, plan, lambda one: plan_query(one, schemas), start)
         except BaseException:
             place.leave()
             raise
@@ -97,7 +104,7 @@ class StatementRunner:
         return ResultStream(
             EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema,
             RunningStatement(
-                self._told(started, ticket),
+                source,
                 place,
                 Asked(ticket.query_id, ticket.caller, ticket.sql),
                 stop_reason,

@@ -123,15 +123,18 @@ class Backend(Protocol):
         ...
 
     def open_prepared(self, call: Call, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
-        """Return the statement's text that a handle stands for, and the row bound to it."""
+        """Return the statement's text that a handle stands for, and the rows bound to it."""
         ...
 
     def bind(self, call: Call, handle: bytes, values: pa.RecordBatch) -> bytes:
-        """Return a handle for the same statement with one row of values bound to it."""
+        """Return a handle for the same statement with rows of values bound to it.
+
+        It runs once for each row, and answers their results one after the other.
+        """
         ...
 
     def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
-        """Accept a statement. What writes is done here, exactly once, and has no endpoints."""
+        """Accept a statement, with rows of values. What writes is done here, exactly once."""
         ...
 
     def describe(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> pa.Schema:
@@ -139,7 +142,11 @@ class Backend(Protocol):
         ...
 
     def update(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
-        """Run a writing statement exactly once and return its row count; -1 when unknown."""
+        """Run a writing statement exactly once, with one row of values at most.
+
+        Returns:
+            Its row count; -1 when unknown.
+        """
         ...
 
     def open(self, call: Call, handle: bytes) -> ResultStream:

@@ -254,29 +254,29 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             return [flight.ActionType(*kind) for kind in action_types(self._backend)]
 
     def _update(self, call: Call, handle: bytes, reader: Any) -> int:
-        """Run a prepared update once for each row of values, or once, and count the changes."""
+        """Run a prepared update once for each row of values, and count the changes.
+
+        Without values it runs once; with columns and no rows, not at all.
+        """
         sql, bound = self._backend.open_prepared(call, handle)
-        rows: Sequence[Any] = read_values(reader) or [bound]
-        counts = [self._backend.update(call, sql, row) for row in rows]
-        return -1 if min(counts) < 0 else sum(counts)
+        sent = read_values(reader)
+        rows = bound if sent is None else sent
+        if rows is None:
+            return self._backend.update(call, sql)
+        counts = [
+            self._backend.update(call, sql, rows.slice(number, 1))
+            for number in range(rows.num_rows)
+        ]
+        return -1 if any(count < 0 for count in counts) else sum(counts)
 
     def _bind(self, call: Call, handle: bytes, reader: Any) -> bytes:
-        """Return the handle of a query with the row that was put; itself when none was.
-
-        Raises:
-            InvalidRequestError: When there are several rows.
-        """
+        """Return the handle of a query with the rows that were put; itself when none were."""
         self._backend.open_prepared(call, handle)
         rows = read_values(reader)
-        if len(rows) > 1:
-            raise InvalidRequestError(
-                f"a query takes one row of values and {len(rows)} were bound; execute it once for "
-                "each row"
-            )
-        return self._backend.bind(call, handle, rows[0]) if rows else handle
+        return handle if rows is None else self._backend.bind(call, handle, rows)
 
     def _statement(self, call: Call, command: Any) -> tuple[str, pa.RecordBatch | None]:
-        """Return the SQL text of a command that asks for a query, and the row bound to it.
+        """Return the SQL text of a command that asks for a query, and the rows bound to it.
 
         Raises:
             RequestNotSupportedError: When it is another command.

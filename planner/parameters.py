@@ -98,23 +98,35 @@ def _name_of(placeholder: Any) -> str:
 
 
 def cast_values(query: Query, types: ParameterTypes) -> Mapping[str, pa.Scalar]:
-    """Return the bound values of a query in the types that it takes, by parameter.
+    """Return the only row of a query's bound values in the types that it takes, by parameter.
 
     Raises:
         TypeMismatchError: When their number is not that of the parameters, or one cannot take its
             type without loss. The text names the parameter and types, never a value.
     """
-    row = query.values.row() if query.values is not None else None
-    bound = 0 if row is None else row.num_columns
-    if row is None or bound != len(query.parameters):
+    (row,) = cast_rows(query, types)
+    return row
+
+
+def cast_rows(query: Query, types: ParameterTypes) -> Iterator[Mapping[str, pa.Scalar]]:
+    """Yield each row of the bound values in the types that a query takes, by parameter.
+
+    Raises:
+        TypeMismatchError: As `cast_values`; where several rows are bound, it names the row too.
+    """
+    rows = query.values.batch() if query.values is not None else None
+    bound = 0 if rows is None else rows.num_columns
+    if rows is None or bound != len(query.parameters):
         raise TypeMismatchError(count_fault(query.parameters, bound))
-    scalars = (column[0] for column in row.columns)
-    names = _order(query.parameters, row.schema.names)
-    given = dict(zip(names, scalars, strict=True))
-    return {
-        name: _fitting(query, name, given[name], kind)
-        for name, kind in zip(query.parameters, types, strict=True)
-    }
+    names = _order(query.parameters, rows.schema.names)
+    columns = dict(zip(names, rows.columns, strict=True))
+    kinds = dict(zip(query.parameters, types, strict=True))
+    for number in range(rows.num_rows):
+        shown = f" of row {number + 1}" if rows.num_rows > 1 else ""
+        yield {
+            name: _fitting(query, name, columns[name][number], kind, shown)
+            for name, kind in kinds.items()
+        }
 
 
 def parameter_schema(query: Query, types: ParameterTypes) -> pa.Schema | None:
@@ -138,8 +150,10 @@ def _order(parameters: Sequence[str], columns: Sequence[str]) -> Sequence[str]:
     return columns if set(columns) == set(parameters) else parameters
 
 
-def _fitting(query: Query, name: str, value: pa.Scalar, kind: pa.DataType | None) -> pa.Scalar:
-    """Return a value in a type; the very value, or a refusal."""
+def _fitting(
+    query: Query, name: str, value: pa.Scalar, kind: pa.DataType | None, shown: str
+) -> pa.Scalar:
+    """Return a value in a type; the very value, or a refusal that shows which row it is of."""
     if not value.is_valid:
         return _null(kind or value.type)
     if kind is None or value.type == kind:
@@ -152,7 +166,7 @@ def _fitting(query: Query, name: str, value: pa.Scalar, kind: pa.DataType | None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, OverflowError):
         pass
     raise TypeMismatchError(
-        f"{_place_of(query, name)}parameter ${name} takes {kind}, and the bound value, a "
+        f"{_place_of(query, name)}parameter ${name} takes {kind}, and the bound value{shown}, a "
         f"{value.type}, does not fit; bind another, or write CAST(${name} AS …) with the type "
         "that is meant"
     )

@@ -22,7 +22,7 @@ from datafusion.expr import Expr
 from planner.columns import resolve_columns
 from planner.errors import NotFoundError, not_found_text
 from planner.faults import Function, explain_fault, explain_join
-from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_values, infer_types
+from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_rows, cast_values, infer_types
 from planner.statement import Query
 from planner.work import check_work
 from storage.names import ObjectName
@@ -54,7 +54,8 @@ class Plan:
         arrow_schema: The columns of its result, as the engine will produce them. While nothing is
             bound to its parameters, columns whose types depend on them are utf8.
         parameters: The types of its parameters, in their order; None where any type is taken.
-        values: What is bound to the parameters, in these types, by parameter.
+        values: What is bound to the parameters, in these types, by parameter. Nothing where it
+            runs for several rows of values: each is planned by itself when its turn comes.
     """
 
     text: str
@@ -125,7 +126,8 @@ def plan_query(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
     read = tuple(schemas[table] for table in query.tables)
     plan = _plans.get(query, read)
     if plan is None:
-        plan = _plan(query, schemas)
+        has_rows = query.values is not None and query.values.batch().num_rows != 1
+        plan = (_plan_rows if has_rows else _plan)(query, schemas)
         if query.values is None or len(query.values.data) <= _KEPT_VALUES_BYTES:
             _plans.put(query, read, plan)
     return plan
@@ -171,6 +173,20 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         return replace(plan, arrow_schema=schema)
     logger.debug("plan refused", extra={"engine_text": message})
     raise explain_fault(message, query, plan.text, schemas, known_functions())
+
+
+def _plan_rows(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
+    """Plan a query that runs once for each of several rows of values, or for none.
+
+    One row stands for all: whether a column can be null depends on the values, so every one can.
+    """
+    assert query.values is not None  # noqa: S101  nothing else is planned here
+    unbound = plan_query(replace(query, values=None), schemas)
+    for _ in cast_rows(query, unbound.parameters):
+        pass  # every value fits
+    plan = plan_query(replace(query, values=query.values.typical()), schemas)
+    fields = [field.with_nullable(True) for field in plan.arrow_schema]
+    return replace(plan, arrow_schema=pa.schema(fields), values={})
 
 
 def _is_chain(shown: str) -> bool:

@@ -254,12 +254,6 @@ def test_large_values_are_refused(asked: Client) -> None:
     assert rows["x"].to_pylist() == [65_000]
 
 
-def test_executemany_of_a_query_is_refused(connection: Any) -> None:
-    with connection.cursor() as cursor, pytest.raises(dbapi.Error) as caught:
-        cursor.executemany(SELECT, [("UA", 20), ("AA", 8)])
-    assert "invalid-request: rows of values were sent with a query" in str(caught.value)
-
-
 def test_grants_take_no_values(federation: DemoFederation, admin: Client) -> None:
     grant = f"GRANT TABLE_READ ON {SALARIES_AT} TO {READER}"
     administrator = f"{ADMIN}@{MOM}"

@@ -19,10 +19,24 @@ class Chunk:
         self.data = data
 
 
+class Sent(list[Chunk]):
+    """A stream of batches; one that begins with a schema also tells it."""
+
+    def __init__(self, *batches: pa.RecordBatch | None, schema: pa.Schema | None = None) -> None:
+        super().__init__(map(Chunk, batches))
+        self._schema = schema
+
+    @property
+    def schema(self) -> pa.Schema:
+        if self._schema is None:
+            raise pa.ArrowInvalid("there is no schema")
+        return self._schema
+
+
 def read(*batches: pa.RecordBatch | None) -> list[dict[str, Any]]:
-    rows = read_values(Chunk(batch) for batch in batches)
-    assert all(row.num_rows == 1 for row in rows)
-    return [row.to_pylist()[0] for row in rows]
+    rows = read_values(Sent(*batches))
+    assert rows is not None
+    return list(rows.to_pylist())
 
 
 def batch_of(*columns: Any) -> pa.RecordBatch:
@@ -48,11 +62,28 @@ def union_of(*values: Any) -> pa.Array:
 
 
 def test_nothing_is_read_from_nothing() -> None:
-    assert read() == []
-    assert read(None, batch_of(), batch_of(pa.array([], pa.int64()))) == []
+    assert read_values(Sent()) is None
+    assert read_values(Sent(None, batch_of())) is None
+    assert read_values(Sent(schema=pa.schema([]))) is None
 
 
-def test_each_row_becomes_a_batch() -> None:
+def test_columns_without_rows_are_no_rows() -> None:
+    """Not the same as nothing: a statement then runs not at all."""
+    no_rows = batch_of(pa.array([], pa.int64()))
+    union = batch_of(union_of(1)).schema
+    for sent in (
+        Sent(no_rows),
+        Sent(schema=no_rows.schema),
+        Sent(schema=union),
+        Sent(batch_of(union_of(1)).slice(0, 0)),
+    ):
+        rows = read_values(sent)
+        assert rows is not None
+        assert rows.num_rows == 0
+        assert rows.schema.names == ["0"]
+
+
+def test_rows_of_all_batches_become_one() -> None:
     assert read(batch_of([1, 2], ["a", None]), batch_of([3], ["c"])) == [
         {"0": 1, "1": "a"},
         {"0": 2, "1": None},
@@ -60,12 +91,26 @@ def test_each_row_becomes_a_batch() -> None:
     ]
 
 
-def test_values_leave_their_unions() -> None:
-    column = union_of(1, "it's", 2.5, b"x", True)
-    (first, second, *rest) = read_values([Chunk(batch_of(column))])
-    assert first.schema.types == [pa.int64()]
-    assert second.schema.types == [pa.utf8()]
-    assert [row.to_pylist()[0]["0"] for row in rest] == [2.5, b"x", True]
+@pytest.mark.parametrize("value", [1, "it's", 2.5, b"x", True])
+def test_values_leave_their_unions(value: Any) -> None:
+    rows = read_values(Sent(batch_of(union_of(value))))
+    assert rows is not None
+    assert rows.schema.types == [pa.scalar(value).type]
+    assert read(batch_of(union_of(value, value))) == [{"0": value}] * 2
+
+
+def test_rows_of_different_types_are_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="bind each parameter in one type"):
+        read(batch_of(union_of(1, "x")))
+    with pytest.raises(InvalidRequestError, match="bind each parameter in one type"):
+        read(batch_of([1]), batch_of(["x"]))
+
+
+def test_nulls_take_the_type_of_other_rows() -> None:
+    rows = read_values(Sent(batch_of(pa.nulls(1)), batch_of(["x"])))
+    assert rows is not None
+    assert rows.schema.types == [pa.utf8()]
+    assert rows.to_pylist() == [{"0": None}, {"0": "x"}]
 
 
 def test_values_have_the_types_of_the_wire() -> None:
@@ -76,8 +121,9 @@ def test_values_have_the_types_of_the_wire() -> None:
         pa.array([["x"]], pa.large_list(pa.large_utf8())),
         pa.array([dt.date(2026, 1, 2)]),
     ]
-    (row,) = read_values([Chunk(batch_of(*columns))])
-    assert row.schema.types == [pa.utf8()] * 3 + [pa.list_(pa.utf8()), pa.date32()]
+    rows = read_values(Sent(batch_of(*columns)))
+    assert rows is not None
+    assert rows.schema.types == [pa.utf8()] * 3 + [pa.list_(pa.utf8()), pa.date32()]
 
 
 def test_too_many_bytes_are_refused() -> None:
@@ -114,15 +160,25 @@ def test_binding_answers_another_handle_that_holds_the_row(
     assert [row.to_pylist() for row in backend.executed if row is not None] == [[{"0": 1}]]
 
 
-def test_several_rows_cannot_be_bound_to_a_query(raw: Any, backend: MemoryBackend) -> None:
+@pytest.mark.parametrize("count", [0, 2])
+def test_rows_are_bound_together(raw: Any, backend: MemoryBackend, count: int) -> None:
     handle = _prepare(raw, "SELECT quote").prepared_statement_handle
-    with pytest.raises(pa.ArrowInvalid, match="one row of values and 2 were bound"):
-        _put(
-            raw,
-            _for("CommandPreparedStatementQuery", prepared_statement_handle=handle),
-            pa.table({"0": [1, 2]}),
-        )
-    assert backend.bound == []
+    rows = pa.table({"0": pa.array(range(count), pa.int64())})
+    _put(raw, _for("CommandPreparedStatementQuery", prepared_statement_handle=handle), rows)
+    (bound,) = backend.bound
+    assert bound.to_pydict() == {"0": list(range(count))}
+
+
+def test_prepared_update_runs_not_at_all_for_no_rows(raw: Any, backend: MemoryBackend) -> None:
+    handle = _prepare(raw, "UPDATE 7").prepared_statement_handle
+    answer = _put(
+        raw,
+        _for("CommandPreparedStatementUpdate", prepared_statement_handle=handle),
+        pa.table({"0": pa.array([], pa.int64())}),
+    )
+    assert answer is not None
+    assert read_sql_message("DoPutUpdateResult", answer).record_count == 0
+    assert backend.updates == []
 
 
 def test_prepared_update_runs_once_for_each_row(raw: Any, backend: MemoryBackend) -> None:

@@ -187,3 +187,45 @@ def test_fault_behind_question_marks_has_its_place() -> None:
 def test_values_show_in_no_representation() -> None:
     assert "secret" not in repr(plan_of("select ?", row_of("secret")))
     assert "secret" not in repr(row_of("secret"))
+
+
+# Several rows: the query runs once for each.
+
+
+def several(*rows: dict[str, Any], schema: pa.Schema | None = None) -> Values:
+    return Values.of(pa.RecordBatch.from_pylist(list(rows), schema=schema))
+
+
+def test_plan_for_several_rows_promises_columns_that_can_be_null() -> None:
+    sql = f"select ? as x, 1 as y, sym from {QUOTE}"
+    one = plan_of(sql, row_of(5)).arrow_schema
+    assert not one.field("x").nullable
+    planned = plan_of(sql, several({"0": None}, {"0": 5}))
+    assert planned.arrow_schema.types == one.types
+    assert all(field.nullable for field in planned.arrow_schema)
+    assert planned.values == {}
+
+
+def test_plan_for_no_rows_has_the_columns_of_any() -> None:
+    rows = several(schema=pa.schema([("0", pa.date32())]))
+    assert plan_of("select ? as x", rows).arrow_schema == pa.schema([("x", pa.date32())])
+
+
+def test_row_that_does_not_fit_is_named() -> None:
+    sql = f"select * from {QUOTE} where size = ?"
+    with pytest.raises(TypeMismatchError, match=r"the bound value of row 2, a double"):
+        plan_of(sql, several({"0": 1.0}, {"0": 2.5}))
+
+
+def test_wrong_number_of_values_in_several_rows_is_refused() -> None:
+    with pytest.raises(TypeMismatchError, match="2 parameters and 1 value is bound"):
+        plan_of("select ?, ?", several({"0": 1}, {"0": 2}))
+
+
+def test_rows_are_taken_one_by_one() -> None:
+    values = several({"a": 1, "b": "x"}, {"a": 2, "b": None})
+    assert [row.batch().to_pylist() for row in values.each()] == [
+        [{"a": 1, "b": "x"}],
+        [{"a": 2, "b": None}],
+    ]
+    assert list(several(schema=pa.schema([("a", pa.int64())])).each()) == []
