@@ -21,7 +21,7 @@ from flight_sql import Endpoint
 from planner import Defaults, Values
 
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
-_PREPARED_TTL_S = 24 * 3600
+PREPARED_TTL_S = 24 * 3600
 _ANSWER_TTL_S = 300
 # They travel inside handles and tickets, which are at most 1 MiB.
 _MAX_VALUES_BYTES = 65_536
@@ -80,7 +80,7 @@ class Handles:
                     "statements"
                 )
             claims["values"] = _encoded(data)
-        return self._seal(TokenKind.PREPARED, claims, _PREPARED_TTL_S)
+        return self._seal(TokenKind.PREPARED, claims, PREPARED_TTL_S)
 
     def open_prepared(self, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
         """Return the statement inside a prepared handle, and the rows that are bound to it.

@@ -26,15 +26,17 @@ from flight_member.sessions import (
     names_of_options,
     names_of_use,
 )
-from flight_sql import Call, OptionError, OptionValue, TableEntry
+from flight_sql import Call, OptionError, OptionValue, TableEntry, TableFilter
 from planner import Defaults, ShowCatalogs, ShowSchemas, ShowTables, Use
-from storage.names import Level, ObjectName
+from storage.names import InvalidNameError, Level, ObjectName, split_cluster
 
 _TABLE_TYPE = "TABLE"
 
 
 class NamesDoor(ABC):
     """The part of a front door that concerns names alone; a subclass says what may be read."""
+
+    cluster: str
 
     def __init__(self, sessions: Sessions) -> None:
         """Keep what reads and writes the cookies of sessions."""
@@ -117,19 +119,41 @@ class NamesDoor(ABC):
 
     # Metadata.
 
-    def list_tables(self, call: Call, *, include_schema: bool) -> Iterator[TableEntry]:
-        """Yield what the caller may read."""
+    def list_tables(
+        self, call: Call, wanted: TableFilter, *, include_schema: bool
+    ) -> Iterator[TableEntry]:
+        """Yield what the caller may read of what is wanted."""
         del include_schema  # the schemas are at hand
-        for one in self.listed_tables(call):
-            yield TableEntry(one.catalog, one.schema, one.name, _TABLE_TYPE, one.table.arrow_schema)
+        for one in self._listed_in(call, wanted.catalog):
+            if wanted.takes(one.catalog, one.schema, one.name, _TABLE_TYPE):
+                yield TableEntry(
+                    one.catalog,
+                    one.schema,
+                    one.name,
+                    _TABLE_TYPE,
+                    one.table.arrow_schema,
+                    one.table.row_count,
+                )
 
     def catalogs(self, call: Call) -> set[str]:
         """Return the catalogs that hold something the caller may read."""
         return {one.catalog for one in self.listed_tables(call)}
 
-    def schemas(self, call: Call) -> set[tuple[str, str]]:
-        """Return the (catalog, schema) pairs that hold something the caller may read."""
-        return {(one.catalog, one.schema) for one in self.listed_tables(call)}
+    def schemas(self, call: Call, wanted: TableFilter) -> set[tuple[str, str]]:
+        """Return the wanted (catalog, schema) pairs that hold something the caller may read."""
+        found = {(one.catalog, one.schema) for one in self._listed_in(call, wanted.catalog)}
+        return {pair for pair in found if wanted.takes_schema(*pair)}
+
+    def _listed_in(self, call: Call, catalog: str | None) -> Iterable[ListedTable]:
+        """Return what the caller may read in one catalog as it is listed, or in all."""
+        if catalog is None:
+            return self.listed_tables(call)
+        name, cluster = split_cluster(catalog)
+        try:
+            place = ObjectName(cluster or self.cluster, name)
+        except InvalidNameError:
+            return ()
+        return self.listed_tables(call, place)
 
     def answer_listing(
         self, call: Call, statement: ShowCatalogs | ShowSchemas | ShowTables

@@ -22,6 +22,7 @@ from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
+from flight_member.sqlfacts import sql_facts
 from flight_member.tables import TableDesk
 from flight_member.visitors import VisitorDoor
 from flight_member.watching import Watch
@@ -102,7 +103,12 @@ class MemberServer:
         tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
         self._flight = ReplaceableServer(
             lambda port: FlightSqlServer(
-                backend, authenticator, host=settings.server.host, port=port, tls=tls
+                backend,
+                authenticator,
+                host=settings.server.host,
+                port=port,
+                tls=tls,
+                sql_info=sql_facts(settings.limits, joins=True),
             ),
             settings.server.port,
         )

@@ -10,6 +10,7 @@ from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.clock import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.process import require_free_port
+from flight_member.sqlfacts import sql_facts
 from flight_member.watching import Watch
 from flight_mom.administration import Administration
 from flight_mom.coordinator import MomBackend
@@ -81,7 +82,12 @@ class MomServer:
         tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
         self._flight = ReplaceableServer(
             lambda port: FlightSqlServer(
-                backend, authenticator, host=settings.server.host, port=port, tls=tls
+                backend,
+                authenticator,
+                host=settings.server.host,
+                port=port,
+                tls=tls,
+                sql_info=sql_facts(settings.limits, joins=False),
             ),
             settings.server.port,
         )

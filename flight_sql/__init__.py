@@ -15,8 +15,10 @@ from flight_sql.backend import (
     ResultStream,
     StatementInfo,
     TableEntry,
+    TableFilter,
 )
 from flight_sql.client import Client
+from flight_sql.columns import type_name
 from flight_sql.errors import (
     CodedError,
     FlightSqlError,
@@ -34,7 +36,7 @@ from flight_sql.messages import (
     statement_ticket,
     summary_of,
 )
-from flight_sql.metadata import like_pattern, type_name
+from flight_sql.metadata import like_pattern
 from flight_sql.replacing import ReplaceableServer
 from flight_sql.rows import Rows
 from flight_sql.server import FlightSqlServer, TlsFiles
@@ -70,6 +72,7 @@ __all__ = [
     "ServerStoppingError",
     "StatementInfo",
     "TableEntry",
+    "TableFilter",
     "TlsFiles",
     "batch_rows_for",
     "cast_batch",

@@ -101,13 +101,56 @@ class ResultStream:
 
 @dataclass(frozen=True, slots=True)
 class TableEntry:
-    """One table as metadata shows it. `arrow_schema` counts only where it was asked for."""
+    """One table as metadata shows it.
+
+    Attributes:
+        catalog: As listed.
+        schema: As listed.
+        table: As listed.
+        table_type: "TABLE" or "VIEW".
+        arrow_schema: Its columns; counts only where it was asked for.
+        row_count: How many rows it has; -1 when that is not known.
+    """
 
     catalog: str
     schema: str
     table: str
     table_type: str = "TABLE"
     arrow_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    row_count: int = -1
+
+
+def _any_name(_name: str) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class TableFilter:
+    """Which schemas or tables a metadata command asks for; a backend lists no others.
+
+    Attributes:
+        catalog: The one catalog, exactly; None for all.
+        has_schema: Whether the pattern for schemas fits a name.
+        has_table: Whether the pattern for tables fits a name.
+        table_types: The types that are wanted; all when empty.
+    """
+
+    catalog: str | None = None
+    has_schema: Callable[[str], bool] = _any_name
+    has_table: Callable[[str], bool] = _any_name
+    table_types: frozenset[str] = frozenset()
+
+    def takes_schema(self, catalog: str, schema: str) -> bool:
+        """Whether a schema is wanted."""
+        return (self.catalog is None or self.catalog == catalog) and self.has_schema(schema)
+
+    def takes(self, catalog: str, schema: str, table: str, table_type: str) -> bool:
+        """Whether a table is wanted."""
+        return (
+            self.takes_schema(catalog, schema)
+            and self.has_table(table)
+            and (not self.table_types or table_type in self.table_types)
+        )
 
 
 class Backend(Protocol):
@@ -175,12 +218,14 @@ class Backend(Protocol):
         """Return the catalogs that the caller may see."""
         ...
 
-    def schemas(self, call: Call) -> Iterable[tuple[str, str]]:
-        """Return the (catalog, schema) pairs that the caller may see."""
+    def schemas(self, call: Call, wanted: TableFilter) -> Iterable[tuple[str, str]]:
+        """Return the (catalog, schema) pairs that are wanted and that the caller may see."""
         ...
 
-    def list_tables(self, call: Call, *, include_schema: bool) -> Iterable[TableEntry]:
-        """Return the tables that the caller may see."""
+    def list_tables(
+        self, call: Call, wanted: TableFilter, *, include_schema: bool
+    ) -> Iterable[TableEntry]:
+        """Return the tables that are wanted and that the caller may see."""
         ...
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:

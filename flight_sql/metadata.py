@@ -1,27 +1,26 @@
 """The metadata commands: result schemas, filters and rows.
 
 Schemas are exact to the nullability of each column, because clients compare them strictly. A
-backend lists what the caller may see; filters, order and duplicates are dealt with here. An unset
-filter lets everything pass, an empty catalog means "objects without a catalog", of which there
-are none. Patterns know `%`, `_` and the escape character of SqlInfo 513.
+backend lists what the caller may see and the filters want; order and duplicates are dealt with
+here. An unset filter lets everything pass, an empty catalog means "objects without a catalog", of
+which there are none. Patterns know `%`, `_` and the escape character of SqlInfo 513.
 
 Keys exist in no table of the federation: these commands answer their schemas without rows.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 
-from flight_sql.backend import Backend, Call, TableEntry
+from flight_sql.backend import Backend, Call, TableEntry, TableFilter
+from flight_sql.columns import serialized_schema
 from flight_sql.messages import message_name
 from flight_sql.sqlinfo import SQL_INFO_SCHEMA, default_sql_info, sql_info_table
 from flight_sql.typeinfo import TYPE_INFO_SCHEMA, type_info_table
-from flight_sql.wire import wire_schema
 
-_METADATA_PREFIX = "ARROW:FLIGHT:SQL:"
 _TABLE_TYPES = ("TABLE", "VIEW")
 # Some drivers filter by the name that ANSI's information schema has for TABLE.
 _TABLE_TYPE_SYNONYMS = {"BASE TABLE": "TABLE"}
@@ -128,14 +127,7 @@ def _catalog_rows(_command: Any, call: Call, backend: Backend) -> list[tuple[Any
 
 
 def _schema_rows(command: Any, call: Call, backend: Backend) -> list[tuple[Any, ...]]:
-    is_wanted = _pattern(command, "db_schema_filter_pattern")
-    return sorted(
-        {
-            (catalog, schema)
-            for catalog, schema in backend.schemas(call)
-            if _has_catalog(command, catalog) and is_wanted(schema)
-        }
-    )
+    return sorted(set(backend.schemas(call, _filter(command))))
 
 
 def _table_type_rows(_command: Any, _call: Call, _backend: Backend) -> list[tuple[Any, ...]]:
@@ -143,13 +135,16 @@ def _table_type_rows(_command: Any, _call: Call, _backend: Backend) -> list[tupl
 
 
 def _table_rows(command: Any, call: Call, backend: Backend) -> list[tuple[Any, ...]]:
-    entries = _wanted_tables(
-        command, backend.list_tables(call, include_schema=command.include_schema)
+    wanted = _filter(
+        command,
+        has_table=_pattern(command, "table_name_filter_pattern"),
+        table_types=frozenset(_TABLE_TYPE_SYNONYMS.get(kind, kind) for kind in command.table_types),
     )
-    ordered = sorted(entries, key=_table_key)
+    entries = backend.list_tables(call, wanted, include_schema=command.include_schema)
+    ordered = sorted(entries, key=table_key)
     if not command.include_schema:
-        return [_table_key(entry) for entry in ordered]
-    return [(*_table_key(entry), _serialized_schema(entry)) for entry in ordered]
+        return [table_key(entry) for entry in ordered]
+    return [(*table_key(entry), serialized_schema(entry)) for entry in ordered]
 
 
 _ROWS: Mapping[str, Callable[[Any, Call, Backend], list[tuple[Any, ...]]]] = {
@@ -160,24 +155,18 @@ _ROWS: Mapping[str, Callable[[Any, Call, Backend], list[tuple[Any, ...]]]] = {
 }
 
 
-def _wanted_tables(command: Any, entries: Iterable[TableEntry]) -> Iterator[TableEntry]:
-    """Yield the entries that pass the command's filters."""
-    has_schema = _pattern(command, "db_schema_filter_pattern")
-    has_name = _pattern(command, "table_name_filter_pattern")
-    types = {_TABLE_TYPE_SYNONYMS.get(kind, kind) for kind in command.table_types}
-    for entry in entries:
-        if not _has_catalog(command, entry.catalog) or (types and entry.table_type not in types):
-            continue
-        if has_schema(entry.schema) and has_name(entry.table):
-            yield entry
+def _filter(command: Any, **more: Any) -> TableFilter:
+    """Return the filter that GetDbSchemas and GetTables have in common, and what is more."""
+    return TableFilter(
+        command.catalog if command.HasField("catalog") else None,
+        _pattern(command, "db_schema_filter_pattern"),
+        **more,
+    )
 
 
-def _table_key(entry: TableEntry) -> tuple[str, str, str, str]:
+def table_key(entry: TableEntry) -> tuple[str, str, str, str]:
+    """Return what tables are ordered by, and what is listed of each."""
     return entry.catalog, entry.schema, entry.table, entry.table_type
-
-
-def _has_catalog(command: Any, catalog: str) -> bool:
-    return not command.HasField("catalog") or bool(command.catalog == catalog)
 
 
 def _pattern(command: Any, field: str) -> Callable[[str], bool]:
@@ -210,74 +199,3 @@ def like_pattern(pattern: str) -> re.Pattern[str]:
     first, *inner, last = pieces
     middle = "".join(f"(?>.*?{piece})" for piece in inner if piece)
     return re.compile(f"{first}{middle}.*{last}", re.DOTALL)
-
-
-@lru_cache(maxsize=4096)
-def _serialized_schema(entry: TableEntry) -> bytes:
-    """Return the table's wire schema as an IPC message, each field described for BI tools."""
-    data: bytes = table_schema(entry).serialize().to_pybytes()
-    return data
-
-
-def table_schema(entry: TableEntry) -> pa.Schema:
-    """Return the table's wire schema with Flight SQL's column metadata."""
-    wire = wire_schema(entry.arrow_schema)
-    return pa.schema([field.with_metadata(_column_metadata(field, entry)) for field in wire])
-
-
-def _column_metadata(field: Any, entry: TableEntry) -> dict[str, str]:
-    """Return what drivers read about one column.
-
-    Source:
-        Flight SQL, SqlInfo and CommandGetTables: column metadata.
-    """
-    described = {
-        "CATALOG_NAME": entry.catalog,
-        "DB_SCHEMA_NAME": entry.schema,
-        "TABLE_NAME": entry.table,
-        "TYPE_NAME": type_name(field.type),
-        "IS_AUTO_INCREMENT": "0",
-        "IS_CASE_SENSITIVE": "1" if pa.types.is_string(field.type) else "0",
-        "IS_READ_ONLY": "1",
-        "IS_SEARCHABLE": "1",
-    }
-    if pa.types.is_decimal(field.type):
-        described |= {"PRECISION": str(field.type.precision), "SCALE": str(field.type.scale)}
-    return {_METADATA_PREFIX + key: value for key, value in described.items()}
-
-
-_TYPE_NAMES = {
-    "bool": "BOOLEAN",
-    "int8": "TINYINT",
-    "uint8": "TINYINT UNSIGNED",
-    "int16": "SMALLINT",
-    "uint16": "SMALLINT UNSIGNED",
-    "int32": "INT",
-    "uint32": "INT UNSIGNED",
-    "int64": "BIGINT",
-    "uint64": "BIGINT UNSIGNED",
-    "float": "REAL",
-    "double": "DOUBLE",
-    "string": "VARCHAR",
-    "binary": "BYTEA",
-}
-
-
-def type_name(arrow_type: Any) -> str:
-    """Return the SQL name of a wire type, as `typeinfo` lists it; nested ones by their shape."""
-    types = pa.types
-    if (plain := _TYPE_NAMES.get(str(arrow_type))) is not None:
-        return plain
-    named = (
-        (types.is_decimal, "DECIMAL"),
-        (types.is_date, "DATE"),
-        (types.is_time, "TIME"),
-        (types.is_timestamp, "TIMESTAMP"),
-        (types.is_interval, "INTERVAL"),
-        (types.is_duration, "INTERVAL"),
-        (types.is_fixed_size_binary, "BYTEA"),
-        (types.is_map, "MAP"),
-        (types.is_struct, "STRUCT"),
-        (types.is_nested, "ARRAY"),
-    )
-    return next((name for is_type, name in named if is_type(arrow_type)), "OTHER")

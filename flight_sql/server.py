@@ -27,6 +27,7 @@ from flight_sql.errors import (
     ServerStoppingError,
     translated,
 )
+from flight_sql.listing import list_tables_as_flights
 from flight_sql.messages import (
     message_name,
     read_statement_ticket,
@@ -175,10 +176,10 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
 
     # Flight's RPCs, in the order of the protocol
 
-    def list_flights(self, context: Any, criteria: bytes) -> Iterator[Any]:  # noqa: ARG002
-        """Return nothing: tables are found by Flight SQL's metadata commands."""
-        with self._called(context):
-            return iter(())
+    def list_flights(self, context: Any, criteria: bytes) -> Iterator[Any]:
+        """Return a flight for each table that the caller may read."""
+        with self._called(context) as call:
+            return iter(list_tables_as_flights(call, self._backend, criteria))
 
     def get_flight_info(self, context: Any, descriptor: Any) -> Any:
         """Accept a statement, or announce a metadata result."""

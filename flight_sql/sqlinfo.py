@@ -10,6 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from flight_sql.sqlwords import (
+    DATETIME_FUNCTIONS,
+    KEYWORDS,
+    NUMERIC_FUNCTIONS,
+    STRING_FUNCTIONS,
+    SYSTEM_FUNCTIONS,
+)
+from flight_sql.wire import MAX_BATCH_BYTES
+
 STRING, BOOL, BIGINT, INT32, STRING_LIST, INT32_MAP = range(6)
 
 _VALUE_FIELDS = [
@@ -52,41 +61,31 @@ _CHILDREN: dict[int, int] = {
 }
 
 
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-_KEYWORDS = _words(
-    "ANALYZE ANTI ARRAY BYTEA CUBE DESCRIBE EXPLAIN EXTERNAL FILTER GROUPING ILIKE LATERAL LIMIT "
-    "OFFSET QUALIFY RECURSIVE ROLLUP SEMI SHOW STRUCT UNNEST USE WINDOW"
-)
-_NUMERIC_FUNCTIONS = _words(
-    "ABS ACOS ASIN ATAN ATAN2 CEIL COS COT DEGREES EXP FLOOR LOG LOG10 PI POWER RADIANS RANDOM "
-    "ROUND SIGN SIN SQRT TAN TRUNC"
-)
-_STRING_FUNCTIONS = _words(
-    "ASCII BIT_LENGTH CHAR_LENGTH CHARACTER_LENGTH CHR CONCAT LEFT LENGTH LOWER LPAD LTRIM "
-    "OCTET_LENGTH POSITION REPEAT REPLACE REVERSE RIGHT RPAD RTRIM SPLIT_PART STRPOS SUBSTR "
-    "SUBSTRING TRANSLATE TRIM UPPER"
-)
-_SYSTEM_FUNCTIONS = ["COALESCE", "NULLIF"]
-_DATETIME_FUNCTIONS = _words(
-    "CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP DATE_BIN DATE_PART DATE_TRUNC EXTRACT "
-    "FROM_UNIXTIME MAKE_DATE NOW TO_CHAR TO_DATE TO_TIMESTAMP"
-)
-
-# Ordinals of SqlSupportsConvert: what CAST goes between.
-_BIGINT, _BIT, _CHAR, _DATE, _DECIMAL, _FLOAT, _INTEGER = 0, 2, 3, 4, 5, 6, 7
-_NUMERIC, _REAL, _SMALLINT, _TIME, _TIMESTAMP, _TINYINT, _VARCHAR = 12, 13, 14, 15, 16, 17, 19
-_NUMBERS = [_BIGINT, _DECIMAL, _FLOAT, _INTEGER, _NUMERIC, _REAL, _SMALLINT, _TINYINT]
-_TEXTS = [_CHAR, _VARCHAR]
+# Ordinals of SqlSupportsConvert: what CAST goes between, as far as a value of the one type can be
+# one of the other.
+_BIGINT, _BINARY, _BIT, _CHAR, _DATE, _DECIMAL, _FLOAT, _INTEGER, _DAY_TIME, _YEAR_MONTH = range(10)
+_LONGVARBINARY, _LONGVARCHAR, _NUMERIC, _REAL, _SMALLINT, _TIME, _TIMESTAMP = range(10, 17)
+_TINYINT, _VARBINARY, _VARCHAR = range(17, 20)
+_INTEGERS = [_BIGINT, _INTEGER, _SMALLINT, _TINYINT]
+_FLOATS = [_FLOAT, _REAL]
+_DECIMALS = [_DECIMAL, _NUMERIC]
+_NUMBERS = [*_INTEGERS, *_FLOATS, *_DECIMALS]
+_TEXTS = [_CHAR, _LONGVARCHAR, _VARCHAR]
+_BYTES = [_BINARY, _LONGVARBINARY, _VARBINARY]
+_INTERVALS = [_DAY_TIME, _YEAR_MONTH]
 _CONVERSIONS = {
-    **{number: [*_NUMBERS, *_TEXTS] for number in _NUMBERS},
-    **{text: [*_NUMBERS, *_TEXTS, _BIT, _DATE, _TIME, _TIMESTAMP] for text in _TEXTS},
-    _BIT: [_BIT, *_NUMBERS, *_TEXTS],
-    _DATE: [_DATE, _TIMESTAMP, *_TEXTS],
-    _TIMESTAMP: [_DATE, _TIME, _TIMESTAMP, *_TEXTS],
-    _TIME: [_TIME, *_TEXTS],
+    **{kind: [*_NUMBERS, *_TEXTS, *_BYTES, _BIT, _TIMESTAMP] for kind in _INTEGERS},
+    _BIGINT: [*_NUMBERS, *_TEXTS, *_BYTES, _BIT, _DATE, _TIME, _TIMESTAMP],
+    _INTEGER: [*_NUMBERS, *_TEXTS, *_BYTES, _BIT, _DATE, _TIMESTAMP],
+    **{kind: [*_NUMBERS, *_TEXTS, _BIT, _TIMESTAMP] for kind in _FLOATS},
+    **{kind: [*_NUMBERS, *_TEXTS, _TIMESTAMP] for kind in _DECIMALS},
+    **{kind: list(range(20)) for kind in _TEXTS},
+    **{kind: [*_BYTES, *_TEXTS] for kind in _BYTES},
+    **{kind: [*_INTERVALS, *_TEXTS] for kind in _INTERVALS},
+    _BIT: [_BIT, *_INTEGERS, *_FLOATS, *_TEXTS],
+    _DATE: [_BIGINT, _INTEGER, _DATE, _TIMESTAMP, *_TEXTS],
+    _TIME: [_BIGINT, _TIME, *_TEXTS],
+    _TIMESTAMP: [_BIGINT, *_FLOATS, _DATE, _TIME, _TIMESTAMP, *_TEXTS],
 }
 
 _CASE_INSENSITIVE, _CASE_LOWER = 1, 3
@@ -95,7 +94,9 @@ _NAME_LENGTH = 63
 
 
 def default_sql_info(name: str, version: str) -> dict[int, Any]:
-    """Return every id with what is true of a server of the federation.
+    """Return every id with what is true of the MoM and of members alike.
+
+    Where nothing else is said, a maximum is 0: there is none, or none is known.
 
     Source:
         Flight SQL, SqlInfo.
@@ -103,8 +104,9 @@ def default_sql_info(name: str, version: str) -> dict[int, Any]:
     values: dict[int, Any] = dict.fromkeys(_BIGINTS | _INT32S, 0)
     values |= dict.fromkeys(_BOOLS, False)
     # Read only, SQL, all tables selectable, aliases, null + null, correlation names, ORDER BY of
-    # expressions and of columns not selected, LIKE … ESCAPE, catalog at the start of a name.
-    values |= dict.fromkeys((3, 4, 506, 515, 516, 518, 520, 521, 523, 532), True)
+    # expressions and of columns not selected, LIKE … ESCAPE (of the one character of 513), columns
+    # that are never null, catalog at the start of a name, large values count in a row's size.
+    values |= dict.fromkeys((3, 4, 506, 515, 516, 518, 520, 521, 523, 524, 532, 556), True)
     values |= {
         0: name,
         1: version,
@@ -115,17 +117,18 @@ def default_sql_info(name: str, version: str) -> dict[int, Any]:
         504: '"',
         505: _CASE_INSENSITIVE,
         507: _NULLS_HIGH,
-        508: _KEYWORDS,
-        509: _NUMERIC_FUNCTIONS,
-        510: _STRING_FUNCTIONS,
-        511: _SYSTEM_FUNCTIONS,
-        512: _DATETIME_FUNCTIONS,
+        508: KEYWORDS,
+        509: NUMERIC_FUNCTIONS,
+        510: STRING_FUNCTIONS,
+        511: SYSTEM_FUNCTIONS,
+        512: DATETIME_FUNCTIONS,
         513: "\\",
-        514: "@",
+        # None that is good in every name: an @ is for tables only, and # and $ not at the start.
+        514: "",
         517: _CONVERSIONS,
         522: 0b11,  # GROUP BY of columns not selected, and beyond the selected ones
-        525: 0b11,  # minimum and core grammar
-        526: 0b1,  # ANSI 92 entry level
+        525: 0b1,  # the minimum grammar, as far as it reads
+        526: 0,  # ANSI 92 needs joins
         529: "schema",
         530: "",
         531: "catalog",
@@ -135,7 +138,9 @@ def default_sql_info(name: str, version: str) -> dict[int, Any]:
         540: 0b11,  # UNION and UNION ALL
         552: _NAME_LENGTH,
         554: 2 * _NAME_LENGTH + 1,  # catalog@cluster
+        555: MAX_BATCH_BYTES,
         559: _NAME_LENGTH,
+        561: 2 * _NAME_LENGTH + 1,  # user@cluster
         564: 0b1,  # isolation level "none"
         567: 0b10,  # results are read forward only
         569: 0b10,  # and read only

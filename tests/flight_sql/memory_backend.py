@@ -24,6 +24,7 @@ from flight_sql import (
     ResultStream,
     StatementInfo,
     TableEntry,
+    TableFilter,
 )
 
 STATUSES = (
@@ -200,15 +201,21 @@ class MemoryBackend:
     def catalogs(self, _call: Call) -> Iterable[str]:
         return ["trading@hangzhou", "monitor", "trading@hangzhou"]
 
-    def schemas(self, _call: Call) -> Iterable[tuple[str, str]]:
-        return [("trading@hangzhou", "stock"), ("monitor", "heartbeat")]
+    def schemas(self, _call: Call, wanted: TableFilter) -> Iterable[tuple[str, str]]:
+        pairs = [("trading@hangzhou", "stock"), ("monitor", "heartbeat")]
+        return [pair for pair in pairs if wanted.takes_schema(*pair)]
 
-    def list_tables(self, _call: Call, *, include_schema: bool) -> Iterable[TableEntry]:
-        nothing = pa.schema([])
-        quote = self.tables["quote"].schema if include_schema else nothing
-        yield TableEntry("trading@hangzhou", "stock", "quote", "TABLE", quote)
-        yield TableEntry("trading@hangzhou", "stock", "my_view", "VIEW", quote)
-        yield TableEntry("monitor", "heartbeat", "cluster_perf", "TABLE", quote)
+    def list_tables(
+        self, _call: Call, wanted: TableFilter, *, include_schema: bool
+    ) -> Iterable[TableEntry]:
+        quote = self.tables["quote"].schema if include_schema else pa.schema([])
+        for catalog, schema, name, kind in (
+            ("trading@hangzhou", "stock", "quote", "TABLE"),
+            ("trading@hangzhou", "stock", "my_view", "VIEW"),
+            ("monitor", "heartbeat", "cluster_perf", "TABLE"),
+        ):
+            if wanted.takes(catalog, schema, name, kind):
+                yield TableEntry(catalog, schema, name, kind, quote, 3)
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         return {

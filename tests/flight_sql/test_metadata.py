@@ -5,8 +5,9 @@ import pytest
 from pyarrow import flight
 
 from flight_sql import FlightSqlServer
+from flight_sql.columns import type_name
 from flight_sql.messages import pack, sql_message
-from flight_sql.metadata import like_pattern, type_name
+from flight_sql.metadata import like_pattern
 from tests.flight_sql.conftest import TOKEN
 from tests.flight_sql.memory_backend import MemoryBackend
 

@@ -1,0 +1,35 @@
+"""What a server tells of itself in SqlInfo that depends on its settings and its place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flight_member.handles import PREPARED_TTL_S
+from flight_member.settings import LimitsSection
+
+_FULL_OUTER_JOINS = 2
+# Subqueries in comparisons, in EXISTS and in IN. Quantified ones (= ANY, > ALL) are none of them.
+_SUBQUERIES_AT_HOME = 0b111
+
+
+def sql_facts(limits: LimitsSection, *, joins: bool) -> Mapping[int, Any]:
+    """Return the SqlInfo values in which servers differ, by id.
+
+    Args:
+        limits: The server's limits on statements.
+        joins: Whether its own users may join its own tables.
+
+    Source:
+        Flight SQL, SqlInfo.
+    """
+    facts: dict[int, Any] = {
+        100: PREPARED_TTL_S * 1000,
+        557: limits.max_text_bytes,
+    }
+    if joins:
+        facts |= {
+            525: 0b11,  # the core grammar too, as far as it reads
+            528: _FULL_OUTER_JOINS,
+            538: _SUBQUERIES_AT_HOME,
+            539: True,  # subqueries that use columns of the query around them
+        }
+    return facts
