@@ -60,7 +60,7 @@ _TYPES = (
     _SqlType("BIGINT", -5, 19, radix=10, is_unsigned=False),
     _SqlType("BIGINT UNSIGNED", -5, 20, radix=10, is_unsigned=True),
     _SqlType("BYTEA", -3, 0, quote=("X'", "'")),
-    _SqlType("DECIMAL", 3, 38, create_params=("precision", "scale"), radix=10, max_scale=38),
+    _SqlType("DECIMAL", 3, 76, create_params=("precision", "scale"), radix=10, max_scale=76),
     _SqlType("INT", 4, 10, radix=10, is_unsigned=False),
     _SqlType("INT UNSIGNED", 4, 10, radix=10, is_unsigned=True),
     _SqlType("SMALLINT", 5, 5, radix=10, is_unsigned=False),

@@ -12,10 +12,13 @@ UNCOMPARABLE = {
 }
 
 
-def functions_of_engine() -> set[str]:
-    """Return the names of all scalar, aggregate and window functions."""
+def functions_of_engine(kind: str = "%") -> set[str]:
+    """Return the names of all scalar, aggregate and window functions, or of one kind."""
     session = SessionContext(SessionConfig().with_information_schema(enabled=True))
-    rows = session.sql("select distinct routine_name from information_schema.routines").to_pylist()
+    rows = session.sql(
+        "select distinct routine_name from information_schema.routines "
+        f"where function_type like '{kind}'"
+    ).to_pylist()
     return {row["routine_name"] for row in rows}
 
 
