@@ -103,10 +103,11 @@ def default_sql_info(name: str, version: str) -> dict[int, Any]:
     """
     values: dict[int, Any] = dict.fromkeys(_BIGINTS | _INT32S, 0)
     values |= dict.fromkeys(_BOOLS, False)
-    # Read only, SQL, all tables selectable, aliases, null + null, correlation names, ORDER BY of
-    # expressions and of columns not selected, LIKE … ESCAPE (of the one character of 513), columns
-    # that are never null, catalog at the start of a name, large values count in a row's size.
-    values |= dict.fromkeys((3, 4, 506, 515, 516, 518, 520, 521, 523, 524, 532, 556), True)
+    # Read only, SQL, CancelQuery, all tables selectable, aliases, null + null, correlation names,
+    # ORDER BY of expressions and of columns not selected, LIKE … ESCAPE (of the one character of
+    # 513), columns that are never null, catalog at the start of a name, large values count in a
+    # row's size.
+    values |= dict.fromkeys((3, 4, 9, 506, 515, 516, 518, 520, 521, 523, 524, 532, 556), True)
     values |= {
         0: name,
         1: version,
