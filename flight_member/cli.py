@@ -31,7 +31,7 @@ from flight_member.querycommand import connect, find_profile, read_sql, run_quer
 from flight_member.server import MemberServer
 from flight_member.settings import LoadedSettings, MemberSettings
 from flight_member.statestore import Database
-from flight_member.tablecommands import table_commands
+from flight_member.tablecommands import place_commands, table_commands
 from flight_member.tables import TableDesk
 from flight_member.terminal import console, print_rows, read_secret, reported_errors
 from flight_member.usercommands import (
@@ -43,6 +43,7 @@ from flight_member.usercommands import (
     user_commands,
 )
 from flight_member.users import UserDesk
+from storage.names import Level
 
 app = typer.Typer(
     name="flight-member",
@@ -77,6 +78,8 @@ user_app = user_commands(
 )
 app.add_typer(user_app, name="user")
 app.add_typer(table_commands(_HERE, _home), name="table")
+for _level in (Level.SCHEMA, Level.CATALOG):
+    app.add_typer(place_commands(_level, _HERE, _home), name=_level.value)
 app.add_typer(key_commands("flight-member", "shanghai", _HERE, _home), name="keys")
 
 

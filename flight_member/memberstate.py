@@ -8,14 +8,15 @@ assignment.
 import base64
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from auth import Grant, GrantSet, Identity
 from auth.grantstore import GrantStore
 from auth.userstore import User, UserStore
-from flight_member.protocol import Report, ReportedGrant, ReportedUser
+from flight_member.errors import ConfigurationError
+from flight_member.protocol import DepartedPlace, Report, ReportedGrant, ReportedUser
 from flight_member.statestore import Database
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
@@ -35,6 +36,8 @@ class MemberSnapshot:
     vetoes: GrantSet = GrantSet()  # noqa: RUF009  immutable
     dropped: tuple[str, ...] = ()
     """Ids of tables that were dropped."""
+    departed: tuple[DepartedPlace, ...] = ()
+    """Schemas and catalogs that were dropped or renamed."""
 
     @property
     def epoch(self) -> int:
@@ -78,6 +81,7 @@ class MemberSnapshot:
             grants=tuple(map(_reported, self.rules)),
             vetoes=tuple(map(_reported, self.vetoes)),
             dropped=self.dropped,
+            departed=self.departed,
         )
         version = hashlib.sha256(report.write()).hexdigest()[:32]
         return report.model_copy(update={"version": version})
@@ -125,16 +129,36 @@ class MemberState:
     def _read(self) -> MemberSnapshot:
         with self._database.read() as connection:
             tables = TableStore(connection)
-            metastore = Metastore(self._cluster, tables.version(), tables.all())
-            grants = GrantStore(connection)
+            found, grants = tables.all(), GrantStore(connection)
             epoch, kept = grants.epoch(), grants.all()
+            self._require_own(one.name for one in found)
+            self._require_own(one.securable for one in kept)
+            metastore = Metastore(self._cluster, tables.version(), found)
             return MemberSnapshot(
                 metastore=metastore,
                 users=MappingProxyType({u.name: u for u in UserStore(connection).all()}),
                 rules=GrantSet([one for one in kept if self._is_home(one)], epoch),
                 vetoes=GrantSet([one for one in kept if not self._is_home(one)], epoch),
                 dropped=tuple(tables.dropped(_MAX_DROPPED)),
+                departed=tuple(
+                    DepartedPlace(id=departure, name=name)
+                    for departure, name in tables.departed(_MAX_DROPPED).items()
+                ),
             )
+
+    def _require_own(self, names: Iterable[ObjectName]) -> None:
+        """Refuse the state of a cluster of another name.
+
+        Raises:
+            ConfigurationError: When the name in the settings was changed.
+        """
+        owners = {name.cluster for name in names} - {self._cluster}
+        if owners:
+            fault = (
+                f"cluster.name: this directory is that of {min(owners)}, and a cluster keeps its "
+                f"name; write {min(owners)} again, or make a cluster with flight-member init"
+            )
+            raise ConfigurationError([fault])
 
     def _is_home(self, grant: Grant) -> bool:
         return grant.principal.cluster == self._cluster

@@ -179,6 +179,13 @@ class ReportedGrant(Message):
     until: float | None = None
 
 
+class DepartedPlace(Message):
+    """A schema or catalog that was dropped, or got another name: once, under an id of its own."""
+
+    id: str
+    name: str
+
+
 class Report(Message):
     """A member's tables, users and home rules, replicated to the MoM when they change."""
 
@@ -191,6 +198,7 @@ class Report(Message):
     vetoes: tuple[ReportedGrant, ...] = ()
     dropped: tuple[str, ...] = ()
     """Ids of tables that are gone for good; one that is missing without is only not to be seen."""
+    departed: tuple[DepartedPlace, ...] = ()
 
 
 class ListingRequest(Message):

@@ -1,25 +1,25 @@
 """Changes of a member's own tables, each one transaction with its audit row."""
 
-import getpass
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import AuditRecord
 from auth.auditstore import AuditStore
+from auth.grantstore import GrantStore
+from flight_member.departures import record_departure, terminal_record
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
+from flight_member.places import require_own_place
 from flight_member.statestore import Database
 from storage.errors import StorageError, TableExistsError, UnknownTableError
 from storage.load import load_table, read_files
 from storage.metastore import Table
-from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, InvalidNameError, Level, ObjectName
+from storage.names import InvalidNameError, Level, ObjectName
 from storage.parquet import list_files, require_within, scan_partitioned, snapshot_of
 from storage.tablestore import TableStore
 
@@ -121,7 +121,7 @@ class TableDesk:
         return self._add(name, uuid4().hex, real, "attach", replaces=known is not None)
 
     def drop(self, text: str) -> Table:
-        """Forget a table; its files stay where they are.
+        """Forget a table, and what was allowed on it at home; its files stay where they are.
 
         Raises:
             BadRequestError: When the name is none.
@@ -130,11 +130,15 @@ class TableDesk:
         known = self._known(text)
         with self._database.change() as connection:
             TableStore(connection).drop(known.name)
-            AuditStore(connection).append(_record("drop", known.name))
+            act = terminal_record("drop", known.name)
+            record_departure(GrantStore(connection), AuditStore(connection), known.name, act)
         return known
 
     def rename(self, text: str, new_text: str) -> Table:
         """Give a table another name; the last part alone stays in its schema.
+
+        What was allowed at home on the old name ends: denials stay by name, and must not be lifted
+        by renaming what they deny.
 
         Raises:
             BadRequestError: When a name is none.
@@ -148,8 +152,8 @@ class TableDesk:
         renamed = replace(known, name=name)
         with self._database.change() as connection:
             TableStore(connection).replace(renamed)
-            record = _record("rename", known.name)
-            AuditStore(connection).append(replace(record, rule=f"to {name}"))
+            act = terminal_record("rename", known.name, f"to {name}")
+            record_departure(GrantStore(connection), AuditStore(connection), known.name, act)
         return renamed
 
     def _known(self, text: str) -> Table:
@@ -217,7 +221,7 @@ class TableDesk:
             if replaces:
                 TableStore(connection).drop(name)
             TableStore(connection).add(table)
-            AuditStore(connection).append(_record(action, name))
+            AuditStore(connection).append(terminal_record(action, name))
         return table
 
     def _read_name(self, text: str) -> ObjectName:
@@ -228,22 +232,7 @@ class TableDesk:
         else:
             if name.level is not Level.TABLE or name.cluster != self._cluster:
                 fault = f"{text} is not a table of {self._cluster}: write catalog.schema.table"
-            elif name.catalog == SYSTEM_CATALOG or name.schema == INFORMATION_SCHEMA:
-                fault = (
-                    f"{text} cannot be a table: the catalog {SYSTEM_CATALOG} and the schema "
-                    f"{INFORMATION_SCHEMA} are the federation's own; choose another"
-                )
             else:
+                require_own_place(name)
                 return name
         raise BadRequestError(fault)
-
-
-def _record(action: str, name: ObjectName) -> AuditRecord:
-    return AuditRecord(
-        at=datetime.now(UTC),
-        actor=f"{getpass.getuser()} at the terminal",
-        source="terminal",
-        action=action,
-        object=str(name),
-        allowed=True,
-    )

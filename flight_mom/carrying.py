@@ -90,6 +90,24 @@ class CarryThrough:
         }
         ids.keep(cluster, fresh)
 
+    def places(self, before: Mapping[str, ObjectName], after: Mapping[str, ObjectName]) -> None:
+        """End what was allowed on schemas and catalogs that were dropped or renamed, and below.
+
+        Each departure counts once, however often it is reported: what is allowed on a new schema
+        of the name lives on. Denials stay by name.
+
+        Args:
+            before: The departures that were carried through already, by id.
+            after: Those that are reported now.
+        """
+        for departure, place in after.items():
+            if departure in before:
+                continue
+            reason = f"the {place.level.value} was dropped or renamed"
+            self._note(place.cluster, self._grants.remove_allows_on(place), reason)
+            epoch = self._grants.bump()
+            self._revocations.append(Revocation(epoch, self._now, securable=place))
+
     def _remove_allows(self, principal: Principal) -> None:
         cluster = str(principal.cluster)
         removed = self._grants.remove_allows_to(principal)

@@ -14,6 +14,7 @@ from flight_member.protocol import Report, ReportedUser
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.reports import ReadReport, nothing_reported, read_report
 from storage.metastore import Metastore
+from storage.names import ObjectName
 
 _log = get_logger(__name__)
 
@@ -43,6 +44,8 @@ class Member:
     """For the member's own users."""
     vetoes: GrantSet
     """For visitors: what the owner denies them."""
+    departed: Mapping[str, ObjectName]
+    """Schemas and catalogs that it has told to be dropped or renamed, by the id of the event."""
 
 
 class MemberReader:
@@ -85,6 +88,7 @@ class MemberReader:
             users=read.users,
             rules=read.rules,
             vetoes=read.vetoes,
+            departed=read.departed,
         )
 
     def _read_report(self, stored: StoredMember) -> ReadReport:

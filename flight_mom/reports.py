@@ -17,9 +17,9 @@ from auth import (
     fold_principal,
 )
 from flight_member.errors import BadRequestError
-from flight_member.protocol import Report, ReportedGrant, ReportedUser
+from flight_member.protocol import DepartedPlace, Report, ReportedGrant, ReportedUser
 from storage.metastore import Metastore
-from storage.names import ObjectName
+from storage.names import Level, ObjectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class ReadReport:
     users: Mapping[str, ReportedUser]
     rules: GrantSet
     vetoes: GrantSet
+    departed: Mapping[str, ObjectName]
+    """Schemas and catalogs that were dropped or renamed, by the id of the event."""
 
 
 def read_report(cluster: str, report: Report) -> ReadReport:
@@ -46,12 +48,9 @@ def read_report(cluster: str, report: Report) -> ReadReport:
         rules = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
         vetoes = [_veto(index, cluster, rule) for index, rule in enumerate(report.vetoes)]
         users = {fold_principal(user.name): user for user in report.users}
-        strangers = [
-            str(name)
-            for rule in rules
-            for name in (rule.principal, rule.securable)
-            if name.cluster != cluster
-        ]
+        departed = {one.id: _place(cluster, one) for one in report.departed}
+        named = [name for rule in rules for name in (rule.principal, rule.securable)]
+        strangers = [str(name) for name in (*named, *departed.values()) if name.cluster != cluster]
     except (ValueError, OverflowError, OSError, AuthError) as error:
         # Of these only the package's own errors have texts that are meant to be read.
         fault = (
@@ -69,13 +68,21 @@ def read_report(cluster: str, report: Report) -> ReadReport:
                 users=MappingProxyType(users),
                 rules=GrantSet(rules),
                 vetoes=GrantSet(vetoes),
+                departed=MappingProxyType(departed),
             )
     raise BadRequestError(f"the report of {cluster} cannot be read: {fault}")
 
 
 def nothing_reported(cluster: str) -> ReadReport:
     """Return what is known of a member that has not reported yet: nothing."""
-    return ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet(), GrantSet())
+    return ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet(), GrantSet(), {})
+
+
+def _place(cluster: str, departed: DepartedPlace) -> ObjectName:
+    place = ObjectName.parse(departed.name, cluster=cluster)
+    if place.level not in {Level.SCHEMA, Level.CATALOG}:
+        raise ValueError("neither a schema nor a catalog")
+    return place
 
 
 def _home_rule(index: int, cluster: str, rule: ReportedGrant) -> Grant:

@@ -5,6 +5,7 @@ transaction. Another process sees a change by polling `version`.
 """
 
 import json
+from uuid import uuid4
 
 import pyarrow as pa
 from sqlalchemy import (
@@ -49,6 +50,14 @@ _dropped = SqlTable(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False),
+)
+# Schemas and catalogs that were dropped, or got another name.
+_departed = SqlTable(
+    "departed_places",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
+    Column("name", String, nullable=False),
 )
 _version = SqlTable(
     "metastore_version",
@@ -130,6 +139,19 @@ class TableStore:
         """Return the ids of the tables that were dropped last, newest first."""
         newest = select(_dropped.c.id).order_by(_dropped.c.number.desc()).limit(most)
         return list(self._connection.execute(newest).scalars())
+
+    def depart(self, place: ObjectName) -> None:
+        """Note that a schema or catalog was dropped, or got another name, under an id of its own.
+
+        What lies there is dropped or renamed table by table.
+        """
+        self._connection.execute(insert(_departed).values(id=uuid4().hex, name=place.local))
+        self._bump()
+
+    def departed(self, most: int) -> dict[str, str]:
+        """Return `{id: local name}` of the departures noted last, newest first."""
+        newest = select(_departed).order_by(_departed.c.number.desc()).limit(most)
+        return {row.id: row.name for row in self._connection.execute(newest)}
 
     def version(self) -> int:
         """Return the number of changes so far."""

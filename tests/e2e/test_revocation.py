@@ -9,6 +9,7 @@ import pytest
 from flight_member.tables import TableDesk
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, Endpoint, RemoteError, Rows
+from tests.e2e.commands import try_member
 from tests.e2e.factories import FLIGHTS, batches_of, make_flights
 from tests.e2e.federation import (
     CHIEF,
@@ -209,6 +210,41 @@ def test_running_stream_ends_with_its_table_and_denials_outlive_it(
     held = admin.query(f"SHOW GRANTS ON {doomed_at}").read_all().to_pylist()
     assert [row["effect"] for row in held] == ["DENY"]
     desk.drop(doomed)
+
+
+@pytest.mark.parametrize("change", ["drop", "rename"])
+def test_running_stream_ends_with_its_schema_and_denials_outlive_it(
+    federation: DemoFederation, admin: Client, reader: Client, change: str
+) -> None:
+    schema, home = f"aviation.doomed_{change}", federation.member_home(HANGZHOU)
+    table = f"{schema}.flights"
+
+    def make() -> None:
+        rows = batches_of(make_flights())
+        TableDesk.open(home).load_batches(table, rows, partition_by=(), progress=lambda _: None)
+        wait_until(lambda: is_listed(admin, f"{table}@{HANGZHOU}"), HEARTBEATS_S)
+
+    make()
+    admin.update(f"GRANT SCHEMA_READ ON {schema}@{HANGZHOU} TO {READER}")
+    admin.update(f"DENY TABLE_READ ON {table}@{HANGZHOU} TO stranger@shanghai")
+    sql = LONG.replace(FLIGHTS_AT, f"{table}@{HANGZHOU}")
+    with Client(federation.uri(HANGZHOU)) as at_member:
+        rows = at_member.open_ticket(sealed(reader, sql).handle)
+        next(rows)
+        to = ["elsewhere"] if change == "rename" else []
+        done = try_member("schema", change, schema, *to, "--dir", str(home.directory))
+        assert done.returncode == 0, done.stderr
+        time.sleep(HEARTBEATS_S)
+        assert ended_with(rows) == "revoked-ticket"
+    for name in (schema, "aviation.elsewhere"):
+        refused = refused_sql(reader, f"select 1 from {name}.flights@{HANGZHOU}")
+        assert refused.code == "not-found"
+    make()
+    held = admin.query(f"SHOW GRANTS ON {schema}@{HANGZHOU}").read_all().to_pylist()
+    assert [row["effect"] for row in held] == ["DENY"]
+    assert refused_sql(reader, f"select 1 from {table}@{HANGZHOU}").code == "not-found"
+    for name in {schema, "aviation.elsewhere" if change == "rename" else schema}:
+        assert try_member("schema", "drop", name, "--dir", str(home.directory)).returncode == 0
 
 
 def is_listed(admin: Client, table: str) -> bool:

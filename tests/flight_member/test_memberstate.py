@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auth import hash_password
+from flight_member.errors import ConfigurationError
 from flight_member.memberhome import MemberHome
 from flight_member.memberstate import MemberState
 from flight_member.statestore import Database
@@ -106,3 +107,12 @@ def test_snapshot_stays_as_it_was_read(home: MemberHome, state: MemberState) -> 
     other = ObjectName.parse("trading.stock.other@shanghai")
     assert snapshot.table(other) is None
     assert state.snapshot.table(other) is not None
+
+
+def test_state_of_a_cluster_of_another_name_is_refused(
+    state: MemberState, database: Database
+) -> None:
+    assert state.snapshot.users
+    with pytest.raises(ConfigurationError) as refused:
+        MemberState("suzhou", database)
+    assert "this directory is that of shanghai" in str(refused.value)

@@ -1,13 +1,15 @@
 """What becomes of grants when a member's tables, users or the member itself are gone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
 from auth import GrantSet
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
+from flight_member.errors import BadRequestError
 from flight_member.memberstate import MemberSnapshot
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
@@ -29,12 +31,20 @@ class Owner:
             mom.ask(sql)
         self.epoch = mom.topology.federation.epoch
 
-    def report(self, tables: Sequence[Table], dropped: Sequence[str] = ()) -> None:
+    def report(
+        self,
+        tables: Sequence[Table],
+        dropped: Sequence[str] = (),
+        departed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         snapshot = MemberSnapshot(
             Metastore(HANGZHOU, 1, tables),
             {"user2": make_user("user2")},
             GrantSet(),
             dropped=tuple(dropped),
+            departed=tuple(
+                protocol.DepartedPlace(id=one, name=name) for one, name in departed.items()
+            ),
         )
         self.mom.act(protocol.REPORT, snapshot.report(), ServiceCaller(HANGZHOU))
 
@@ -62,7 +72,7 @@ ALL = [
     "DENY aviation.nyc.flights@hangzhou user3@shanghai",
     "ALLOW aviation.nyc@hangzhou user3@shanghai",
 ]
-LEFT = ALL[1:]
+LEFT, DENIAL = ALL[1:], ALL[1]
 
 
 @pytest.fixture
@@ -129,6 +139,46 @@ def test_tables_that_change_names_with_each_other_pass_nothing_on(owner: Owner) 
     owner.mom.ask("GRANT TABLE_READ ON aviation.nyc.other@hangzhou TO user1@shanghai")
     owner.report([replace(owner.table, name=other.name), replace(other, name=owner.table.name)])
     assert sorted(owner.held()) == sorted(LEFT)
+
+
+@pytest.mark.parametrize("place", ["aviation.nyc", "aviation"])
+@pytest.mark.parametrize("is_dropped", [True, False])
+def test_departed_place_takes_the_allows_on_it_and_below_along(
+    owner: Owner, place: str, is_dropped: bool
+) -> None:
+    """A rename is a departure whose tables are seen elsewhere."""
+    owner.mom.ask("GRANT CATALOG_READ ON *@hangzhou TO user1@shanghai")
+    moved = replace(owner.table, name=ObjectName.parse("air.ny.flights@hangzhou"))
+    owner.report(
+        [] if is_dropped else [moved], [owner.table.id] if is_dropped else [], {"d1": place}
+    )
+    assert sorted(owner.held()) == sorted([DENIAL, "ALLOW *@hangzhou user1@shanghai"])
+    kind = "catalog" if place == "aviation" else "schema"
+    assert owner.ended() == [f"the {kind} was dropped or renamed"] * 2
+    assert f"{place}@hangzhou" in owner.revoked()
+
+
+def test_departure_counts_once_however_often_it_is_reported(owner: Owner) -> None:
+    fresh = make_table()
+    owner.report([fresh], [owner.table.id], {"d1": "aviation.nyc"})
+    assert owner.held() == [DENIAL]
+    owner.mom.ask(WIDER)
+    owner.report([replace(fresh, snapshot="s2")], [owner.table.id], {"d1": "aviation.nyc"})
+    assert sorted(owner.held()) == sorted([DENIAL, ALL[2]])
+    owner.report([], [owner.table.id, fresh.id], {"d2": "aviation.nyc", "d1": "aviation.nyc"})
+    assert owner.held() == [DENIAL]
+
+
+def test_place_whose_tables_are_not_to_be_seen_keeps_its_grants(owner: Owner) -> None:
+    owner.report([])
+    assert sorted(owner.held()) == sorted(ALL)
+
+
+@pytest.mark.parametrize("name", ["aviation.nyc@shanghai", "*", "a.b.c", "", "not a name"])
+def test_member_tells_of_its_own_schemas_and_catalogs_only(owner: Owner, name: str) -> None:
+    with pytest.raises(BadRequestError):
+        owner.report([owner.table], [], {"d1": name})
+    assert sorted(owner.held()) == sorted(ALL)
 
 
 def test_one_member_drops_nothing_of_another(owner: Owner) -> None:

@@ -1,0 +1,123 @@
+"""A member's own schemas and catalogs: those that its tables lie in.
+
+Dropping or renaming one drops or renames every table there, in one transaction with its audit rows.
+The MoM hears of it with the next report; a schema whose tables merely cannot be seen is none that
+was dropped.
+"""
+
+from dataclasses import replace
+
+from auth.auditstore import AuditStore
+from auth.grantstore import GrantStore
+from flight_member.departures import record_departure, terminal_record
+from flight_member.errors import BadRequestError, NotFoundError
+from flight_member.memberhome import MemberHome
+from flight_member.statestore import Database
+from storage.errors import TableExistsError
+from storage.metastore import Table
+from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, InvalidNameError, Level, ObjectName
+from storage.tablestore import TableStore
+
+_FORMS = {Level.CATALOG: "catalog", Level.SCHEMA: "catalog.schema"}
+
+
+def require_own_place(name: ObjectName) -> None:
+    """Refuse a name in the federation's own catalog or schema.
+
+    Raises:
+        BadRequestError: When it lies there.
+    """
+    if name.catalog == SYSTEM_CATALOG or name.schema == INFORMATION_SCHEMA:
+        raise BadRequestError(
+            f"{name} cannot be a {name.level.value}: the catalog {SYSTEM_CATALOG} and the schema "
+            f"{INFORMATION_SCHEMA} are the federation's own; choose another"
+        )
+
+
+class PlaceDesk:
+    """Drops and renames the schemas, or the catalogs, of one member at its own terminal."""
+
+    def __init__(self, cluster: str, database: Database, level: Level) -> None:
+        self._cluster = cluster
+        self._database = database
+        self._level = level
+
+    @classmethod
+    def open(cls, home: MemberHome, level: Level) -> "PlaceDesk":
+        """Open a desk for schemas or for catalogs; a running server notices the changes."""
+        return cls(home.settings.cluster.name, home.open_database(), level)
+
+    def drop(self, text: str) -> tuple[ObjectName, int]:
+        """Forget a place with all its tables, and what was allowed there; their files stay.
+
+        Returns:
+            Its name, and how many tables it had.
+
+        Raises:
+            BadRequestError: When the name is none.
+            NotFoundError: When there is no such place.
+        """
+        place = self._read_name(text)
+        with self._database.change() as connection:
+            tables = TableStore(connection)
+            doomed = self._below(tables, place)
+            for table in doomed:
+                tables.drop(table.name)
+            tables.depart(place)
+            act = terminal_record("drop", place, f"with {len(doomed)} tables")
+            record_departure(GrantStore(connection), AuditStore(connection), place, act)
+        return place, len(doomed)
+
+    def rename(self, text: str, new_text: str) -> tuple[ObjectName, ObjectName]:
+        """Give a place another name; of a schema's, the last part alone stays in its catalog.
+
+        What was allowed on the old name and below it ends: denials stay by name, and must not be
+        lifted by renaming what they deny.
+
+        Returns:
+            The old name and the new one.
+
+        Raises:
+            BadRequestError: When a name is none.
+            NotFoundError: When there is no such place.
+            TableExistsError: When there is one of the new name.
+        """
+        place = self._read_name(text)
+        is_short = self._level is Level.SCHEMA and "." not in new_text
+        new_place = self._read_name(f"{place.catalog}.{new_text}" if is_short else new_text)
+        with self._database.change() as connection:
+            tables = TableStore(connection)
+            moving = self._below(tables, place)
+            if any(new_place.covers(table.name) for table in tables.all()):
+                raise TableExistsError(f"{new_place} exists already; choose another name")
+            for table in moving:
+                tables.replace(replace(table, name=_moved(table.name, new_place)))
+            tables.depart(place)
+            act = terminal_record("rename", place, f"to {new_place}")
+            record_departure(GrantStore(connection), AuditStore(connection), place, act)
+        return place, new_place
+
+    def _below(self, tables: TableStore, place: ObjectName) -> list[Table]:
+        found = [table for table in tables.all() if place.covers(table.name)]
+        if not found:
+            raise NotFoundError(f"{place} does not exist")
+        return found
+
+    def _read_name(self, text: str) -> ObjectName:
+        try:
+            name = ObjectName.parse(text, cluster=self._cluster)
+        except InvalidNameError as error:
+            fault = str(error)
+        else:
+            if name.level is self._level and name.cluster == self._cluster:
+                require_own_place(name)
+                return name
+            kind, form = self._level.value, _FORMS[self._level]
+            fault = f"{text} is not a {kind} of {self._cluster}: write {form}"
+        raise BadRequestError(fault)
+
+
+def _moved(table: ObjectName, place: ObjectName) -> ObjectName:
+    """Return the name of a table in a place, where it keeps what lies below the place's level."""
+    schema = table.schema if place.schema is None else place.schema
+    return ObjectName(table.cluster, place.catalog, schema, table.table)
