@@ -7,6 +7,7 @@ one transaction. Each change notes its time, because tokens from before it no lo
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from sqlalchemy import (
     BigInteger,
@@ -32,6 +33,7 @@ _users = Table(
     "users",
     metadata,
     Column("name", String(63), primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
     Column("password_hash", String(255), nullable=False),
     Column("is_admin", Boolean, nullable=False),
     Column("is_locked", Boolean, nullable=False),
@@ -49,6 +51,8 @@ _members = Table(
 class User:
     """One user of the cluster."""
 
+    id: str
+    """32 hex digits, never used again: whoever is added under an old name is somebody else."""
     name: str
     password_hash: str = field(repr=False)
     is_admin: bool
@@ -90,6 +94,7 @@ class UserStore:
         if self.find(name) is not None:
             raise AlreadyExistsError(f"there is a user {name} already")
         user = User(
+            id=uuid4().hex,
             name=name,
             password_hash=password_hash,
             is_admin=is_admin,
@@ -99,6 +104,7 @@ class UserStore:
         )
         self._connection.execute(
             insert(_users).values(
+                id=user.id,
                 name=name,
                 password_hash=password_hash,
                 is_admin=is_admin,
@@ -173,6 +179,7 @@ class UserStore:
             groups.setdefault(row.user_name, set()).add(row.group_name)
         return [
             User(
+                id=row.id,
                 name=row.name,
                 password_hash=row.password_hash,
                 is_admin=row.is_admin,

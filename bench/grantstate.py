@@ -144,6 +144,7 @@ class GrantState:
 def _users() -> dict[str, User]:
     return {
         f"u{number}": User(
+            id=f"{number:032x}",
             name=f"u{number}",
             password_hash="",
             is_admin=False,

@@ -56,8 +56,10 @@ class MemberBackend(TicketDoor):
         gatekeeper: Gatekeeper,
         owner: OwnerDesk,
         visitors: VisitorDoor,
+        tell_mom: Callable[[], None],
         now: Moment,
     ) -> None:
+        """Keep what it takes; `tell_mom` has the MoM know the present state."""
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, now=now)
         self._state = state
         self._authority = authority
@@ -65,6 +67,7 @@ class MemberBackend(TicketDoor):
         self._mom = mom
         self._owner = owner
         self._visitors = visitors
+        self._tell_mom = tell_mom
 
     # Queries.
 
@@ -226,4 +229,5 @@ class MemberBackend(TicketDoor):
             raise PermissionDeniedError("only the MoM passes passwords on")
         request = protocol.SignInRequest.read(body)
         token = self._authority.sign_in_for_mom(request)
+        self._tell_mom()
         return protocol.SignInReply(token=token).write()

@@ -7,6 +7,7 @@ FlightMemberError
 ├── StaleTicketError          stale-metastore      UNAVAILABLE, retryable
 ├── WrongCallerError          invalid-ticket       UNAUTHENTICATED
 ├── RevokedTokenError         revoked-token        UNAUTHENTICATED
+├── UserNotReportedError     user-not-reported    UNAVAILABLE, retryable
 ├── ClusterUnavailableError   cluster-unavailable  UNAVAILABLE, retryable
 ├── ClusterSuspendedError     cluster-suspended    UNAVAILABLE
 ├── OverloadedError           overloaded           UNAVAILABLE, retryable
@@ -83,6 +84,12 @@ class RevokedTokenError(FlightMemberError):
     """The user was removed, locked or changed since the token was made."""
 
     code, status = "revoked-token", "UNAUTHENTICATED"
+
+
+class UserNotReportedError(FlightMemberError):
+    """The user is new, or was unlocked, and their home has not told the MoM yet."""
+
+    code, status, retryable = "user-not-reported", "UNAVAILABLE", True
 
 
 class ClusterUnavailableError(FlightMemberError):

@@ -114,6 +114,7 @@ class Heart:
         self._learned = learned
         self._rescan = rescan
         self._reported = ""
+        self._beating = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -126,8 +127,24 @@ class Heart:
         self._stopping.set()
         self._thread.join(timeout=5)
 
+    def tell_news(self) -> None:
+        """Have the MoM know the present state before this returns, if it answers.
+
+        Who was added a moment ago is then known there when they sign in.
+        """
+        if self._state.report.version == self._reported:
+            return
+        try:
+            self.beat()
+        except Exception as error:  # noqa: BLE001  the next beat may succeed
+            _log.warning("news_not_told", code=str(getattr(error, "code", type(error).__name__)))
+
     def beat(self) -> None:
         """Report once, and the whole state when the MoM has another."""
+        with self._beating:
+            self._beat()
+
+    def _beat(self) -> None:
         report = self._state.report
         published = self._key.chain.published
         heartbeat = protocol.Heartbeat(

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from auth import Grant, GrantSet, Identity
 from auth.grantstore import GrantStore
 from auth.userstore import User, UserStore
+from flight_member.clock import Moment, utc_now
 from flight_member.errors import ConfigurationError
 from flight_member.protocol import DepartedPlace, Report, ReportedGrant, ReportedUser
 from flight_member.statestore import Database
@@ -70,6 +71,7 @@ class MemberSnapshot:
             metastore=base64.b64encode(self.metastore.to_wire()).decode(),
             users=tuple(
                 ReportedUser(
+                    id=user.id,
                     name=user.name,
                     groups=tuple(sorted(user.groups)),
                     is_admin=user.is_admin,
@@ -90,12 +92,12 @@ class MemberSnapshot:
 class MemberState:
     """The current snapshot of one member, and how it is renewed."""
 
-    def __init__(self, cluster: str, database: Database) -> None:
+    def __init__(self, cluster: str, database: Database, now: Moment = utc_now) -> None:
         self._cluster = cluster
         self._database = database
+        self._now = now
         self._refreshing = threading.Lock()
-        self._snapshot = self._read()
-        self._report = self._snapshot.report()
+        self._snapshot, self._report = self._read()
 
     @property
     def snapshot(self) -> MemberSnapshot:
@@ -114,8 +116,7 @@ class MemberState:
     def refresh(self) -> bool:
         """Read the database again; returns whether anything had changed."""
         with self._refreshing:
-            fresh = self._read()
-            report = fresh.report()
+            fresh, report = self._read()
             if report.version == self._report.version:
                 return False
             self._snapshot, self._report = fresh, report
@@ -126,7 +127,12 @@ class MemberState:
         user = self._snapshot.users.get(identity.user)
         return user is not None and not user.is_locked and user.changed_at.timestamp() <= issued_at
 
-    def _read(self) -> MemberSnapshot:
+    def _read(self) -> tuple[MemberSnapshot, Report]:
+        read_at = self._now().timestamp()
+        snapshot = self._read_snapshot()
+        return snapshot, snapshot.report().model_copy(update={"read_at": read_at})
+
+    def _read_snapshot(self) -> MemberSnapshot:
         with self._database.read() as connection:
             tables = TableStore(connection)
             found, grants = tables.all(), GrantStore(connection)

@@ -167,6 +167,8 @@ class ReportedUser(Message):
     is_admin: bool
     is_locked: bool
     changed_at: float
+    id: str = ""
+    """Of one user for good: whoever is added again under the name has another."""
 
 
 class ReportedGrant(Message):
@@ -199,6 +201,8 @@ class Report(Message):
     dropped: tuple[str, ...] = ()
     """Ids of tables that are gone for good; one that is missing without is only not to be seen."""
     departed: tuple[DepartedPlace, ...] = ()
+    read_at: float | None = None
+    """When the member read all this of itself, by its own clock; not part of the version."""
 
 
 class ListingRequest(Message):

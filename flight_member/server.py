@@ -96,6 +96,7 @@ class MemberServer:
             gatekeeper,
             owner,
             self._visitors,
+            self._tell_mom,
             utc_now,
         )
         self._desk = TableDesk(cluster, self._database, home)
@@ -177,6 +178,10 @@ class MemberServer:
             raise RevokedTicketError("the user was changed since this ticket; sign in again")
         if ticket.issuer != cluster:
             self._visitors.check(ticket)
+
+    def _tell_mom(self) -> None:
+        if self._heart is not None:
+            self._heart.tell_news()
 
     def _joined(self) -> Membership | None:
         # Joining may happen while the member serves: until then, look again.

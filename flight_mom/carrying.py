@@ -40,14 +40,16 @@ class CarryThrough:
     ) -> None:
         """Revoke the tickets of users that changed, and what was allowed to those that are gone.
 
-        Denials stay by name: whoever is called so later is denied too.
+        Gone is also who was removed and added again under the name since the last report: that is
+        somebody else. Denials stay by name: whoever is called so later is denied too.
         """
         for name, known in before.items():
             user = after.get(name)
-            if user is not None and user.changed_at == known.changed_at:
+            is_gone = user is None or user.id != known.id
+            if user is not None and not is_gone and user.changed_at == known.changed_at:
                 continue
             principal = Principal("user", name, cluster)
-            if user is None:
+            if is_gone:
                 self._remove_allows(principal)
             self._revocations.append(Revocation(self._grants.bump(), self._now, principal))
         self._revocations.forget_before(self._now - KEPT)

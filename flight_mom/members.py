@@ -46,6 +46,8 @@ class Member:
     """For visitors: what the owner denies them."""
     departed: Mapping[str, ObjectName]
     """Schemas and catalogs that it has told to be dropped or renamed, by the id of the event."""
+    reported_at: float
+    """When it was as it reported last, by its own clock."""
 
 
 class MemberReader:
@@ -89,6 +91,7 @@ class MemberReader:
             rules=read.rules,
             vetoes=read.vetoes,
             departed=read.departed,
+            reported_at=read.read_at,
         )
 
     def _read_report(self, stored: StoredMember) -> ReadReport:

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from types import MappingProxyType
 
 from auth import (
@@ -33,6 +34,8 @@ class ReadReport:
     vetoes: GrantSet
     departed: Mapping[str, ObjectName]
     """Schemas and catalogs that were dropped or renamed, by the id of the event."""
+    read_at: float
+    """When the member read all this of itself, by its own clock; infinity when it does not say."""
 
 
 def read_report(cluster: str, report: Report) -> ReadReport:
@@ -69,13 +72,14 @@ def read_report(cluster: str, report: Report) -> ReadReport:
                 rules=GrantSet(rules),
                 vetoes=GrantSet(vetoes),
                 departed=MappingProxyType(departed),
+                read_at=inf if report.read_at is None else report.read_at,
             )
     raise BadRequestError(f"the report of {cluster} cannot be read: {fault}")
 
 
 def nothing_reported(cluster: str) -> ReadReport:
     """Return what is known of a member that has not reported yet: nothing."""
-    return ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet(), GrantSet(), {})
+    return ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet(), GrantSet(), {}, 0)
 
 
 def _place(cluster: str, departed: DepartedPlace) -> ObjectName:

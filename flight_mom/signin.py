@@ -22,7 +22,7 @@ from auth import (
 from auth.userstore import User
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
-from flight_member.errors import ForwardedError, RevokedTokenError
+from flight_member.errors import ForwardedError, RevokedTokenError, UserNotReportedError
 from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn, SignInTrail
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
@@ -179,7 +179,7 @@ class MomAuthority:
         if kind_of(token) is None and self._issuers.names(token):
             # Not remembered: an issuer can take its key back at any time.
             identity = self._issuers.open(token)
-            self._require_current(identity, identity.issued_at)
+            self._require_current(identity, identity.issued_at, is_by_home=False)
             return SessionToken(identity, identity.issued_at, proved_at=identity.issued_at)
         session = self._opened.open(
             token, (federation,), now, lambda: self._open_anew(token, federation, now)
@@ -241,8 +241,20 @@ class MomAuthority:
             raise InvalidTokenError(WRONG)
         raise refusal
 
-    def _require_current(self, identity: Identity, proved_at: datetime) -> None:
-        """Refuse a token whose user was removed, locked or changed since."""
+    def _require_current(
+        self, identity: Identity, proved_at: datetime, *, is_by_home: bool = True
+    ) -> None:
+        """Refuse a token whose user was removed, locked or changed since.
+
+        Args:
+            identity: Whom the token names.
+            proved_at: When they proved themselves, by the clock of whom they proved it to.
+            is_by_home: Whether that was their home cluster, which signs for who is a user only.
+
+        Raises:
+            RevokedTokenError: When the user was changed since.
+            UserNotReportedError: When the change is one that home has not told of yet.
+        """
         if identity.cluster == self._cluster:
             found = self._own.find(identity.user)
             is_current = found is not None and not found.is_locked and found.changed_at <= proved_at
@@ -252,5 +264,16 @@ class MomAuthority:
             is_current = (
                 user is not None and not user.is_locked and user.changed_at <= proved_at.timestamp()
             )
+            if (
+                not is_current
+                and is_by_home
+                and member is not None
+                and proved_at.timestamp() > member.reported_at
+            ):
+                # Home has signed for them since: what the MoM knows is older than that.
+                raise UserNotReportedError(
+                    f"{identity.cluster} has not told the MoM yet of a change of {identity.user}; "
+                    "try again in a second"
+                )
         if not is_current:
             raise RevokedTokenError("the user was changed since this token; sign in again")

@@ -69,6 +69,7 @@ def make_table(text: str = FLIGHTS) -> Table:
 
 def make_user(name: str, **changes: Any) -> User:
     values: dict[str, Any] = {
+        "id": f"id of {name}",
         "name": name,
         "password_hash": "",
         "is_admin": False,

@@ -212,3 +212,24 @@ def test_removed_user_leaves_the_groups_of_the_federation(owner: Owner) -> None:
     again = make_report(SHANGHAI, tables, [make_user("user1"), make_user("user3")])
     owner.mom.act(protocol.REPORT, again, ServiceCaller(SHANGHAI))
     assert len(owner.mom.ask("SHOW GROUPS")) == 1
+
+
+def test_user_who_was_removed_and_added_again_between_two_reports_is_somebody_else(
+    owner: Owner,
+) -> None:
+    owner.mom.ask("CREATE GROUP traders")
+    owner.mom.ask("ALTER GROUP traders ADD user1@shanghai")
+    owner.mom.ask(f"DENY TABLE_READ ON {FLIGHTS} TO user1@shanghai")
+    tables = owner.mom.member(SHANGHAI).metastore.all_tables()
+    before = owner.mom.topology.federation.epoch
+    users = [make_user("user1", id="another"), make_user("user3")]
+    owner.mom.act(protocol.REPORT, make_report(SHANGHAI, tables, users), ServiceCaller(SHANGHAI))
+    held = [one for one in owner.held() if one.endswith("user1@shanghai")]
+    assert held == ["DENY aviation.nyc.flights@hangzhou user1@shanghai"]
+    assert owner.mom.ask("SHOW GROUPS") == [{"group_name": "traders", "member": None}]
+    revoked = owner.mom.topology.federation.revocations.since(before)
+    assert [str(one.principal) for one in revoked] == ["user1@shanghai"]
+    # What is granted to the new one lives on.
+    owner.mom.ask(GRANT)
+    owner.mom.act(protocol.REPORT, make_report(SHANGHAI, tables, users), ServiceCaller(SHANGHAI))
+    assert len([one for one in owner.held() if one.endswith("user1@shanghai")]) == 2

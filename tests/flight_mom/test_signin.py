@@ -21,7 +21,11 @@ from flight_member import protocol
 from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller, service_token
 from flight_member.clock import utc_now
-from flight_member.errors import ClusterUnavailableError, RevokedTokenError
+from flight_member.errors import (
+    ClusterUnavailableError,
+    RevokedTokenError,
+    UserNotReportedError,
+)
 from flight_member.settings import AuditSection
 from flight_mom.relay import Relay
 from flight_mom.signin import MomAuthority
@@ -58,6 +62,13 @@ class Gate:
 
     def report(self, *users: Any) -> None:
         self.mom.act(protocol.REPORT, make_report(SHANGHAI, users=users), ServiceCaller(SHANGHAI))
+
+    def report_at(self, seconds: float, *users: Any) -> None:
+        """Report what was read so many seconds from now."""
+        report = make_report(SHANGHAI, users=users)
+        read_at = self.clock().timestamp() + seconds
+        report = report.model_copy(update={"read_at": read_at})
+        self.mom.act(protocol.REPORT, report, ServiceCaller(SHANGHAI))
 
     def change_own(self, change: str, *arguments: Any, **options: Any) -> None:
         with (
@@ -257,3 +268,36 @@ def test_members_key_speaks_for_its_own_users_alone(gate: Gate) -> None:
     for token in forged:
         with pytest.raises(InvalidTokenError):
             gate.authority.authenticate(token, PEER)
+
+
+NEWS = {
+    "a user that is new": (),
+    "a user that was locked": (make_user("user1", is_locked=True),),
+}
+
+
+@pytest.mark.parametrize("users", NEWS.values(), ids=NEWS.keys())
+def test_token_that_home_signed_since_its_report_is_asked_to_come_again(
+    gate: Gate, users: tuple[Any, ...]
+) -> None:
+    gate.report_at(-1, *users)
+    with pytest.raises(UserNotReportedError) as refused:
+        gate.authority.authenticate(gate.identity_token(), PEER)
+    assert "try again" in refused.value.text
+    gate.report_at(-0.5, make_user("user1"))
+    identity: Any = gate.authority.authenticate(gate.identity_token(), PEER)
+    assert identity.name == f"user1@{SHANGHAI}"
+
+
+@pytest.mark.parametrize("users", NEWS.values(), ids=NEWS.keys())
+def test_token_from_before_the_report_is_revoked(gate: Gate, users: tuple[Any, ...]) -> None:
+    token = gate.identity_token()
+    gate.report_at(1, *users)
+    with pytest.raises(RevokedTokenError):
+        gate.authority.authenticate(token, PEER)
+
+
+def test_member_that_does_not_say_when_it_looked_is_believed_as_of_now(gate: Gate) -> None:
+    gate.report()
+    with pytest.raises(RevokedTokenError):
+        gate.authority.authenticate(gate.identity_token(), PEER)

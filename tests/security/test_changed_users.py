@@ -138,6 +138,60 @@ def test_allows_of_a_removed_user_go_with_them_and_denials_stay(
         wait_until(lambda: refused_sql(again, COUNT_FLIGHTS).code == "not-found", SOON_S)
 
 
+def test_who_is_removed_and_added_again_at_once_inherits_nothing(
+    admin: Client, joe: TerminalUser
+) -> None:
+    admin.update(f"DENY CATALOG_READ ON payroll@hangzhou TO {joe.full_name}")
+    with joe.client(MOM) as at_mom, joe.client(SHANGHAI) as at_home:
+        assert count(at_mom, COUNT_FLIGHTS) == 4_000
+        joe.run("remove")
+        joe.add()
+        for old in (at_mom, at_home):
+            wait_until(partial(_is_refused, old, "select 1"), SOON_S)
+        with joe.client(MOM) as again:
+            assert refused_sql(again, COUNT_FLIGHTS).code == "not-found"
+        assert refused_sql(at_mom, COUNT_FLIGHTS).code == "revoked-token"
+    held = admin.query(f"SHOW GRANTS FOR {joe.full_name}").read_all().to_pylist()
+    assert [row["effect"] for row in held] == ["DENY"]
+
+
+def test_who_was_added_a_moment_ago_is_known_at_the_mom_when_they_sign_in(
+    federation: DemoFederation, tmp_path: Path
+) -> None:
+    for number in range(3):
+        new = TerminalUser(federation, f"new{number}{uuid4().hex[:8]}", SHANGHAI, tmp_path)
+        new.add()
+        with new.client(MOM) as client:
+            assert count(client, "select 1 as n") == 1
+        new.run("lock")
+        new.run("unlock")
+        with new.client(MOM) as client:
+            assert count(client, "select 1 as n") == 1
+        new.run("remove")
+
+
+def test_token_of_who_was_added_a_moment_ago_is_asked_to_come_again_at_most(
+    federation: DemoFederation, tmp_path: Path
+) -> None:
+    new = TerminalUser(federation, f"new{uuid4().hex[:8]}", SHANGHAI, tmp_path)
+    new.add()
+    with new.client(SHANGHAI) as at_home:
+        token = at_home.token
+
+    refused: set[tuple[str, bool]] = set()
+
+    def is_known() -> bool:
+        try:
+            with Client(federation.uri(MOM), token=token) as client:
+                return count(client, "select 1 as n") == 1
+        except RemoteError as error:
+            refused.add((error.code, error.retryable))
+            return False
+
+    wait_until(is_known, SOON_S)
+    assert refused <= {("user-not-reported", True)}
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_tokens_of_the_moms_own_users_die_at_once(auditor: TerminalUser, change: str) -> None:
     with auditor.client(MOM) as client:
