@@ -1,15 +1,20 @@
 """A member joins a federation: once, with the token that an administrator made for it."""
 
+from contextlib import closing
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from auth import (
     InvalidTokenError,
     JoinToken,
+    RotatingKey,
     TlsKey,
     fingerprint,
     make_request,
 )
+from auth.revocationstore import RevocationStore
 from flight_member import protocol
+from flight_member.clock import utc_now
 from flight_member.errors import ConfigurationError, ForwardedError
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Membership
@@ -39,10 +44,15 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
     _require_fitting(token, settings)
     server = settings.server
     tls_key = TlsKey.generate()
+    home.load_key()
+    key = RotatingKey(home.directory, utc_now)
+    # A key that waits for the MoM to know it need not wait any more.
+    coming = key.chain.coming
+    public_key = key.public_key if coming is None else coming.key.public_key
     request = protocol.JoinRequest(
         token=token_text,
         cluster=settings.cluster.name,
-        public_key=home.load_key().public_key.to_text(),
+        public_key=public_key.to_text(),
         certificate_request=make_request(
             tls_key, settings.cluster.name, [server.advertised_host]
         ).decode(),
@@ -61,8 +71,19 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
         mom_keys=reply.mom_keys,
         ca_certificate=reply.ca_certificate,
     )
+    _forget_other_federation(home, membership)
+    # The MoM knows this key now, and no other: what was signed with an older one ends there.
+    key.acknowledge((public_key,))
     membership.save(home.directory)
     return membership
+
+
+def _forget_other_federation(home: MemberHome, joined: Membership) -> None:
+    """Drop what another federation took back: its epochs are none of this one's."""
+    known = Membership.load(home.directory)
+    if known is not None and known.federation != joined.federation:
+        with closing(home.open_database()) as database, database.change() as connection:
+            RevocationStore(connection).forget_before(datetime.max.replace(tzinfo=UTC))
 
 
 def _require_fitting(token: JoinToken, settings: MemberSettings) -> None:

@@ -116,6 +116,7 @@ class Heart:
         self._reported = ""
         self._beating = threading.Lock()
         self._stopping = threading.Event()
+        self._hurrying = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def start(self) -> None:
@@ -126,6 +127,10 @@ class Heart:
         """Stop beating; returns when the last beat is over."""
         self._stopping.set()
         self._thread.join(timeout=5)
+
+    def hurry(self) -> None:
+        """Beat as soon as possible, whatever pause there was to be."""
+        self._hurrying.set()
 
     def tell_news(self) -> None:
         """Have the MoM know the present state before this returns, if it answers.
@@ -168,6 +173,9 @@ class Heart:
         while not self._stopping.is_set():
             try:
                 is_new = self._state.report.version != self._reported
+                if self._hurrying.is_set():
+                    self._hurrying.clear()
+                    due_s = 0.0
                 if since_beat_s >= due_s or (is_new and self._is_joined() and not failures):
                     since_beat_s = 0.0
                     if self._rescan():

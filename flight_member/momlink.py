@@ -52,6 +52,7 @@ class MomLink:
         self._membership = membership
         self._now = now
         self._connection: Client | None = None
+        self._connected_to: tuple[str, bytes | None] | None = None
         # What the ring was made of, and it: one object until one of them changes.
         self._ring: tuple[KeyRing | None, Membership | None, KeyRing] = (None, None, KeyRing())
         self._opening = threading.Lock()
@@ -183,8 +184,10 @@ class MomLink:
         )
 
     def _client(self, membership: Membership) -> Client:
+        place = (membership.uri, membership.tls_root_certs)
         with self._opening:
-            if self._connection is None or self._connection.uri != membership.uri:
+            if self._connection is None or self._connected_to != place:
+                self._connected_to = place
                 self._connection = Client(
                     membership.uri,
                     tls_root_certs=membership.tls_root_certs,

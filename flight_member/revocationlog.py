@@ -1,9 +1,10 @@
 """What the MoM took back lately, as this member knows it: learned from heartbeats, kept on disk.
 
 A ticket that rests on something taken back is refused, and a stream that runs on one is ended,
-within one heartbeat. What is known outlives a restart, so that none brings a dead ticket back. A
+within one heartbeat. What is known outlives a restart, and a member that was started knows nothing
+of what was taken back meanwhile: until the MoM answers its first heartbeat, it honours no ticket. A
 member that the MoM removed is told by the refusal of its heartbeat. One that does not hear from the
-MoM cannot know: it ends what runs on a ticket when that expires.
+MoM any more cannot know: it ends what runs on a ticket when that expires.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from auth import Principal, Revocation, RevocationSet, RevokedTicketError, Ticket
 from auth.revocationstore import RevocationStore
+from flight_member.errors import ClusterUnavailableError
 from flight_member.protocol import RevokedRight
 from flight_member.statestore import Database
 from storage.names import ObjectName
@@ -36,10 +38,15 @@ class RevocationLog:
         self._now = now
         self._silence = timedelta(seconds=silence_s)
         self._heard_at: datetime | None = None
-        with database.read() as connection:
+        self._disowned_at: datetime | None = None
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Begin with what is kept, hearing the MoM first: at a start, and after joining again."""
+        self._heard_at = None
+        with self._database.read() as connection:
             self._known = RevocationStore(connection).all()
         self.epoch = max((each.epoch for each in self._known), default=0)
-        self._disowned_at: datetime | None = None
 
     def learn(self, rights: Sequence[RevokedRight], epoch: int) -> None:
         """Take over what a heartbeat's reply says.
@@ -70,6 +77,7 @@ class RevocationLog:
 
         Raises:
             RevokedTicketError: When it does, or may, and has expired.
+            ClusterUnavailableError: Before the first heartbeat was answered.
         """
         if self._is_cut_off() and ticket.expires_at <= self._now():
             raise RevokedTicketError(
@@ -81,6 +89,11 @@ class RevocationLog:
                 "the MoM knows this cluster no more; ask the query again once it has joined"
             )
         self._known.check_ticket(ticket)
+        if self._heard_at is None:
+            raise ClusterUnavailableError(
+                "this cluster was started, or joined, and has not heard from the MoM yet what was "
+                "taken back; try again in a moment"
+            )
 
     def _is_cut_off(self) -> bool:
         return self._heard_at is None or self._now() - self._heard_at > self._silence

@@ -1,5 +1,6 @@
 """A member's process: everything put together, started and stopped."""
 
+import threading
 from contextlib import ExitStack
 
 from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, RotatingKey, Ticket
@@ -13,6 +14,7 @@ from flight_member.clock import utc_now
 from flight_member.controller import MemberBackend
 from flight_member.errors import ConfigurationError
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
@@ -29,6 +31,7 @@ from flight_member.watching import Watch
 from flight_sql import FlightSqlServer, ReplaceableServer, TlsFiles
 from storage.engine import Engine
 
+_log = get_logger(__name__)
 _MIB = 1 << 20
 
 
@@ -51,8 +54,8 @@ class MemberServer:
         self._settings = settings
         self._home = home
         self._database = home.open_database()
-        self._membership: Membership | None = None
-        self._joined()
+        self._renewing = threading.Lock()
+        self._membership = self._read_membership()
         self._state = MemberState(cluster, self._database)
         self._revoked = RevocationLog(
             self._database, utc_now, silence_s=settings.heartbeat.timeout_s
@@ -123,7 +126,12 @@ class MemberServer:
             now=utc_now,
         )
         self._heart: Heart | None = None
-        self._watch = Watch(self._state.refresh, self._key.notice, self._proofs.tell_left_out)
+        self._watch = Watch(
+            self._state.refresh,
+            self._key.notice,
+            self._proofs.tell_left_out,
+            self._notice_membership,
+        )
 
     @property
     def keys(self) -> KeyRing:
@@ -184,14 +192,27 @@ class MemberServer:
             self._heart.tell_news()
 
     def _joined(self) -> Membership | None:
-        # Joining may happen while the member serves: until then, look again.
-        if self._membership is None:
-            found = Membership.load(self._home.directory)
-            address = self._settings.mom.address
-            self._membership = (
-                found.model_copy(update={"uri": address}) if found and address else found
-            )
         return self._membership
+
+    def _read_membership(self) -> Membership | None:
+        found, address = Membership.load(self._home.directory), self._settings.mom.address
+        return found.model_copy(update={"uri": address}) if found and address else found
+
+    def _notice_membership(self) -> None:
+        """Take over what `flight-member join` left behind, for the first time or again."""
+        with self._renewing:
+            known, found = self._membership, self._read_membership()
+            if found is None or found == known:
+                return
+            self._membership = found
+        self._key.notice()
+        self._revoked.start_anew()
+        if self._settings.server.uses_tls:
+            # Joining brings a certificate along, of another CA perhaps.
+            self._flight.replace()
+        if self._heart is not None:
+            self._heart.hurry()
+        _log.info("joined", mom=found.mom)
 
     def _certify(self, request: bytes) -> bytes:
         asked = protocol.RenewRequest(certificate_request=request.decode())
@@ -205,13 +226,17 @@ class MemberServer:
         return membership.ca_certificate.encode()
 
     def _learn_keys(self, mom_keys: tuple[str, ...]) -> None:
-        membership = self._membership
         # What cannot be read as keys would take everybody's sign-in down, home users' too.
         if not mom_keys or not all(map(_is_key, mom_keys)):
             return
-        if membership is not None and membership.mom_keys != mom_keys:
-            self._membership = membership.model_copy(update={"mom_keys": mom_keys})
-            self._membership.save(self._home.directory)
+        with self._renewing:
+            membership = self._membership
+            if membership is None or membership != self._read_membership():
+                # Joined again meanwhile: that is noticed, and must not be overwritten.
+                return
+            if membership.mom_keys != mom_keys:
+                self._membership = membership.model_copy(update={"mom_keys": mom_keys})
+                self._membership.save(self._home.directory)
 
 
 def _is_key(text: str) -> bool:

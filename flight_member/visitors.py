@@ -30,6 +30,7 @@ class VisitorDoor:
         Raises:
             RevokedTicketError: When the MoM took back what it rests on, or that has ended by
                 itself, or the owner denies it.
+            ClusterUnavailableError: Before the MoM has answered this member's first heartbeat.
         """
         if ticket.until is not None and ticket.until <= self._now():
             raise RevokedTicketError("the grant that this ticket rests on has ended")

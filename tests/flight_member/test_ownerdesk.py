@@ -50,6 +50,7 @@ class Owner:
         self.state = MemberState(SHANGHAI, self.database)
         self.desk = OwnerDesk(SHANGHAI, self.database, self.state, self.clock)
         self.revoked = RevocationLog(self.database, self.clock)
+        self.revoked.learn((), 0)
         self.door = VisitorDoor(SHANGHAI, self.state, self.revoked, self.clock)
 
     def read(self, sql: str) -> GrantStatement:

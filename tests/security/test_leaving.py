@@ -1,13 +1,16 @@
 """Who is suspended or removed: no new tickets at once, no more rows within one heartbeat."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
 import pytest
 
+from flight_member.authority import service_token
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, Endpoint, RemoteError, Rows
+from tests.e2e.commands import try_member
 from tests.e2e.federation import (
     FLIGHTS_AT,
     count,
@@ -140,3 +143,24 @@ def test_whoever_joins_under_a_removed_name_gets_nothing_of_it(
     with Client(guest.uri) as at_member:
         assert refused_ticket(at_member, old.handle).code == "revoked-ticket"
     assert count(reader, counted) == 4_000
+
+
+def test_a_member_that_serves_notices_that_it_joined_again(guest: Guest, reader: Client) -> None:
+    counted = f"select count(*) as n from {guest.table}"
+    old = sealed(reader, counted)
+    guest.change("remove")
+    with Client(guest.uri) as at_member:
+        wait_until(partial(is_dead, at_member, old.handle), SOON_S)
+        stolen = guest.home.load_key()
+        directory = str(guest.home.directory)
+        rotated = try_member("keys", "rotate", "--overlap-h", "0", "--dir", directory)
+        assert rotated.returncode == 0, rotated.stderr
+        guest.join()
+        token = service_token(stolen, issuer=guest.name, audience=MOM, now=datetime.now(UTC))
+        with Client(guest.federation.uri(MOM), token=token) as thief:
+            assert refused_sql(thief, "select 1").code == "invalid-token"
+        wait_until(guest.is_granted, 2 * SOON_S)
+        assert count(reader, counted) == 4_000
+        assert refused_ticket(at_member, old.handle).code == "revoked-ticket"
+        fresh = sealed(reader, counted)
+        assert at_member.open_ticket(fresh.handle).read_all()["n"].to_pylist() == [4_000]
