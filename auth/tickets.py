@@ -73,6 +73,8 @@ class Ticket:
     """Which part of how many, counted from 0, when several nodes answer."""
     explain: TicketExplain | None = None
     """How the statement is to be explained; None when its rows are to be streamed."""
+    is_native: bool = False
+    """Whether rows keep the engine's types, as was promised; else they travel in safe ones."""
     issuer: str = field(default="", compare=False)
     """The cluster that signed it; known when it is opened."""
 
@@ -123,6 +125,7 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         else base64.b64encode(ticket.parameters).decode(),
         "shard": list(ticket.shard) if ticket.shard else None,
         "explain": _explain_claim(ticket.explain),
+        "wire": "native" if ticket.is_native else "safe",
     }
     text = seal(
         TokenKind.TICKET,
@@ -193,6 +196,7 @@ def open_ticket(
             parameters=_optional_bytes(claims["parameters"]),
             shard=_shard(claims["shard"]),
             explain=_explain(claims["explain"], len(tables)),
+            is_native=_is_native(claims["wire"]),
             issuer=claims["iss"],
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError, NotFoundError):
@@ -227,10 +231,20 @@ def _explain(value: Any, table_count: int) -> TicketExplain | None:
     if value is None:
         return None
     analyze, verbose, is_tree, rules = _items(value, 4)
-    if any(type(switch) is not bool for switch in (analyze, verbose, is_tree)):
-        raise TypeError
     texts = tuple(_text(rule) for rule in _items(rules, table_count))
-    return TicketExplain(analyze, verbose, is_tree, texts)
+    return TicketExplain(_switch(analyze), _switch(verbose), _switch(is_tree), texts)
+
+
+def _is_native(value: Any) -> bool:
+    if value not in ("safe", "native"):
+        raise TypeError
+    return bool(value == "native")
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
 
 
 def _text(value: Any) -> str:

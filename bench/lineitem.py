@@ -16,7 +16,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from flight_member.errors import StartupError
-from flight_sql.wire import cast_batch, wire_type
+from flight_sql.casting import cast_batch
+from flight_sql.wiretypes import wire_type
 from storage.load import load_table
 
 PLAIN, BY_YEAR = "plain", "by_year"

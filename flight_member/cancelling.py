@@ -60,7 +60,7 @@ class Cancelling:
             if not running.is_cancelled or not isinstance(error, Exception):
                 raise
         else:
-            return ResultStream(stream.arrow_schema, CancellableRows(stream.batches, running))
+            return replace(stream, batches=CancellableRows(stream.batches, running))
         raise cancelled()
 
     def check(self, handle: bytes) -> None:

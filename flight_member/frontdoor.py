@@ -246,7 +246,7 @@ class FrontDoor(NamesDoor):
         elif isinstance(statement, Change):
             rows = self.answer(call, statement)
         endpoint = self._handles.answer_endpoint(
-            Answering(sql, self.caller(call).name, names, values, rows)
+            Answering(sql, self.caller(call).name, names, values, call.profile.is_native, rows)
         )
         return StatementInfo(
             self._describe(call, statement).arrow_schema,
@@ -290,9 +290,10 @@ class FrontDoor(NamesDoor):
         if table is None:
             statement = self._read(call, answering.sql, answering.names, answering.values)
             if isinstance(statement, InformationSchemaQuery):
-                return self._run_information(call, statement)
+                stream = self._run_information(call, statement)
+                return replace(stream, is_native=answering.is_native)
             table = self.answer(call, statement)
-        return ResultStream(table.schema, iter(table.to_batches()))
+        return ResultStream(table.schema, iter(table.to_batches()), answering.is_native)
 
     def _describe(self, call: Call, statement: Statement) -> Described:
         if isinstance(statement, Query):
@@ -354,6 +355,7 @@ class FrontDoor(NamesDoor):
             query_id=call.query_id,
             parameters=query.values.data if query.values is not None else None,
             explain=_explain_of(query, authorised),
+            is_native=call.profile.is_native,
         )
 
     def info(self, ticket: Ticket, plan: Plan, locations: Sequence[str]) -> StatementInfo:

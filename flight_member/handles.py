@@ -38,6 +38,7 @@ class Answering:
         caller: Whom it was made for, as `user1@shanghai`.
         names: What completed its names when it was executed.
         values: The rows that were bound to it.
+        is_native: Whether its rows were promised in the engine's types.
         rows: The answer itself, where executing changed something; else it is made when fetched.
         expires_at: When the ticket that holds it expires; known when it is opened.
     """
@@ -46,6 +47,7 @@ class Answering:
     caller: str
     names: Defaults
     values: pa.RecordBatch | None = None
+    is_native: bool = False
     rows: pa.Table | None = None
     expires_at: datetime = _UNKNOWN
 
@@ -104,6 +106,7 @@ class Handles:
             "sql": answering.sql,
             "sub": answering.caller,
             "names": [names.cluster, names.catalog, names.schema],
+            "wire": "native" if answering.is_native else "safe",
         }
         if answering.values is not None:
             claims["values"] = _encoded(Values.of(answering.values).data)
@@ -129,6 +132,7 @@ class Handles:
             caller=str(claims["sub"]),
             names=Defaults(*claims["names"]),
             values=_bound_rows(claims),
+            is_native=claims["wire"] == "native",
             rows=None if rows is None else _from_ipc(base64.b64decode(rows)),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         )

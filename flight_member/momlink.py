@@ -207,7 +207,11 @@ class MomLink:
 
 def _session_headers(call: Call, defaults: Defaults | None) -> tuple[tuple[str, str], ...]:
     """Return the headers that make the MoM read a statement as it was meant at home."""
-    named = {"x-query-id": call.query_id, "x-route": call.headers.get("x-route")}
+    named = {
+        "x-query-id": call.query_id,
+        "x-route": call.headers.get("x-route"),
+        **call.profile.headers(),
+    }
     if defaults is not None:
         named |= {
             "x-cluster": defaults.cluster,

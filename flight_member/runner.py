@@ -109,6 +109,7 @@ class StatementRunner:
                 Asked(ticket.query_id, ticket.caller, ticket.sql),
                 stop_reason,
             ),
+            is_native=ticket.is_native,
         )
 
     def _told(self, started: Execution | Explaining, ticket: Ticket) -> BatchSource:

@@ -123,7 +123,13 @@ class MomBackend(TicketDoor):
         return self.cancelling.run(
             handle,
             call,
-            lambda call: self._relay.open(call, member, handle, lambda: self._stop_reason(ticket)),
+            lambda call: self._relay.open(
+                call,
+                member,
+                handle,
+                lambda: self._stop_reason(ticket),
+                is_native=ticket.is_native,
+            ),
         )
 
     def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:

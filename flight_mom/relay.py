@@ -53,6 +53,8 @@ class Relay:
         member: Member,
         handle: bytes,
         stop_reason: Callable[[], Exception | None],
+        *,
+        is_native: bool,
     ) -> ResultStream:
         """Open a ticket at its member.
 
@@ -62,6 +64,7 @@ class Relay:
             handle: The ticket.
             stop_reason: Says why the rows must not go on, or None as long as they may; asked
                 while they run, so that a member that is slow or unwilling to stop is not needed.
+            is_native: Which types the ticket promised.
 
         Raises:
             ClusterUnavailableError: When the member does not answer.
@@ -77,7 +80,7 @@ class Relay:
         else:
             relayed = RelayedRows(member, rows)
             self._watch(relayed, call, stop_reason)
-            return ResultStream(rows.arrow_schema, relayed)
+            return ResultStream(rows.arrow_schema, relayed, is_native=is_native)
         raise _refusal(member, refusal)
 
     def action(self, member: Member, kind: str, body: bytes) -> bytes:

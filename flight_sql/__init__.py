@@ -17,6 +17,7 @@ from flight_sql.backend import (
     TableEntry,
     TableFilter,
 )
+from flight_sql.casting import cast_batch
 from flight_sql.client import Client
 from flight_sql.columns import type_name
 from flight_sql.errors import (
@@ -37,12 +38,14 @@ from flight_sql.messages import (
     summary_of,
 )
 from flight_sql.metadata import like_pattern
+from flight_sql.profile import WireProfile
 from flight_sql.replacing import ReplaceableServer
 from flight_sql.rows import Rows
 from flight_sql.server import FlightSqlServer, TlsFiles
 from flight_sql.sessions import EMPTY_SESSION, OptionError, OptionValue
 from flight_sql.typeinfo import numeric_size
-from flight_sql.wire import batch_rows_for, cast_batch, recut, wire_schema
+from flight_sql.wire import batch_rows_for, recut
+from flight_sql.wiretypes import wire_schema
 
 __all__ = [
     "EMPTY_SESSION",
@@ -74,6 +77,7 @@ __all__ = [
     "TableEntry",
     "TableFilter",
     "TlsFiles",
+    "WireProfile",
     "batch_rows_for",
     "cast_batch",
     "like_pattern",

@@ -26,7 +26,7 @@ from flight_sql.messages import (
     unpack,
 )
 from flight_sql.sessions import EMPTY_SESSION, errors_body, options_body, read_options
-from flight_sql.wire import wire_schema
+from flight_sql.wiretypes import wire_schema
 
 _Handler = Callable[[Backend, Call, bytes], bytes | None]
 
@@ -36,12 +36,18 @@ def _create_prepared_statement(backend: Backend, call: Call, body: bytes) -> byt
     prepared = backend.prepare(call, request.query)
     # JDBC decides by these: a query has a dataset schema, an update has none.
     dataset = prepared.arrow_schema
+    if dataset is not None:
+        dataset = call.profile.schema(dataset)
+    parameters = prepared.parameter_schema
+    if parameters is not None:
+        # Clients send values in the types of the wire, whatever they read.
+        parameters = wire_schema(parameters)
     return pack(
         sql_message(
             "ActionCreatePreparedStatementResult",
             prepared_statement_handle=prepared.handle,
-            dataset_schema=_schema_bytes(dataset) if not prepared.is_update else b"",
-            parameter_schema=_schema_bytes(prepared.parameter_schema),
+            dataset_schema=_schema_bytes(dataset if not prepared.is_update else None),
+            parameter_schema=_schema_bytes(parameters),
             is_update=prepared.is_update,
         )
     )
@@ -160,5 +166,5 @@ def _read(body: bytes, name: str) -> Any:
 def _schema_bytes(arrow_schema: Any) -> bytes:
     if arrow_schema is None:
         return b""
-    data: bytes = wire_schema(arrow_schema).serialize().to_pybytes()
+    data: bytes = arrow_schema.serialize().to_pybytes()
     return data

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from flight_sql.messages import CancelStatus
+from flight_sql.profile import SAFE_PROFILE, WireProfile
 from flight_sql.sessions import OptionError, OptionValue, session_cookie
 
 # A location that says: on the connection over which you asked.
@@ -31,6 +32,7 @@ class Call:
         query_id: The caller's `x-query-id` or `x-request-id`, else a new one; in every log line.
         headers: The request's text headers but `authorization`, names in lower case, the first
             value of each.
+        profile: In what form the client wants its results.
         session: What the client sent back as its session's cookie; None when it sent none.
         add_header: Puts a header before the answer's first message.
         is_cancelled: Whether the caller left or the server is out of time; to be polled by
@@ -43,6 +45,7 @@ class Call:
     peer: str = ""
     query_id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    profile: WireProfile = SAFE_PROFILE
     session: str | None = None
     add_header: Callable[[str, str], None] = lambda _name, _value: None
     is_cancelled: Callable[[], bool] = bool
@@ -93,10 +96,14 @@ class StatementInfo:
 
 @dataclass(frozen=True, slots=True)
 class ResultStream:
-    """The rows of a handle. The iterator's `close`, if it has one, is called in every case."""
+    """The rows of a handle. The iterator's `close`, if it has one, is called in every case.
+
+    `is_native` is what the handle's call promised, not what the fetching call asks for.
+    """
 
     arrow_schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    is_native: bool = False
 
 
 @dataclass(frozen=True, slots=True)

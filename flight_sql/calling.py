@@ -22,6 +22,7 @@ from pyarrow import flight
 from flight_sql.backend import Authenticator, Call
 from flight_sql.draining import RunningCalls
 from flight_sql.errors import CodedError, InvalidTokenError, translated
+from flight_sql.profile import read_profile
 from flight_sql.sessions import EMPTY_SESSION, read_session, session_cookie
 
 MIDDLEWARE = "call"
@@ -127,7 +128,8 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
                 value for value in headers.get("authorization", ()) if isinstance(value, str)
             ]
             session = read_session(headers.get("cookie", ()))
-            call = Call(query_id=query_id, headers=texts, session=session)
+            profile = read_profile(headers)
+            call = Call(query_id=query_id, headers=texts, profile=profile, session=session)
             if info.method == flight.FlightMethod.HANDSHAKE:
                 answer: str | None = self._shake_hands(call, credentials)
             else:

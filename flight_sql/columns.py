@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from flight_sql.backend import TableEntry
 from flight_sql.typeinfo import numeric_size
-from flight_sql.wire import wire_schema
+from flight_sql.wiretypes import wire_schema
 
 _METADATA_PREFIX = "ARROW:FLIGHT:SQL:"
 _SECOND_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}

@@ -21,12 +21,12 @@ from flight_sql.messages import (
     statement_ticket,
     unpack,
 )
-from flight_sql.wire import wire_schema
+from flight_sql.profile import WireProfile
 
 _NANOS_PER_MICRO = 1000
 
 
-def flight_info(descriptor: Any, info: StatementInfo) -> Any:
+def flight_info(descriptor: Any, info: StatementInfo, profile: WireProfile) -> Any:
     """Return what GetFlightInfo answers for an accepted statement."""
     endpoints = [
         flight.FlightEndpoint(
@@ -39,7 +39,7 @@ def flight_info(descriptor: Any, info: StatementInfo) -> Any:
         for endpoint in info.endpoints
     ]
     return flight.FlightInfo(
-        wire_schema(info.arrow_schema),
+        profile.schema(info.arrow_schema),
         descriptor,
         endpoints,
         info.total_records,

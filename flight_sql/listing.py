@@ -13,7 +13,7 @@ from flight_sql.backend import Backend, Call, TableEntry, TableFilter
 from flight_sql.errors import InvalidRequestError
 from flight_sql.messages import pack, sql_message
 from flight_sql.metadata import like_pattern, table_key
-from flight_sql.wire import wire_schema
+from flight_sql.wiretypes import wire_schema
 
 MAX_FLIGHTS = 1000
 _MAX_CRITERIA_BYTES = 1024

@@ -11,8 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from flight_sql.casting import cast_batch
 from flight_sql.errors import InvalidRequestError
-from flight_sql.wire import cast_batch, wire_schema
+from flight_sql.wiretypes import wire_schema
 
 MAX_VALUE_BYTES = 1_048_576
 _TOO_LARGE = (

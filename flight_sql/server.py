@@ -37,7 +37,6 @@ from flight_sql.messages import (
 from flight_sql.metadata import metadata_schema, metadata_table
 from flight_sql.parameters import read_values
 from flight_sql.streams import flight_stream
-from flight_sql.wire import wire_schema
 
 _LOOPBACK_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # to name, not to bind
 
@@ -190,7 +189,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
                 endpoints = [flight.FlightEndpoint(descriptor.command, [])]
                 return flight.FlightInfo(schema, descriptor, endpoints, -1, -1)
             info = self._backend.execute(call, *self._statement(call, command))
-            return flight_info(descriptor, info)
+            return flight_info(descriptor, info, call.profile)
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
         """Return a result's schema without running anything."""
@@ -199,7 +198,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             schema = metadata_schema(command)
             if schema is None:
                 schema = self._backend.describe(call, *self._statement(call, command))
-            return flight.SchemaResult(wire_schema(schema))
+                schema = call.profile.schema(schema)
+            return flight.SchemaResult(schema)
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         """Stream the rows of a metadata command or of a statement's ticket."""
@@ -208,7 +208,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             if command is not None:
                 _require_identity(call)
                 table = metadata_table(command, call, self._backend, self._sql_info)
-                return flight.RecordBatchStream(table)
+                return flight.RecordBatchStream(table, call.profile.write_options())
             result = self._backend.open(call, read_statement_ticket(ticket.ticket))
             return flight_stream(result, call, self._check_time)
 

@@ -1,7 +1,8 @@
 """Results on their way out: a backend's batches as the tables that pyarrow sends fastest.
 
 `GeneratorStream` keeps statuses only for what is raised in Python's generator, and sends Tables
-without the interpreter's lock. So each wire batch is yielded as a Table of its own.
+without the interpreter's lock. So each wire batch is yielded as a Table of its own; to be
+compressed, as a stream of its own, because only then are the options heeded.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ from pyarrow import flight
 
 from flight_sql.backend import Call, ResultStream
 from flight_sql.errors import CancelledCallError, translated
-from flight_sql.wire import wire_batches, wire_schema
+from flight_sql.profile import WireProfile
+from flight_sql.wire import wire_batches
 
 _log = logging.getLogger("flight_sql")
 
@@ -27,19 +29,34 @@ def flight_stream(result: ResultStream, call: Call, check_time: Callable[[], Non
         call: The call that reads it.
         check_time: Raises a coded error when the server has no time left for this stream.
     """
-    schema = wire_schema(result.arrow_schema)
-    tables = _tables(result, schema, call, check_time)
+    # Its types were promised with the ticket; how it is compressed is this call's own matter.
+    profile = WireProfile(result.is_native, call.profile.compression)
+    schema = profile.schema(result.arrow_schema)
+    tables = _tables(result, schema, _sender(schema, profile), call, check_time)
     # Entering the generator arms its `finally`, also for a client that leaves before the first row.
     next(tables)
     return flight.GeneratorStream(schema, tables)
 
 
+def _sender(schema: pa.Schema, profile: WireProfile) -> Callable[[pa.RecordBatch], Any]:
+    """Return what makes of a wire batch what pyarrow sends: without columns, the batch itself."""
+    if not len(schema):
+        return lambda batch: batch
+    if profile.compression is None:
+        return lambda batch: pa.Table.from_batches([batch])
+    options = profile.write_options()
+    return lambda batch: flight.RecordBatchStream(pa.Table.from_batches([batch]), options)
+
+
 def _tables(
-    result: ResultStream, schema: pa.Schema, call: Call, check_time: Callable[[], None]
+    result: ResultStream,
+    schema: pa.Schema,
+    sent: Callable[[pa.RecordBatch], Any],
+    call: Call,
+    check_time: Callable[[], None],
 ) -> Iterator[Any]:
-    """Yield None once, then each wire batch as a Table (a batch, when it has no columns)."""
+    """Yield None once, then each wire batch as it is sent."""
     batches = result.batches
-    as_table = pa.Table.from_batches if len(schema) else _only
     with contextlib.ExitStack() as stack:
         stack.enter_context(translated(call.query_id))
         stack.callback(_close, batches, call)
@@ -47,7 +64,7 @@ def _tables(
         for batch in batches:
             check_time()
             for piece in wire_batches(batch, schema):
-                yield as_table([piece])
+                yield sent(piece)
                 check_time()
         if call.is_cancelled():
             raise CancelledCallError("the call ended before its rows did")
@@ -62,7 +79,3 @@ def _close(batches: Iterator[pa.RecordBatch], call: Call) -> None:
         close()
     except Exception:  # noqa: BLE001  # the log tells; the client is gone or has its rows
         _log.exception("stream_not_closed", extra={"query_id": call.query_id})
-
-
-def _only(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return batches[0]

@@ -1,22 +1,21 @@
-"""Which Arrow types go on the wire, and how large a message is.
+"""How large a message is.
 
-Types: every client reads the profile of `wire_type`; views, large offsets, dictionaries, run ends,
-half floats and narrow decimals are cast to their plain twins. Columns that already fit are passed
-on without a copy.
-
-Sizes: batches are cut by their bytes on the wire (`pyarrow.ipc.get_record_batch_size`, exact and
-cheap, aware of slices), because clients refuse messages above 16 MiB. Cutting makes slices, no
-copies. Small batches pass as they come: the engine's batch size is chosen by `batch_rows_for`.
+Batches are cut by their bytes on the wire (`pyarrow.ipc.get_record_batch_size`, exact and cheap,
+aware of slices), because clients refuse messages above 16 MiB. Cutting makes slices, no copies,
+but for the layouts of which a slice keeps everything (`compacting`). Small batches pass as they
+come: the engine's batch size is chosen by `batch_rows_for`.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import ipc
 
+from flight_sql.casting import cast_batch
+from flight_sql.compacting import compact, dictionary_bytes, keeps_more_than_rows
 from flight_sql.errors import RowTooLargeError
+from flight_sql.wiretypes import wire_type
 
 MIB = 1024 * 1024
 TARGET_BATCH_BYTES = 6 * MIB
@@ -27,88 +26,6 @@ MAX_BATCH_ROWS = 131_072
 # What a value of unknown length is taken to need, in bytes.
 _VARIABLE_BYTES = 24
 _LIST_LENGTH = 4
-
-
-def wire_type(arrow_type: Any) -> Any:
-    """Return the type in which a column of this type travels; the same object when it fits."""
-    types = pa.types
-    wire = arrow_type
-    if types.is_large_string(arrow_type) or types.is_string_view(arrow_type):
-        wire = pa.string()
-    elif types.is_large_binary(arrow_type) or types.is_binary_view(arrow_type):
-        wire = pa.binary()
-    elif types.is_dictionary(arrow_type) or types.is_run_end_encoded(arrow_type):
-        wire = wire_type(arrow_type.value_type)
-    elif types.is_float16(arrow_type):
-        wire = pa.float32()
-    elif types.is_decimal32(arrow_type) or types.is_decimal64(arrow_type):
-        wire = pa.decimal128(arrow_type.precision, arrow_type.scale)
-    elif types.is_nested(arrow_type):
-        wire = _wire_nested_type(arrow_type)
-    return wire
-
-
-def _wire_nested_type(arrow_type: Any) -> Any:
-    """Return the wire type of a list, struct or map; unions pass as they are."""
-    types = pa.types
-    wire: Any = arrow_type
-    if types.is_fixed_size_list(arrow_type):
-        wire = pa.list_(_wire_field(arrow_type.value_field), arrow_type.list_size)
-    elif types.is_map(arrow_type):
-        key, item = _wire_field(arrow_type.key_field), _wire_field(arrow_type.item_field)
-        wire = pa.map_(key, item, keys_sorted=arrow_type.keys_sorted)
-    elif types.is_struct(arrow_type):
-        wire = pa.struct([_wire_field(field) for field in arrow_type])
-    elif not types.is_union(arrow_type):
-        wire = pa.list_(_wire_field(arrow_type.value_field))
-    return arrow_type if wire == arrow_type else wire
-
-
-def _wire_field(field: Any) -> Any:
-    wire = wire_type(field.type)
-    return field if wire is field.type else field.with_type(wire)
-
-
-def wire_schema(arrow_schema: pa.Schema) -> pa.Schema:
-    """Return the schema in which a result travels: names, order and nullability are kept."""
-    fields = [_wire_field(field) for field in arrow_schema]
-    return pa.schema(fields, metadata=arrow_schema.metadata)
-
-
-def cast_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the batch in the wire schema; columns that already fit are not copied.
-
-    Raises:
-        pa.ArrowInvalid: When a column cannot take the schema's type.
-    """
-    if batch.schema.equals(schema):
-        return batch
-    columns = [
-        column if column.type == field.type else _cast_column(column, field.type)
-        for column, field in zip(batch.columns, schema, strict=True)
-    ]
-    if not columns:
-        return batch
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _cast_column(column: Any, target: Any) -> Any:
-    """Cast one column, going round what Arrow's own cast does not do."""
-    types = pa.types
-    if types.is_run_end_encoded(column.type):
-        column = pc.run_end_decode(column)
-    elif types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    elif types.is_list_view(column.type) or types.is_large_list_view(column.type):
-        lengths = pc.fill_null(pc.list_value_length(column), 0).cast(pa.int32())
-        zero = pa.array([0], pa.int32())
-        offsets = pa.concat_arrays([zero, pc.cumulative_sum(lengths).cast(pa.int32())])
-        values = column.flatten()
-        if values.type != target.value_type:
-            values = _cast_column(values, target.value_type)
-        mask = column.is_null() if column.null_count else None
-        return pa.ListArray.from_arrays(offsets, values, type=target, mask=mask)
-    return column if column.type == target else column.cast(target)
 
 
 def wire_batches(
@@ -155,8 +72,13 @@ def recut(
     row_count = batch.num_rows
     if not row_count:
         return
+    whole_bytes = target_bytes * WHOLE_BATCH_BYTES // TARGET_BATCH_BYTES
     byte_count = ipc.get_record_batch_size(batch)
-    if byte_count <= target_bytes * WHOLE_BATCH_BYTES // TARGET_BATCH_BYTES:
+    if any(keeps_more_than_rows(field.type) for field in batch.schema):
+        if max(byte_count, dictionary_bytes(batch)) > whole_bytes:
+            batch = compact(batch)
+        byte_count = max(ipc.get_record_batch_size(batch), dictionary_bytes(batch))
+    if byte_count <= whole_bytes:
         if byte_count <= max_bytes:
             yield batch
             return

@@ -138,6 +138,7 @@ def test_a_session_is_renewed_at_half_its_time_and_ends_some_hours_after_the_pro
         {"shard": (2, 3)},
         {"epoch": 2**53},
         {"tables": (), "explain": TicketExplain(True, False, True, ())},
+        {"is_native": True},
     ],
 )
 def test_a_ticket_comes_back_as_it_was_sealed(changes: dict[str, object]) -> None:
@@ -176,7 +177,7 @@ def test_a_ticket_that_ends_before_it_starts_is_not_made() -> None:
 GOOD_CLAIMS: dict[str, object] = {
     "sub": "user1", "cluster": SHANGHAI, "groups": [], "sql": "select 1", "catalog": None,
     "schema": None, "tables": [["a.b.c@hangzhou", "id", 1, "snap"]], "epoch": 1, "query": "q",
-    "shard": None, "explain": None, "mom_groups": [], "parameters": None,
+    "shard": None, "explain": None, "wire": "safe", "mom_groups": [], "parameters": None,
     "until": None,
 }  # fmt: skip
 

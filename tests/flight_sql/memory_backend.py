@@ -146,7 +146,8 @@ class MemoryBackend:
         if sql.startswith("UPDATE"):
             return StatementInfo(pa.schema([]), (), self.update(call, sql))
         schema = self.describe(call, sql)
-        return StatementInfo(schema, [Endpoint(_signed(sql), self.locations, self.expires_at)])
+        handle = _signed(f"{_NATIVE}{sql}" if call.profile.is_native else sql)
+        return StatementInfo(schema, [Endpoint(handle, self.locations, self.expires_at)])
 
     def update(self, _call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
         self.executed.append(values)
@@ -158,7 +159,9 @@ class MemoryBackend:
 
     def open(self, call: Call, handle: bytes) -> ResultStream:
         self.calls.append(call)
-        verb, _, rest = _verified(handle).partition(" ")
+        sql = _verified(handle)
+        is_native = sql.startswith(_NATIVE)
+        verb, _, rest = sql.removeprefix(_NATIVE).partition(" ")
         if verb == "OPENFAIL":
             raise_status(rest)
         if verb == "LATE":
@@ -170,7 +173,8 @@ class MemoryBackend:
             self.streams.append(stream)
             return ResultStream(table.schema, stream)
         table = self.tables[rest]
-        return ResultStream(table.schema, iter(table.to_batches(max_chunksize=self.batch_rows)))
+        batches = iter(table.to_batches(max_chunksize=self.batch_rows))
+        return ResultStream(table.schema, batches, is_native)
 
     def _late(self, status: str) -> Iterator[pa.RecordBatch]:
         yield from self.tables["quote"].to_batches()
@@ -269,6 +273,7 @@ class MemoryAuthenticator:
         return self.renewed
 
 
+_NATIVE = "NATIVELY "
 _KEY = b"a key for tests"
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pyarrow import ipc
 
 from flight_sql import RowTooLargeError, batch_rows_for, cast_batch, recut, wire_schema
-from flight_sql.wire import MAX_BATCH_BYTES, WHOLE_BATCH_BYTES, wire_batches, wire_type
+from flight_sql.wire import MAX_BATCH_BYTES, WHOLE_BATCH_BYTES, wire_batches
+from flight_sql.wiretypes import wire_type
 
 MIB = 1024 * 1024
 TEXTS = ["x", None, "a longer text than a view keeps inline"]
