@@ -23,6 +23,7 @@ from planner.columns import resolve_columns
 from planner.errors import NotFoundError, not_found_text
 from planner.faults import Function, explain_fault, explain_join
 from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_rows, cast_values, infer_types
+from planner.resulttypes import check_result_types
 from planner.statement import Query
 from planner.work import check_work
 from storage.names import ObjectName
@@ -170,6 +171,7 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
     else:
         if not query.is_home:
             _check_joins(query, schemas, shown)
+        check_result_types(schema)
         return replace(plan, arrow_schema=schema)
     logger.debug("plan refused", extra={"engine_text": message})
     raise explain_fault(message, query, plan.text, schemas, known_functions())
