@@ -4,7 +4,7 @@ Every function uses the caller's connection and commits nothing: a change and it
 one transaction. Times are microseconds since the epoch, UTC.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    bindparam,
     delete,
     insert,
     or_,
@@ -169,6 +170,51 @@ class GrantStore:
         ]
         if rows:
             self._connection.execute(insert(_grants), rows)
+
+    def change_all(self, grants: Iterable[Grant]) -> None:
+        """Give grants that are there, known by their ids, another end, giver and time.
+
+        In one step of the epoch, however many they are.
+        """
+        epoch = self.bump()
+        rows = [
+            {
+                "known_id": grant.id,
+                "granted_by": grant.granted_by,
+                "granted_at": to_micros(grant.granted_at),
+                "until": to_micros(grant.until) if grant.until else None,
+                "epoch": epoch,
+            }
+            for grant in grants
+        ]
+        if rows:
+            changed: dict[str, Any] = {
+                name: bindparam(name) for name in rows[0] if name != "known_id"
+            }
+            is_known = _grants.c.id == bindparam("known_id")
+            self._connection.execute(update(_grants).where(is_known).values(**changed), rows)
+
+    def remove_all(self, grants: Sequence[Grant]) -> None:
+        """Take away grants that are there, known by their ids, in one step of the epoch."""
+        if not grants:
+            return
+        epoch = self.bump()
+        for first in range(0, len(grants), _CHUNK):
+            ids = [grant.id for grant in grants[first : first + _CHUNK]]
+            self._connection.execute(delete(_grants).where(_grants.c.id.in_(ids)))
+        rows = [
+            {
+                "id": grant.id,
+                "principal": str(grant.principal),
+                "effect": grant.effect.value,
+                "privilege": grant.privilege.value,
+                "securable": str(grant.securable),
+                "epoch": epoch,
+            }
+            for grant in grants
+        ]
+        self._connection.execute(insert(_removed), rows)
+        self._connection.execute(delete(_removed).where(_removed.c.epoch <= epoch - _KEPT_EPOCHS))
 
     def remove(
         self,
@@ -319,25 +365,7 @@ class GrantStore:
 
     def _delete(self, *condition: ColumnElement[bool]) -> list[Grant]:
         doomed = self._read(*condition)
-        if not doomed:
-            return []
-        epoch = self.bump()
-        for first in range(0, len(doomed), _CHUNK):
-            ids = [grant.id for grant in doomed[first : first + _CHUNK]]
-            self._connection.execute(delete(_grants).where(_grants.c.id.in_(ids)))
-        rows = [
-            {
-                "id": grant.id,
-                "principal": str(grant.principal),
-                "effect": grant.effect.value,
-                "privilege": grant.privilege.value,
-                "securable": str(grant.securable),
-                "epoch": epoch,
-            }
-            for grant in doomed
-        ]
-        self._connection.execute(insert(_removed), rows)
-        self._connection.execute(delete(_removed).where(_removed.c.epoch <= epoch - _KEPT_EPOCHS))
+        self.remove_all(doomed)
         return doomed
 
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import typer
 from rich.console import Console, JustifyMethod
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
@@ -50,6 +51,18 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
     """Print one line to standard error and end with a code."""
     errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show on a terminal that something goes on, and for how long; elsewhere nothing."""
+    if not errors.is_terminal:
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True) as progress:
+        progress.add_task(text, total=None)
+        yield
 
 
 def print_rows(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from auth import AuditRecord, Effect, Grant, Identity, Principal, Privilege
 from auth.auditstore import AuditStore
@@ -201,23 +202,14 @@ class _Application:
             if key in known and known[key].until != grant.until
         ]
         stale = [grant for key, grant in known.items() if key not in wanted] if prune else []
-        by = self._record.actor
+        given: dict[str, Any] = {"granted_by": self._record.actor, "granted_at": self._record.at}
         if fresh:
-            self._grants.add_all(
-                replace(grant, granted_by=by, granted_at=self._record.at) for grant in fresh
+            self._grants.add_all(replace(grant, **given) for grant in fresh)
+        if changed:
+            self._grants.change_all(
+                replace(grant, id=known[grant.key].id, **given) for grant in changed
             )
-        for grant in changed:
-            self._grants.add(
-                grant.principal,
-                grant.effect,
-                grant.privilege,
-                grant.securable,
-                granted_by=by,
-                granted_at=self._record.at,
-                until=grant.until,
-            )
-        for grant in stale:
-            self._grants.remove(grant.principal, grant.privilege, grant.securable, grant.effect)
+        self._grants.remove_all(stale)
         touched = {"added": fresh, "changed": changed, "removed": stale}
         self._note(touched)
         taken = [grant for grant in fresh if grant.effect is Effect.DENY] + changed + stale

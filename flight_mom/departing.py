@@ -1,28 +1,12 @@
-"""What a member that is removed or suspended takes with it: grants, and tickets that are about."""
+"""What a member that is removed or suspended takes with it: the tickets that are about."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from auth import Effect, Grant, Principal, Revocation
+from auth import Principal, Revocation
 from auth.grantstore import GrantStore
 from auth.revocationstore import RevocationStore
 from storage.names import ObjectName
-
-
-def remove_allows(grants: GrantStore, cluster: str) -> list[Grant]:
-    """Take away what was allowed to a cluster's users and on its objects; denials stay by name.
-
-    Whoever joins under that name later is somebody else, and inherits nothing.
-    """
-    doomed = [
-        grant
-        for grant in grants.all()
-        if grant.effect is Effect.ALLOW
-        and cluster in {grant.principal.cluster, grant.securable.cluster}
-    ]
-    for grant in doomed:
-        grants.remove(grant.principal, grant.privilege, grant.securable, grant.effect)
-    return doomed
 
 
 def end_tickets(

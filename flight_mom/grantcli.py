@@ -8,7 +8,7 @@ import typer
 
 from flight_member.options import AsJson, ProfileFile
 from flight_member.querycommand import connect, find_profile
-from flight_member.terminal import print_rows, reported_errors
+from flight_member.terminal import print_rows, reported_errors, working
 from flight_mom.asking import ask
 from flight_mom.declaration import (
     APPLY,
@@ -112,9 +112,14 @@ def apply(
 ) -> None:
     """Make grants and groups what a file declares: all of it in one transaction, or nothing."""
     with reported_errors():
-        declaration = read_declaration(file)
+        with working(f"reading {file}"):
+            declaration = read_declaration(file)
         request = ApplyRequest(declaration=declaration, prune=prune, is_dry_run=dry_run)
-        with connect(find_profile(profile)) as client:
+        doing = "comparing" if dry_run else "applying"
+        with (
+            working(f"{doing} {len(declaration.grants):,} grants, in one transaction"),
+            connect(find_profile(profile)) as client,
+        ):
             reply = ApplyReply.read(client.action(APPLY, request.write()))
         rows = [{"change": one.change, "what": one.what} for one in reply.differences]
         print_rows(rows, ["change", "what"], as_json=as_json)

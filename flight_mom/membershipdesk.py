@@ -26,7 +26,7 @@ from flight_member.revocationlog import written
 from flight_member.settings import is_loopback
 from flight_member.statestore import Database
 from flight_mom.carrying import CarryThrough
-from flight_mom.departing import end_tickets, remove_allows
+from flight_mom.departing import end_tickets
 from flight_mom.locations import ENCRYPTED, fold_host, read_hosts, read_location
 from flight_mom.members import Member, Route
 from flight_mom.memberstore import MemberStore, StoredMember
@@ -324,8 +324,11 @@ class MembershipDesk:
                 members.remove(name)
                 TableIdStore(connection).forget_all(name)
                 grants, revocations = GrantStore(connection), RevocationStore(connection)
-                for grant in remove_allows(grants, name):
-                    audit.append(replace(record, action="revoke", rule=f"{grant}: removed"))
+                # Whoever joins under that name later is somebody else, and inherits nothing.
+                audit.append_all(
+                    replace(record, action="revoke", rule=f"{grant}: removed")
+                    for grant in grants.remove_allows_of(name)
+                )
                 known = self._topology.federation.members.get(name)
                 users = known.users if known is not None else ()
                 end_tickets(grants, revocations, name, record.at, users)

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,25 @@ def test_every_change_of_grants_bumps_the_epoch_and_nothing_else_does(
     assert store.bump() == 4
     store.all()
     assert store.epoch() == 4
+
+
+def test_many_grants_are_changed_or_taken_away_in_one_step(connection: Connection) -> None:
+    store = GrantStore(connection)
+    tables = [f"a.b.t{number}@hangzhou" for number in range(1_200)]
+    store.add_all(make_grant(on=table) for table in tables)
+    kept, epoch = store.all(), store.epoch()
+    changed = [replace(grant, until=later(60), granted_by="other") for grant in kept[::2]]
+    store.change_all(changed)
+    assert store.epoch() == epoch + 1
+    assert store.all() == sorted([*changed, *kept[1::2]], key=lambda grant: grant.id)
+    store.remove_all(changed)
+    assert store.epoch() == epoch + 2
+    assert store.all() == kept[1::2]
+    found = store.changed_since(epoch)
+    assert found is not None
+    assert [one.key for one in found.removed] == [one.key for one in changed]
+    store.remove_all([])
+    assert store.epoch() == epoch + 2
 
 
 def test_a_new_grant_never_gets_the_id_of_a_removed_one(connection: Connection) -> None:
