@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint types unit hostile format docs bench clean help
+.PHONY: install demo test test-clients lint types unit hostile format docs bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,22 @@ types: install
 unit: install
 	$(BIN)/python -m pytest
 
+# The JDBC driver is one jar, from Maven; its digest is checked before it is used.
+CLIENTS := .clients
+JDBC_DRIVER := org.apache.arrow:flight-sql-jdbc-driver:18.3.0
+JDBC_SHA256 := 3f418b46c880e263558c5de669bdbede2c5d4375527ced116fb29f795b03704c
+MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
+
+test-clients: install $(CLIENTS)/flight-sql-jdbc-driver.jar ## JDBC, against a running federation (needs Java 17 and Maven)
+	$(BIN)/python -m pytest -m clients tests/clients
+
+$(CLIENTS)/flight-sql-jdbc-driver.jar: Makefile
+	@command -v java javac mvn > /dev/null || { echo "test-clients needs Java 17 and Maven" >&2; exit 1; }
+	mvn --quiet --batch-mode $(MAVEN_COPY) -Dartifact=$(JDBC_DRIVER) \
+	  -DoutputDirectory=$(CLIENTS) -Dmdep.stripVersion=true -Dmdep.overWriteReleases=true
+	@echo "$(JDBC_SHA256)  $@" | sha256sum --check --quiet || { rm -f $@; exit 1; }
+	@touch $@
+
 hostile: install ## the laws of every statement on many times the usual examples (about half an hour)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/planner/test_hostile.py tests/e2e/test_oracle.py --timeout 0
 
@@ -48,4 +64,4 @@ bench: install ## the scan benchmark at scale 2 (table, JSON and plot in bench/r
 	$(BIN)/python -m bench scan
 
 clean: ## remove everything that a target made, except .demo
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/data bench/results
+	rm -rf $(VENV) $(CLIENTS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/data bench/results

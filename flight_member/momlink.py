@@ -1,7 +1,7 @@
 """A member's line to the MoM: asking it in a user's name, and reporting to it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from auth import KeyRing, PublicKey, SigningKey
 from flight_member import protocol
+from flight_member.agents import has_agent
 from flight_member.authority import service_token
 from flight_member.clock import Moment
 from flight_member.errors import ClusterUnavailableError, ForwardedError
@@ -45,12 +46,22 @@ class MomLink:
         key: SigningKey,
         membership: Callable[[], Membership | None],
         now: Moment,
+        relayed_agents: Sequence[str] = (),
     ) -> None:
-        """Keep what it takes; `membership` returns what joining left behind, or None."""
+        """Keep what it takes.
+
+        Args:
+            cluster: This member.
+            key: What it signs with.
+            membership: Returns what joining left behind, or None.
+            now: The clock.
+            relayed_agents: Whose password must not travel further than to the MoM.
+        """
         self._cluster = cluster
         self._key = key
         self._membership = membership
         self._now = now
+        self._relayed_agents = relayed_agents
         self._connection: Client | None = None
         self._connected_to: tuple[str, bytes | None] | None = None
         # What the ring was made of, and it: one object until one of them changes.
@@ -76,7 +87,7 @@ class MomLink:
 
     def prepare(self, call: Call, sql: str, defaults: Defaults) -> Prepared:
         """Have the MoM promise the schemas of a statement; its handle is of no use here."""
-        headers = _session_headers(call, defaults)
+        headers = self._headers(call, defaults)
         return self._ask(
             self._joined(), lambda client: client.prepare(sql, token=call.bearer, headers=headers)
         )
@@ -96,7 +107,7 @@ class MomLink:
                 sql,
                 parameters=values,
                 token=call.bearer,
-                headers=_session_headers(call, defaults),
+                headers=self._headers(call, defaults),
             ),
         )
         endpoints = [_away_from_home(endpoint, membership.uri) for endpoint in info.endpoints]
@@ -107,7 +118,7 @@ class MomLink:
         return self._ask(
             self._joined(),
             lambda client: client.cancel(
-                [Endpoint(handle)], token=call.bearer, headers=_session_headers(call, None)
+                [Endpoint(handle)], token=call.bearer, headers=self._headers(call, None)
             ),
         )
 
@@ -117,7 +128,7 @@ class MomLink:
         endpoint = self._ask(
             membership,
             lambda client: client.renew(
-                Endpoint(handle), token=call.bearer, headers=_session_headers(call, None)
+                Endpoint(handle), token=call.bearer, headers=self._headers(call, None)
             ),
         )
         return _away_from_home(endpoint, membership.uri)
@@ -144,7 +155,7 @@ class MomLink:
                     protocol.LISTING,
                     request.write(),
                     token=call.bearer,
-                    headers=_session_headers(call, None),
+                    headers=self._headers(call, None),
                 ),
             )
         except (ClusterUnavailableError, ForwardedError) as error:
@@ -196,6 +207,22 @@ class MomLink:
                 )
             return self._connection
 
+    def _headers(self, call: Call, defaults: Defaults | None) -> tuple[tuple[str, str], ...]:
+        """Return the headers that make the MoM read a statement as it was meant at home."""
+        is_relayed = has_agent(call, self._relayed_agents)
+        named = {
+            "x-query-id": call.query_id,
+            "x-route": "relay" if is_relayed else call.headers.get("x-route"),
+            **call.profile.headers(),
+        }
+        if defaults is not None:
+            named |= {
+                "x-cluster": defaults.cluster,
+                "x-catalog": defaults.catalog,
+                "x-schema": defaults.schema,
+            }
+        return tuple((name, value) for name, value in named.items() if value)
+
     def _joined(self) -> Membership:
         membership = self._membership()
         if membership is None:
@@ -203,22 +230,6 @@ class MomLink:
                 f"{self._cluster} has not joined a federation; run flight-member join"
             )
         return membership
-
-
-def _session_headers(call: Call, defaults: Defaults | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers that make the MoM read a statement as it was meant at home."""
-    named = {
-        "x-query-id": call.query_id,
-        "x-route": call.headers.get("x-route"),
-        **call.profile.headers(),
-    }
-    if defaults is not None:
-        named |= {
-            "x-cluster": defaults.cluster,
-            "x-catalog": defaults.catalog,
-            "x-schema": defaults.schema,
-        }
-    return tuple((name, value) for name, value in named.items() if value)
 
 
 def _away_from_home(endpoint: Endpoint, mom_uri: str) -> Endpoint:

@@ -62,7 +62,7 @@ class MemberServer:
         )
         self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
         self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
-        self._mom = MomLink(cluster, key, self._joined, utc_now)
+        self._mom = MomLink(cluster, key, self._joined, utc_now, settings.auth.relayed_agents)
         self._proofs = AuthTrail(self._audit, utc_now)
         authority = MemberAuthority(
             cluster,

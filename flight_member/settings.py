@@ -135,6 +135,11 @@ class AuthSection(Section):
         description="user agents that cannot take a renewed token (JDBC): theirs lasts "
         "`session_max_h` at once",
     )
+    relayed_agents: tuple[str, ...] = Field(
+        default=("grpc-java",),
+        description="user agents that sign in with the password at every address an answer names "
+        "(JDBC): their rows come through the MoM, whatever the member's route",
+    )
     trusted_proxies: tuple[Network, ...] = Field(
         default=(),
         description="addresses or networks whose `x-forwarded-for` is believed",

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from auth import RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
 from flight_member import protocol
+from flight_member.agents import has_agent
 from flight_member.answers import answer
 from flight_member.clock import Moment
 from flight_member.errors import (
@@ -71,6 +72,7 @@ class MomBackend(TicketDoor):
     ) -> None:
         super().__init__(settings, key, gatekeeper, home=None, now=now)
         self._binds_sessions = settings.auth.bind_address
+        self._relayed_agents = settings.auth.relayed_agents
         self._uses_tls = settings.server.uses_tls
         self._topology = topology
         self._administration = administration
@@ -93,10 +95,13 @@ class MomBackend(TicketDoor):
         """Return where a ticket's rows can be read; the stricter of member and header wins.
 
         Clients send their token there: with bound sessions, one that counts everywhere is not sent
-        to a member, and none of an encrypted connection is sent to a plaintext address.
+        to a member, and none of an encrypted connection is sent to a plaintext address. Those that
+        would send their password are told no address at all.
         """
         is_bound = kind_of(call.bearer or "") is TokenKind.SESSION
         if self._uses_tls and not member.uri.startswith(ENCRYPTED):
+            return ()
+        if has_agent(call, self._relayed_agents):
             return ()
         if (
             member.route is Route.DIRECT

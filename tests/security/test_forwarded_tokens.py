@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import pytest
 from adbc_driver_flightsql import DatabaseOptions, dbapi
+from pyarrow import flight
 
 from auth import TokenKind, kind_of
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
-from flight_sql import Client, RemoteError
+from flight_sql import REUSE_CONNECTION, Client, RemoteError
+from flight_sql.messages import pack, sql_message
 from tests.e2e.federation import (
     ADMIN,
     COUNT_FLIGHTS,
@@ -77,6 +79,21 @@ def visit(guest: Guest, **options: str) -> None:
         assert cursor.fetchall() == [(ANSWER,)]
 
 
+def locations(guest: Guest, at: str, agent: str) -> list[str]:
+    """Return where user1@shanghai is told to fetch the guest's rows."""
+    federation = guest.federation
+    options = [("grpc.primary_user_agent", agent)]
+    sql = f"select count(*) as n from {guest.table}"
+    asked = pack(sql_message("CommandStatementQuery", query=sql))
+    with flight.FlightClient(federation.uri(at), generic_options=options) as client:
+        header = client.authenticate_basic_token(READER, federation.password("user1"))
+        info = client.get_flight_info(
+            flight.FlightDescriptor.for_command(asked),
+            flight.FlightCallOptions(timeout=30, headers=[header]),
+        )
+        return [where.uri.decode() for one in info.endpoints for where in one.locations]
+
+
 def sessions(recorder: Recorder) -> list[str]:
     return [token for token in recorder.bearers if kind_of(token) is TokenKind.SESSION]
 
@@ -108,6 +125,18 @@ def test_what_is_relayed_brings_the_operator_no_token_of_a_visitor(
     for at in (MOM, HANGZHOU, SHANGHAI):
         with Client(federation.uri(at), token=recorder.bearers[-1]) as thief:
             assert refused_sql(thief, "select 1").code == "invalid-token"
+
+
+def test_client_that_would_send_its_password_is_told_no_members_address(
+    federation: DemoFederation, listened: tuple[Guest, Recorder]
+) -> None:
+    guest, _ = listened
+    jdbc, mom = "grpc-java-netty/1.65.0", federation.uri(MOM)
+    member, same = locations(guest, MOM, "another")
+    assert same == REUSE_CONNECTION
+    assert locations(guest, MOM, jdbc) == []
+    assert locations(guest, SHANGHAI, "another") == [member, mom]
+    assert locations(guest, SHANGHAI, jdbc) == [mom]
 
 
 def test_bound_session_is_refused_from_elsewhere_and_counts_at_home(

@@ -1,0 +1,26 @@
+"""The programs that the pages show: they are the pages' own text, and answer what is shown there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.clients.programs import JAVA, ROOT, compile_java, run_java
+from tests.docs.pages import blocks
+
+PAGES = ROOT / "docs" / "clients"
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
+
+
+def test_the_java_program_answers_as_shown(demo: Path, tmp_path: Path) -> None:
+    page = PAGES / "jdbc.md"
+    assert blocks(page, "java") == [(JAVA / "Example.java").read_text("utf-8")]
+    me = json.loads((demo / "profiles" / "user1.json").read_text("utf-8"))
+    compile_java(tmp_path)
+    environment = {
+        "FLIGHT_URL": f"jdbc:arrow-flight-sql://{me['uri'].partition('://')[2]}",
+        "FLIGHT_USER": me["username"],
+        "FLIGHT_PASSWORD": me["password"],
+    }
+    assert blocks(page, "text") == [run_java("Example", tmp_path, environment)]
