@@ -1,4 +1,4 @@
-"""The programs that the pages show: they are the pages' own text, and answer what is shown there."""
+"""The programs that the pages show are the pages' own text, and answer as shown there."""
 
 import json
 from pathlib import Path

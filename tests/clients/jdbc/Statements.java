@@ -85,6 +85,13 @@ final class Statements {
                 return Facts.rows(statement.executeQuery());
             });
         }
+        String asText = "select id from " + SAMPLES + " where moment = cast(cast(? as varchar) as timestamp)";
+        facts.tell("moment as text", () -> {
+            try (PreparedStatement statement = connection.prepareStatement(asText)) {
+                statement.setString(1, "2024-03-10 19:30:15.123457");
+                return Facts.rows(statement.executeQuery());
+            }
+        });
         new Facts("driver").tell("unbound", () -> {
             try (PreparedStatement statement = connection.prepareStatement(sql)) {
                 return Facts.rows(statement.executeQuery());

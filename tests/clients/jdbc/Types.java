@@ -23,7 +23,8 @@ final class Types {
         Facts facts = new Facts("unsigned");
         String sql = "select arrow_cast(255, 'UInt8') as u8, arrow_cast(65535, 'UInt16') as u16, "
                 + "arrow_cast(4294967295, 'UInt32') as u32, "
-                + "cast(arrow_cast(4294967295, 'UInt32') as bigint) as cast_u32";
+                + "cast(arrow_cast(4294967295, 'UInt32') as bigint) as cast_u32, "
+                + "cast(18446744073709551615 as decimal(20, 0)) as cast_u64";
         try (Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery(sql)) {
             row.next();
