@@ -5,6 +5,7 @@ that works for it; both are given back exactly once, however it ends.
 """
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class RunningStatement:
         self._batches = source.batches()
         self._started = time.monotonic()
         self._row_count = self._byte_count = 0
-        self._has_ended = False
+        self._ending = threading.Lock()
 
     def __iter__(self) -> Self:
         return self
@@ -103,13 +104,13 @@ class RunningStatement:
         raise failure
 
     def close(self) -> None:
-        """Stop the engine and give the place back; fine at any time, and more than once."""
+        """Stop the engine and give the place back; fine from any thread, and more than once."""
         self._end("cancelled")
 
     def _end(self, outcome: str) -> None:
-        if self._has_ended:
+        # Whoever reads the rows and whoever cancels them may end it at the same moment.
+        if not self._ending.acquire(blocking=False):
             return
-        self._has_ended = True
         try:
             self._source.close()
         finally:

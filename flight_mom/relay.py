@@ -1,5 +1,6 @@
 """Reads a member's stream and hands its batches on, untouched."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -24,7 +25,10 @@ from flight_sql import (
 
 _log = get_logger(__name__)
 _ACTION_TIMEOUT_S = 10.0
-_WATCH_S = 0.2
+# A caller who left is noticed at once: the member works on until it is told.
+_WATCH_S = 0.04
+# Whether a right still stands takes longer to tell, and changes seldom.
+_REASONS_EVERY = 5
 
 
 class Relay:
@@ -131,12 +135,16 @@ class Relay:
                 self._watcher.start()
 
     def _run(self) -> None:
-        while not self._is_closed.wait(_WATCH_S):
+        for turn in itertools.count(1):
+            if self._is_closed.wait(_WATCH_S):
+                return
             with self._opening:
                 watched = list(self._watched.items())
             for relayed, (call, stop_reason) in watched:
                 if not relayed.is_closed:
-                    relayed.check(call, stop_reason)
+                    relayed.leave_if_cancelled(call)
+                if not relayed.is_closed and not turn % _REASONS_EVERY:
+                    relayed.end_for(stop_reason())
                 if relayed.is_closed:
                     with self._opening:
                         self._watched.pop(relayed, None)
@@ -201,12 +209,13 @@ class RelayedRows:
             raise StopIteration
         raise _refusal(self._member, refusal)
 
-    def check(self, call: Call, stop_reason: Callable[[], Exception | None]) -> None:
-        """Leave the stream if nobody reads it any more, or end it if it must not go on."""
+    def leave_if_cancelled(self, call: Call) -> None:
+        """Leave the stream if nobody reads it any more."""
         if call.is_cancelled():
             self.close()
-            return
-        reason = stop_reason()
+
+    def end_for(self, reason: Exception | None) -> None:
+        """End the stream if there is a reason why it must not go on."""
         if reason is not None:
             self._reason = reason
             self.close()
