@@ -6,13 +6,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 from typing import NoReturn, Protocol
 
 from flight_member.errors import StartupError
 from flight_member.logs import get_logger
 
 _log = get_logger(__name__)
-STOP_DEADLINE_S = 4.0
+# What a server gets after its streams' time to cut connections and close what it holds.
+_CLOSING_S = 4.0
+# Nobody is left to read the streams of a server whose parent died.
+_ORPHAN_DRAIN_S = 2.0
 
 
 class Server(Protocol):
@@ -23,6 +27,9 @@ class Server(Protocol):
 
     def stop(self, deadline_s: float) -> None:
         """Stop serving; running streams get until the deadline."""
+
+    def hurry(self) -> None:
+        """Have a `stop` that is under way end the streams now. Never blocks."""
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -45,29 +52,42 @@ def require_free_port(host: str, port: int) -> None:
     raise StartupError(f"port {port} on {host}: {fault}; choose another with --port")
 
 
-def run_until_stopped(server: Server, *, with_parent: bool) -> NoReturn:
+def run_until_stopped(server: Server, *, with_parent: bool, drain_timeout_s: float) -> NoReturn:
     """Serve until SIGINT, SIGTERM or, if asked, the end of the parent process; then exit with 0.
+
+    Running streams get their time to end; a second signal ends them at once.
 
     Args:
         server: Started here and stopped here.
         with_parent: Stop when standard input ends, which it does when the parent dies however
             it dies; nothing is left behind then.
+        drain_timeout_s: How long running streams get.
     """
-    stopping = threading.Event()
+    stopping, hurrying, orphaned = threading.Event(), threading.Event(), threading.Event()
+
+    def stop(*_: object) -> None:
+        if stopping.is_set():
+            hurrying.set()
+            server.hurry()
+        stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, stop)
     uri = server.start()
     if with_parent:
-        threading.Thread(target=_watch_parent, args=(stopping,), daemon=True).start()
+        watching = threading.Thread(target=_watch_parent, args=(orphaned, stopping), daemon=True)
+        watching.start()
         # The parent reads where its child answers from this one line.
         sys.stdout.write(f"serving {uri}\n")
         sys.stdout.flush()
     _log.info("serving", uri=uri)
     stopping.wait()
-    _log.info("stopping")
+    if orphaned.is_set():
+        drain_timeout_s = min(drain_timeout_s, _ORPHAN_DRAIN_S)
+    _log.info("stopping", drain_timeout_s=drain_timeout_s)
     # Whatever hangs, the process ends: gRPC's own shutdown waits for running streams for ever.
-    threading.Thread(target=_end_anyway, daemon=True).start()
-    server.stop(STOP_DEADLINE_S / 2)
+    threading.Thread(target=_end_anyway, args=(hurrying, drain_timeout_s), daemon=True).start()
+    server.stop(drain_timeout_s)
     logging.shutdown()
     sys.stdout.flush()
     # The engine's threads may still hold Python objects; taking the interpreter down under them
@@ -75,12 +95,14 @@ def run_until_stopped(server: Server, *, with_parent: bool) -> NoReturn:
     os._exit(0)
 
 
-def _watch_parent(stopping: threading.Event) -> None:
+def _watch_parent(orphaned: threading.Event, stopping: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
+    orphaned.set()
     stopping.set()
 
 
-def _end_anyway() -> None:
-    threading.Event().wait(STOP_DEADLINE_S)
+def _end_anyway(hurrying: threading.Event, drain_timeout_s: float) -> None:
+    hurrying.wait(drain_timeout_s)
+    time.sleep(_CLOSING_S)
     os._exit(0)

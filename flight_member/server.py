@@ -163,7 +163,7 @@ class MemberServer:
         return uri
 
     def stop(self, deadline_s: float) -> None:
-        """Stop reporting and serving; running streams get until the deadline."""
+        """Stop serving and reporting; running streams get until the deadline."""
         with ExitStack() as stack:
             # Last in, first out; one that fails does not keep the others from being closed.
             stack.callback(self._database.close)
@@ -171,12 +171,17 @@ class MemberServer:
             stack.callback(self._audit.close)
             stack.callback(self._proofs.close)
             stack.callback(self._mom.close)
-            stack.callback(self._flight.drain_and_stop, deadline_s)
+            # What was revoked ends streams to the last of them.
             if self._heart is not None:
                 stack.callback(self._watch.stop)
                 stack.callback(self._heart.stop)
+            stack.callback(self._flight.drain_and_stop, deadline_s)
             if self._settings.server.uses_tls:
                 stack.callback(self._keeper.stop)
+
+    def hurry(self) -> None:
+        """Have a `stop` that is under way end the streams now."""
+        self._flight.hurry()
 
     def _check_ticket(self, ticket: Ticket) -> None:
         """Refuse a ticket whose user changed at home, or which the MoM took back."""

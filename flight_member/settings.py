@@ -61,6 +61,11 @@ class ServerSection(Section):
     )
     advertise: str = Field(default="", description="host that others are told; empty means `host`")
     tls: bool = Field(default=False, description="serve TLS on loopback too")
+    drain_timeout_s: float = Field(
+        default=20,
+        ge=0,
+        description="seconds that running streams get when the server is told to stop",
+    )
     insecure_plaintext: bool = Field(
         default=False, description="serve beyond loopback without TLS: tokens travel readable"
     )

@@ -136,7 +136,11 @@ def serve(
         flags = {"server.host": host, "server.port": port}
         settings = _load(directory, config, flags).settings
         configure_logging(settings.log, cluster=settings.cluster.name)
-        run_until_stopped(MomServer(settings), with_parent=with_parent)
+        run_until_stopped(
+            MomServer(settings),
+            with_parent=with_parent,
+            drain_timeout_s=settings.server.drain_timeout_s,
+        )
 
 
 @app.command(epilog="Example: flight-mom demo --once")

@@ -121,10 +121,15 @@ class MomServer:
             stack.callback(self._audit.close)
             stack.callback(self._proofs.close)
             stack.callback(self._relay.close)
-            stack.callback(self._flight.drain_and_stop, deadline_s)
+            # What was revoked ends streams to the last of them.
             stack.callback(self._watch.stop)
+            stack.callback(self._flight.drain_and_stop, deadline_s)
             if self._settings.server.uses_tls:
                 stack.callback(self._keeper.stop)
+
+    def hurry(self) -> None:
+        """Have a `stop` that is under way end the relays now."""
+        self._flight.hurry()
 
     def _notice_keys(self) -> None:
         if self._key.notice():

@@ -19,6 +19,7 @@ _log = logging.getLogger("flight_sql")
 _DESCRIPTORS = Path("/proc/self/fd") if Path("/proc/self/fd").exists() else Path("/dev/fd")
 # What a broken connection and a generator's `finally` need to be noticed.
 _LAST_WORDS_S = 5.0
+_LOOK_S = 0.1
 
 
 class RunningCalls:
@@ -44,10 +45,16 @@ class RunningCalls:
             self._count -= 1
             self._changed.notify_all()
 
-    def wait_for_none(self, timeout_s: float) -> bool:
-        """Wait until no call is being answered and return whether that came about."""
+    def wait_for_none(self, remaining_s: Callable[[], float]) -> bool:
+        """Wait until no call is being answered and return whether that came about.
+
+        Args:
+            remaining_s: How many seconds are left; asked again and again, for it may change.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: self._count <= 0, timeout_s)
+            while self._count > 0 and (left_s := remaining_s()) > 0:
+                self._changed.wait(min(left_s, _LOOK_S))
+            return self._count <= 0
 
 
 def shut_down_within(shutdown: Callable[[], None], port: int, deadline_s: float) -> bool:

@@ -104,6 +104,11 @@ class CodedError(Protocol):
     status: str
 
 
+def is_cancellation(exception: BaseException) -> bool:
+    """Whether work ended because somebody wanted it to end."""
+    return getattr(exception, "status", "") == "CANCELLED"
+
+
 class _Untraceable(Exception):  # noqa: N818  # its name shows in clients' messages
     """An exception whose traceback cannot be printed.
 

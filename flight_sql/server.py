@@ -4,6 +4,7 @@ Every handler is translated (`errors.translated`), so that a client gets a code,
 safe text, never a traceback. Commands are looked up by message name; nothing is kept between calls.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from flight_sql.errors import (
     InvalidRequestError,
     RequestNotSupportedError,
     ServerStoppingError,
+    is_cancellation,
     translated,
 )
 from flight_sql.listing import list_tables_as_flights
@@ -39,6 +41,9 @@ from flight_sql.parameters import read_values
 from flight_sql.streams import flight_stream
 
 _LOOPBACK_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # to name, not to bind
+
+# What a stream needs to notice that its time is over, and to say so.
+_LAST_WORDS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +136,11 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         self._stop_at = time.monotonic() + deadline_s
         self._state = _State.DRAINING
         # From its shutdown on, gRPC cancels new calls instead of letting us refuse them.
-        self._running.wait_for_none(deadline_s)
-        remaining_s = max(0.0, self._stop_at - time.monotonic())
-        has_ended = shut_down_within(self.shutdown, self.port, remaining_s)
+        if not self._running.wait_for_none(self._remaining_s):
+            # Streams are told to end, and tell their clients; who does not read is not told.
+            over_at = time.monotonic() + _LAST_WORDS_S
+            self._running.wait_for_none(lambda: over_at - time.monotonic())
+        has_ended = shut_down_within(self.shutdown, self.port, max(0.0, self._remaining_s()))
         self._stopped.set()
         return has_ended
 
@@ -143,8 +150,12 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         if self._state is not _State.SERVING:
             raise ServerStoppingError(self._state.value)
 
+    def _remaining_s(self) -> float:
+        """Return how much time running calls have; more than enough unless the server stops."""
+        return math.inf if self._stop_at is None else self._stop_at - time.monotonic()
+
     def _is_out_of_time(self) -> bool:
-        return self._stop_at is not None and time.monotonic() >= self._stop_at
+        return self._remaining_s() <= 0
 
     def _check_time(self) -> None:
         if self._is_out_of_time():
@@ -169,6 +180,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
                 middleware.require_identity()
                 yield call
             except Exception as error:
+                if is_cancellation(error):
+                    self._check_time()
                 if not is_open and getattr(error, "status", "") == "UNAUTHENTICATED":
                     self._authenticator.refused(call, error)
                 raise

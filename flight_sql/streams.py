@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_sql.backend import Call, ResultStream
-from flight_sql.errors import CancelledCallError, translated
+from flight_sql.errors import CancelledCallError, is_cancellation, translated
 from flight_sql.profile import WireProfile
 from flight_sql.wire import wire_batches
 
@@ -61,13 +61,23 @@ def _tables(
         stack.enter_context(translated(call.query_id))
         stack.callback(_close, batches, call)
         yield None
-        for batch in batches:
-            check_time()
-            for piece in wire_batches(batch, schema):
-                yield sent(piece)
+        try:
+            for batch in batches:
                 check_time()
-        if call.is_cancelled():
-            raise CancelledCallError("the call ended before its rows did")
+                for piece in wire_batches(batch, schema):
+                    yield sent(piece)
+                    check_time()
+            _check_caller(call)
+        except Exception as error:
+            # The server stops its backend as it stops those whose callers left.
+            if is_cancellation(error):
+                check_time()
+            raise
+
+
+def _check_caller(call: Call) -> None:
+    if call.is_cancelled():
+        raise CancelledCallError("the call ended before its rows did")
 
 
 def _close(batches: Iterator[pa.RecordBatch], call: Call) -> None:

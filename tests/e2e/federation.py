@@ -162,10 +162,17 @@ def kill(federation: DemoFederation, name: str) -> None:
     """End a process as a power cut does."""
     process = federation.processes[name].process
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    wait_for_end(federation, name, 30)
+
+
+def wait_for_end(federation: DemoFederation, name: str, seconds: float) -> int:
+    """Return the exit code of a process that ends in time."""
+    process = federation.processes[name].process
+    code = process.wait(seconds)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()
+    return int(code)
 
 
 def restart(federation: DemoFederation, name: str) -> None:
