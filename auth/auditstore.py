@@ -4,8 +4,9 @@ Every function uses the caller's connection and commits nothing: an administrati
 record share one transaction. Rows are numbered without gaps and chained (`auth.auditchain`).
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -20,10 +22,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
+    case,
     delete,
     func,
     insert,
+    not_,
+    or_,
     select,
+    true,
     update,
 )
 
@@ -55,6 +62,10 @@ _audit = Table(
     Column("detail", Text, nullable=False),
     Column("digest", String(64), nullable=False),
     Index("audit_at", "at"),
+    # What statements over the audit filter by, newest first.
+    Index("audit_actor", "actor", "at"),
+    Index("audit_object", "object", "at"),
+    Index("audit_action", "action", "at"),
 )
 _head = Table(
     "audit_head",
@@ -67,7 +78,32 @@ _head = Table(
 )
 _THE_HEAD = 1
 _AT_ONCE = 10_000
+# Not `rule`: it is not shown to everybody, and selecting by it would tell of it.
+_SELECTED_BY = frozenset({"actor", "action", "object", "allowed", "statement_digest"})
+_COMPARISONS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _VALUES = tuple(column for column in _audit.c if column.name not in {"id", "digest"})
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who reads the audit: everybody sees their own part of it.
+
+    Attributes:
+        name: As `user1@shanghai`: their own records.
+        administers: The cluster whose administrator they are: records of its users, and of what
+            anybody did with its objects.
+        sees_all: Whether they administer the federation.
+    """
+
+    name: str
+    administers: str | None = None
+    sees_all: bool = False
 
 
 class AuditStore:
@@ -155,6 +191,30 @@ class AuditStore:
         rows = self._connection.execute(query).mappings().all()
         return [_record(dict(row)) for row in reversed(rows)]
 
+    def select(
+        self,
+        viewer: Viewer,
+        conditions: Iterable[tuple[str, str, object]] = (),
+        *,
+        limit: int,
+        is_newest: bool = False,
+    ) -> list[tuple[object, ...]]:
+        """Return what one reader may see of the records, as rows in the order of the columns.
+
+        Args:
+            viewer: Who reads.
+            conditions: Columns, operators and values that all hold; see `is_selectable`.
+            limit: At most how many.
+            is_newest: Whether the newest are wanted; else any, in any order.
+
+        """
+        wanted = [_condition(*condition) for condition in conditions]
+        query = select(*_seen_columns(viewer)).where(_seen(viewer), *wanted).limit(limit)
+        if is_newest:
+            query = query.order_by(_audit.c.at.desc())
+        rows = self._connection.execute(query)
+        return [(from_micros(row[0]), *row[1:]) for row in rows]
+
     def _locked_head(self) -> ChainHead:
         """Return the head, which nobody else moves until the transaction ends."""
         row = self._connection.execute(select(_head).with_for_update()).mappings().one_or_none()
@@ -168,6 +228,58 @@ class AuditStore:
         query = select(_audit.c.id, *_VALUES, _audit.c.digest).order_by(_audit.c.id)
         for row in self._connection.execute(query).yield_per(_AT_ONCE):
             yield ChainedRow(row[0], row[1:-1], row[-1])
+
+
+def is_selectable(column: str, comparison: str, value: object) -> bool:
+    """Whether records can be selected by a condition, which then tells of nothing but what is seen.
+
+    Texts are compared for equality alone: databases order them differently.
+    """
+    if column == "at":
+        return comparison in _COMPARISONS and isinstance(value, datetime)
+    return column in _SELECTED_BY and comparison == "="
+
+
+def _condition(column: str, comparison: str, value: object) -> ColumnElement[bool]:
+    kept = to_micros(value) if isinstance(value, datetime) else value
+    return _COMPARISONS[comparison](_audit.c[column], kept)
+
+
+def _seen(viewer: Viewer) -> ColumnElement[bool]:
+    """Return what holds for the records that somebody may see."""
+    if viewer.sees_all:
+        return true()
+    own = _audit.c.actor == viewer.name
+    if viewer.administers is None:
+        return own
+    return or_(own, _is_of(_audit.c.actor, viewer.administers), _is_owned(viewer.administers))
+
+
+def _seen_columns(viewer: Viewer) -> list[ColumnElement[Any]]:
+    """Return the columns; why a read was refused is for those whose rules refused it.
+
+    To the reader a table that is not there and one that they may not know of are the same.
+    """
+    columns: list[ColumnElement[Any]] = list(_VALUES)
+    if viewer.sees_all:
+        return columns
+    is_foreign = and_(_audit.c.action == "read", _audit.c.allowed.is_(False))
+    if viewer.administers is not None:
+        is_foreign = and_(is_foreign, not_(_is_owned(viewer.administers)))
+    told = case((is_foreign, ""), else_=_audit.c.rule).label("rule")
+    return [told if column.name == "rule" else column for column in columns]
+
+
+def _is_owned(cluster: str) -> ColumnElement[bool]:
+    return _is_of(_audit.c.object, cluster)
+
+
+def _is_of(column: Column[Any], cluster: str) -> ColumnElement[bool]:
+    """Return what holds for the name of a cluster and for names of one thing or user of it."""
+    is_one = and_(
+        column.endswith(f"@{cluster}", autoescape=True), not_(column.contains(",", autoescape=True))
+    )
+    return or_(column == cluster, is_one)
 
 
 def _row(record: AuditRecord) -> dict[str, Any]:

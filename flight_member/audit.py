@@ -7,6 +7,7 @@ records older than the setting are forgotten.
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from auth import AuditRecord, AuditUnavailableError, AuditWriter
@@ -70,6 +71,11 @@ class AuditTrail:
             return
         if self._settings.required:
             raise AuditUnavailableError("the audit log cannot be written; try again later")
+
+    def settle(self) -> None:
+        """Write what is waiting, so that whoever reads the audit finds it; if it can be written."""
+        with suppress(AuditUnavailableError):
+            self._writer.flush()
 
     def close(self) -> None:
         """Write what is waiting and stop."""

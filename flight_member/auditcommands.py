@@ -15,27 +15,13 @@ import typer
 
 from auth import Anchor, AuditRecord
 from auth.auditstore import AuditStore
+from flight_member.auditrows import AUDIT_SCHEMA
 from flight_member.errors import ConfigurationError
 from flight_member.options import AsJson, Config, Format, Output
 from flight_member.resultwriter import require_format, write_result
 from flight_member.statestore import Database
 from flight_member.terminal import FAILED, console, errors, print_rows, reported_errors
 
-AUDIT_SCHEMA = pa.schema(
-    [
-        pa.field("at", pa.timestamp("us", "UTC"), nullable=False),
-        pa.field("actor", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("action", pa.string(), nullable=False),
-        pa.field("object", pa.string(), nullable=False),
-        pa.field("allowed", pa.bool_(), nullable=False),
-        pa.field("rule", pa.string(), nullable=False),
-        pa.field("epoch", pa.int64(), nullable=False),
-        pa.field("ticket_id", pa.string(), nullable=False),
-        pa.field("statement_digest", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-    ]
-)
 _SHOWN = ("at", "actor", "source", "action", "object", "allowed", "rule")
 _BATCH_ROWS = 10_000
 

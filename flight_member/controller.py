@@ -14,7 +14,7 @@ from flight_member.errors import (
     PermissionDeniedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import Described
+from flight_member.frontdoor import Described, query_of
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
@@ -29,7 +29,7 @@ from planner import (
     Defaults,
     Describe,
     GrantStatement,
-    InformationSchemaQuery,
+    LiveQuery,
     Query,
     ShowCatalogs,
     ShowSchemas,
@@ -174,8 +174,10 @@ class MemberBackend(TicketDoor):
     def is_answered_here(self, statement: Statement) -> bool:
         """Listings, and what concerns home tables; the MoM answers everything else."""
         match statement:
-            case ShowCatalogs() | ShowSchemas() | ShowTables() | InformationSchemaQuery():
+            case ShowCatalogs() | ShowSchemas() | ShowTables():
                 return True
+            case LiveQuery():
+                return not statement.is_federations
             case Describe():
                 is_own = statement.table.cluster == self.cluster
                 return is_own or statement.table.schema == INFORMATION_SCHEMA
@@ -199,7 +201,8 @@ class MemberBackend(TicketDoor):
     def forward(self, call: Call, statement: Statement, sql: str) -> StatementInfo:
         """Have the MoM execute a statement with the caller's own token."""
         self.caller(call)
-        values = statement.values if isinstance(statement, Query) else None
+        query = query_of(statement)
+        values = query.values if query is not None else None
         rows = values.batch() if values is not None else None
         return self._mom.execute(call, sql, self.defaults(call), rows)
 
@@ -212,6 +215,11 @@ class MemberBackend(TicketDoor):
                 yield ListedTable(str(table.name.catalog), table)
         if parent is None or parent.cluster != self.cluster:
             yield from self._mom.listed_tables(call, parent)
+
+    @property
+    def mom(self) -> str | None:
+        """The MoM of the federation that this member joined."""
+        return self._mom.mom
 
     def knows_cluster(self, call: Call, cluster: str) -> bool:
         """Whether it is this one: of others one knows what one may read of them."""

@@ -110,6 +110,12 @@ class OverloadedError(FlightMemberError):
     code, status, retryable = "overloaded", "UNAVAILABLE", True
 
 
+class ScanLimitError(FlightMemberError):
+    """A statement needs to look at more than one statement may."""
+
+    code, status = "scan-limit", "INVALID_ARGUMENT"
+
+
 class StatementTimeoutError(FlightMemberError):
     """A statement ran longer than its limit."""
 

@@ -38,12 +38,12 @@ from flight_member.errors import (
 from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised, Gatekeeper
 from flight_member.handles import Answering, Handles
-from flight_member.information_schema import SHAPES
-from flight_member.informationquery import InformationSchema
 from flight_member.listing import (
     describe_columns,
     describe_table,
 )
+from flight_member.livequery import LiveRunner
+from flight_member.livetables import LiveTable, LiveTables
 from flight_member.namesdoor import NamesDoor
 from flight_member.runner import text_limits
 from flight_member.running import statement_digest
@@ -62,7 +62,7 @@ from planner import (
     Change,
     Defaults,
     Describe,
-    InformationSchemaQuery,
+    LiveQuery,
     Plan,
     Query,
     SplittableError,
@@ -75,7 +75,6 @@ from planner import (
     plan_query,
     suggest_parts,
 )
-from storage.names import INFORMATION_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,7 @@ class FrontDoor(NamesDoor):
         *,
         home: str | None,
         now: Moment,
+        federation: Sequence[LiveTable] = (),
     ) -> None:
         """Keep what every statement needs.
 
@@ -110,6 +110,7 @@ class FrontDoor(NamesDoor):
             gatekeeper: Decides who may read what.
             home: The cluster whose tables may be joined here, or None.
             now: The clock.
+            federation: The tables of `system.federation`, where they are answered.
         """
         cluster = settings.cluster.name
         self.cluster = cluster
@@ -120,7 +121,8 @@ class FrontDoor(NamesDoor):
         self.cancelling = Cancelling(now)
         self._limits = text_limits(settings.limits)
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
-        self._information = InformationSchema(settings.limits)
+        self.live_tables = LiveTables(federation)
+        self._live = LiveRunner(settings.limits, self.live_tables)
         self._ticket_life = timedelta(seconds=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
@@ -231,7 +233,7 @@ class FrontDoor(NamesDoor):
     def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
         """Execute a statement as far as its ticket; changes are made here, exactly once."""
         statement = self.parse(call, sql, values)
-        query = _query_of(statement)
+        query = query_of(statement)
         if query is not None and query.parameters and values is None:
             raise BadRequestError(count_fault(query.parameters, 0))
         if isinstance(statement, Query):
@@ -289,8 +291,8 @@ class FrontDoor(NamesDoor):
         table = answering.rows
         if table is None:
             statement = self._read(call, answering.sql, answering.names, answering.values)
-            if isinstance(statement, InformationSchemaQuery):
-                stream = self._run_information(call, statement)
+            if isinstance(statement, LiveQuery):
+                stream = self._run_live(call, statement)
                 return replace(stream, is_native=answering.is_native)
             table = self.answer(call, statement)
         return ResultStream(table.schema, iter(table.to_batches()), answering.is_native)
@@ -301,16 +303,21 @@ class FrontDoor(NamesDoor):
             if not statement.explain:
                 return described
             return Described(EXPLANATION_SCHEMA, described.parameter_schema)
-        if isinstance(statement, InformationSchemaQuery):
-            plan = self._information.plan(statement)
+        if isinstance(statement, LiveQuery):
+            if not self.is_answered_here(statement):
+                return self.describe_query(call, statement.query)
+            plan = self._live.plan(statement)
             return Described(plan.arrow_schema, parameter_schema(statement.query, plan.parameters))
         return Described(answer_schema(statement))
 
-    def _run_information(self, call: Call, statement: InformationSchemaQuery) -> ResultStream:
+    def _run_live(self, call: Call, statement: LiveQuery) -> ResultStream:
         caller = self.caller(call)
-        return self._information.run(
+        if statement.is_federations:
+            digest = statement_digest(statement.query.sql)
+            self.gatekeeper.note(call, caller, statement.query.tables, digest)
+        return self._live.run(
             call,
-            caller.name,
+            caller,
             statement,
             lambda scope: self.known_tables(call, scope),
             timeout_s=self._timeouts_s[caller.cluster == self.cluster],
@@ -365,9 +372,10 @@ class FrontDoor(NamesDoor):
         return StatementInfo(arrow_schema, [Endpoint(handle, locations, ticket.expires_at)])
 
     def describe_readable(self, call: Call, statement: Describe) -> pa.Table:
-        """Answer DESCRIBE of a table that the caller may read, or of `information_schema`."""
-        if statement.table.schema == INFORMATION_SCHEMA:
-            return describe_columns(SHAPES[str(statement.table.table)], (), statement.like)
+        """Answer DESCRIBE of a table that the caller may read, or of a live one."""
+        live = self.live_tables.find(statement.table)
+        if live is not None:
+            return describe_columns(live.arrow_schema, (), statement.like)
         digest = statement_digest(f"DESCRIBE {statement.table}")
         caller = self.caller(call)
         authorised = self.gatekeeper.authorise(call, caller, [statement.table], digest)
@@ -382,19 +390,19 @@ def _explain_of(query: Query, authorised: Authorised) -> TicketExplain | None:
     return TicketExplain(how.analyze, how.verbose, how.is_tree, authorised.rules)
 
 
-def _query_of(statement: Statement) -> Query | None:
+def query_of(statement: Statement) -> Query | None:
     """Return what an engine would run of a statement, if it is a query."""
-    if isinstance(statement, InformationSchemaQuery):
+    if isinstance(statement, LiveQuery):
         return statement.query
     return statement if isinstance(statement, Query) else None
 
 
 def _bound(statement: Statement, values: pa.RecordBatch) -> Statement:
-    query = _query_of(statement)
+    query = query_of(statement)
     parameters = query.parameters if query is not None else ()
     if query is None or values.num_columns != len(parameters):
         raise BadRequestError(count_fault(parameters, values.num_columns))
     bound = replace(query, values=Values.of(values))
-    if isinstance(statement, InformationSchemaQuery):
+    if isinstance(statement, LiveQuery):
         return replace(statement, query=bound)
     return bound

@@ -116,6 +116,27 @@ class Gatekeeper:
             policy.mom_groups_of(caller.name),
         )
 
+    def note(self, call: Call, caller: Identity, names: Iterable[ObjectName], digest: str) -> None:
+        """Record the reading of live tables, of which everybody may read their own part.
+
+        Raises:
+            AuditUnavailableError: When the audit is required and cannot be written.
+        """
+        for name in names:
+            self._audit.allow(
+                AuditRecord(
+                    at=self._now(),
+                    actor=caller.name,
+                    source=call.peer,
+                    action="read",
+                    object=str(name),
+                    allowed=True,
+                    rule="everybody reads their own part",
+                    epoch=self._policy().epoch,
+                    statement_digest=digest,
+                )
+            )
+
     def readable_schemas(
         self, caller: Identity, names: Sequence[ObjectName]
     ) -> Mapping[ObjectName, pa.Schema] | None:

@@ -105,7 +105,7 @@ class Handles:
         claims: dict[str, Any] = {
             "sql": answering.sql,
             "sub": answering.caller,
-            "names": [names.cluster, names.catalog, names.schema],
+            "names": [names.cluster, names.catalog, names.schema, names.mom],
             "wire": "native" if answering.is_native else "safe",
         }
         if answering.values is not None:

@@ -119,9 +119,9 @@ def _tables(ordered: Sequence[ListedTable]) -> _Told:
         **_named(ordered),
         "table_type": _texts([_TABLE_TYPE] * count),
         "is_insertable_into": _texts([_YES_NO[False]] * count),
-        "row_count": pa.array([one.table.row_count for one in ordered], _INT64),
-        "byte_count": pa.array([one.table.byte_count for one in ordered], _INT64),
-        "file_count": pa.array([one.table.file_count for one in ordered], _INT64),
+        "row_count": pa.array([one.counts[0] for one in ordered], _INT64),
+        "byte_count": pa.array([one.counts[1] for one in ordered], _INT64),
+        "file_count": pa.array([one.counts[2] for one in ordered], _INT64),
     }
 
 

@@ -16,7 +16,7 @@ from flight_member.errors import BadRequestError, NotFoundError
 from flight_sql import like_pattern, type_name, wire_schema
 from planner import Describe, NamePattern, ShowCatalogs, ShowSchemas, ShowTables
 from storage.metastore import Table
-from storage.names import InvalidNameError, Level, ObjectName
+from storage.names import SYSTEM_CATALOG, InvalidNameError, Level, ObjectName
 
 _MOST_MEANT = 3
 _PRIVILEGES = {
@@ -43,6 +43,13 @@ class ListedTable:
     def name(self) -> str:
         """The table's own name."""
         return str(self.table.name.table)
+
+    @property
+    def counts(self) -> tuple[int | None, int | None, int | None]:
+        """How many rows, bytes and files it holds; not known of live tables."""
+        if self.catalog == SYSTEM_CATALOG:
+            return None, None, None
+        return self.table.row_count, self.table.byte_count, self.table.file_count
 
 
 def show_catalogs(listed: Iterable[ListedTable], like: NamePattern | None = None) -> pa.Table:
@@ -75,9 +82,7 @@ def show_tables(listed: Iterable[ListedTable], like: NamePattern | None = None) 
             one.catalog,
             one.schema,
             one.name,
-            one.table.row_count,
-            one.table.byte_count,
-            one.table.file_count,
+            *one.counts,
         )
         for one in listed
         if fits(one.name)
@@ -170,9 +175,7 @@ def write_listing(listed: Iterable[ListedTable]) -> bytes:
         (
             [one.table.name.cluster, one.table.name.catalog, one.schema, one.name],
             list(one.table.partition_columns),
-            one.table.row_count,
-            one.table.byte_count,
-            one.table.file_count,
+            *one.counts,
             one.table.arrow_schema.serialize().to_pybytes(),
         )
         for one in listed
@@ -211,7 +214,7 @@ def _read_row(row: tuple[Any, ...], schemas: dict[bytes, pa.Schema]) -> ListedTa
     name = ObjectName(cluster, *parts)
     if encoded not in schemas:
         schemas[encoded] = pa.ipc.read_schema(pa.py_buffer(encoded))
-    row_count, byte_count, file_count = counts
+    row_count, byte_count, file_count = (count or 0 for count in counts)
     table = Table(
         id="",
         name=name,
@@ -223,4 +226,5 @@ def _read_row(row: tuple[Any, ...], schemas: dict[bytes, pa.Schema]) -> ListedTa
         byte_count=byte_count,
         file_count=file_count,
     )
-    return ListedTable(f"{name.catalog}@{name.cluster}", table)
+    is_system = name.catalog == SYSTEM_CATALOG
+    return ListedTable(SYSTEM_CATALOG if is_system else f"{name.catalog}@{name.cluster}", table)

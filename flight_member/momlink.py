@@ -83,6 +83,12 @@ class MomLink:
             self._ring = (own, membership, ring)
         return ring
 
+    @property
+    def mom(self) -> str | None:
+        """The MoM's cluster; None before this member has joined."""
+        membership = self._membership()
+        return None if membership is None else membership.mom
+
     # In a user's name.
 
     def prepare(self, call: Call, sql: str, defaults: Defaults) -> Prepared:

@@ -6,6 +6,7 @@ may read, and hide everything else in the same words.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -28,7 +29,7 @@ from flight_member.sessions import (
 )
 from flight_sql import Call, OptionError, OptionValue, TableEntry, TableFilter
 from planner import Defaults, ShowCatalogs, ShowSchemas, ShowTables, Use
-from storage.names import InvalidNameError, Level, ObjectName, split_cluster
+from storage.names import SYSTEM_CATALOG, InvalidNameError, Level, ObjectName, split_cluster
 
 _TABLE_TYPE = "TABLE"
 
@@ -50,6 +51,11 @@ class NamesDoor(ABC):
     def knows_cluster(self, call: Call, cluster: str) -> bool:
         """Whether the caller knows of a cluster, even if they may read nothing of it."""
 
+    @property
+    @abstractmethod
+    def mom(self) -> str | None:
+        """The cluster that the catalog `system` belongs to; None outside a federation."""
+
     def caller(self, call: Call) -> Identity:
         """Return who is asking.
 
@@ -70,6 +76,7 @@ class NamesDoor(ABC):
             sent.cluster or kept.cluster or caller.cluster,
             sent.catalog or kept.catalog,
             sent.schema or kept.schema,
+            self.mom,
         )
 
     # Sessions.
@@ -109,8 +116,12 @@ class NamesDoor(ABC):
         missing.
         """
         readable = [one.table.name for one in self.listed_tables(call)]
+        home, mom = self.caller(call).cluster, self.mom
 
         def is_known(name: ObjectName) -> bool:
+            if name.catalog == SYSTEM_CATALOG and name.cluster == home and mom is not None:
+                # Chosen as an option of the session, where no cluster is written.
+                name = replace(name, cluster=mom)
             covers = [table for table in readable if name.covers(table)]
             is_cluster = name.level is Level.CLUSTER
             return bool(covers) or (is_cluster and self.knows_cluster(call, name.cluster))
@@ -132,7 +143,7 @@ class NamesDoor(ABC):
                     one.name,
                     _TABLE_TYPE,
                     one.table.arrow_schema,
-                    one.table.row_count,
+                    -1 if one.counts[0] is None else one.counts[0],
                 )
 
     def catalogs(self, call: Call) -> set[str]:
@@ -149,8 +160,9 @@ class NamesDoor(ABC):
         if catalog is None:
             return self.listed_tables(call)
         name, cluster = split_cluster(catalog)
+        bare = self.mom if name == SYSTEM_CATALOG else None
         try:
-            place = ObjectName(cluster or self.cluster, name)
+            place = ObjectName(cluster or bare or self.cluster, name)
         except InvalidNameError:
             return ()
         return self.listed_tables(call, place)

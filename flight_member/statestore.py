@@ -41,6 +41,9 @@ class Database:
             self._engine = _open(url)
             for schema in schemas:
                 schema.create_all(self._engine)
+                # Those that a newer version thought of; the tables may be there already.
+                for index in (one for table in schema.tables.values() for one in table.indexes):
+                    index.create(self._engine, checkfirst=True)
             lacking = _lacking(self._engine, schemas)
         except (SQLAlchemyError, ImportError, OSError) as error:
             # The texts of these may quote the URL, and with it a password.

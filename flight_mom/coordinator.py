@@ -23,6 +23,7 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
+from flight_mom.federationtables import AnswerTable, AuditTable, TablesTable
 from flight_mom.locations import ENCRYPTED
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
@@ -40,10 +41,11 @@ from flight_sql import (
 )
 from planner import (
     Describe,
-    InformationSchemaQuery,
+    LiveQuery,
     Query,
     ShowCatalogs,
     ShowClusters,
+    ShowGrants,
     ShowSchemas,
     ShowTables,
     Statement,
@@ -69,8 +71,15 @@ class MomBackend(TicketDoor):
         relay: Relay,
         gatekeeper: Gatekeeper,
         now: Moment,
+        audit: AuditTable,
     ) -> None:
-        super().__init__(settings, key, gatekeeper, home=None, now=now)
+        federation = (
+            audit,
+            AnswerTable("clusters", ShowClusters(), self.answer),
+            AnswerTable("grants", ShowGrants(), self.answer),
+            TablesTable(),
+        )
+        super().__init__(settings, key, gatekeeper, home=None, now=now, federation=federation)
         self._binds_sessions = settings.auth.bind_address
         self._relayed_agents = settings.auth.relayed_agents
         self._uses_tls = settings.server.uses_tls
@@ -234,18 +243,27 @@ class MomBackend(TicketDoor):
                 return self._show_clusters(call, statement)
             case Describe():
                 return self.describe_readable(call, statement)
-            case Query() | InformationSchemaQuery() | Use():
+            case Query() | LiveQuery() | Use():
                 raise NotSupportedError(f"{type(statement).__name__} is not answered like this")
             case _:
                 return self._administration.answer(statement, caller, call.peer)
 
     def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
-        """Return every table of every member, at or below a place, that the caller may read."""
+        """Return every table of every member, at or below a place, that the caller may read.
+
+        Those of `system.federation` everybody may read, each their own part.
+        """
         caller = self.caller(call)
         for member in self._topology.federation.members.values():
             if parent is None or parent.cluster == member.name:
                 for table in self.gatekeeper.readable(caller, member.metastore, parent):
                     yield ListedTable(f"{table.name.catalog}@{member.name}", table)
+        yield from self.live_tables.listed(self.cluster, parent)
+
+    @property
+    def mom(self) -> str:
+        """This cluster."""
+        return self.cluster
 
     def knows_cluster(self, call: Call, cluster: str) -> bool:
         """Whether it is the caller's own, or the caller administers the federation."""

@@ -14,6 +14,7 @@ from flight_member.sqlfacts import sql_facts
 from flight_member.watching import Watch
 from flight_mom.administration import Administration
 from flight_mom.coordinator import MomBackend
+from flight_mom.federationtables import AuditTable
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
 from flight_mom.relay import Relay
@@ -76,6 +77,12 @@ class MomServer:
             self._relay,
             Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
             utc_now,
+            AuditTable(
+                cluster,
+                self._database,
+                self._audit,
+                max_record_count=settings.audit.max_record_count,
+            ),
         )
         self._watch = Watch(self._topology.notice, self._notice_keys, self._proofs.tell_left_out)
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from flight_member.settings import (
+    AuditSection,
     AuthSection,
     ClusterName,
     Section,
@@ -69,6 +70,16 @@ class MomAuthSection(AuthSection):
         return self
 
 
+class MomAuditSection(AuditSection):
+    """As for every server, and how much of the audit one statement may look at."""
+
+    max_record_count: int = Field(
+        default=200_000,
+        ge=1,
+        description="how many records one statement over system.federation.audit may look at",
+    )
+
+
 class MomSettings(ServerSettings):
     """The settings of the Master of Masters."""
 
@@ -76,3 +87,4 @@ class MomSettings(ServerSettings):
 
     role: Literal["mom"] = Field(default="mom", description="what this cluster is")
     auth: MomAuthSection = Field(default_factory=MomAuthSection)
+    audit: MomAuditSection = Field(default_factory=MomAuditSection)

@@ -1,6 +1,8 @@
 """A place in the tokens of an administrative statement, and how to read on from there."""
 
 import re
+from contextlib import suppress
+from dataclasses import replace
 
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -127,16 +129,27 @@ class Cursor:
         Raises:
             SqlSyntaxError: When it is none.
         """
+        name, has_cluster = self._written_name()
+        return name if has_cluster else self._at_home(name)
+
+    def _written_name(self) -> tuple[ObjectName, bool]:
+        """Read a name, and whether its cluster is written."""
         place = self.place()
         text = self._run("a name, as in trading.stock.quote@hangzhou")
-        try:
-            return ObjectName.parse(text, cluster=self._defaults.cluster)
-        except InvalidNameError:
-            pass
+        for cluster in (None, self._defaults.cluster):
+            with suppress(InvalidNameError):
+                return ObjectName.parse(text, cluster=cluster), cluster is None
         raise SqlSyntaxError(
             f"{place}: {shown(text)!r} is not a name; write it as trading.stock.quote@hangzhou, "
             "trading.stock@hangzhou, trading@hangzhou or *@hangzhou"
         )
+
+    def _at_home(self, name: ObjectName) -> ObjectName:
+        """Return a name that was written without a cluster: the catalog `system` is the MoM's."""
+        is_moms = name.catalog == SYSTEM_CATALOG and name.schema != INFORMATION_SCHEMA
+        if is_moms and self._defaults.mom is not None:
+            return replace(name, cluster=self._defaults.mom)
+        return name
 
     def table_name(self) -> ObjectName:
         """Read the name of a table; missing parts are the session's.
@@ -148,7 +161,7 @@ class Cursor:
             NotFoundError: When it lacks a part that has no default.
         """
         place = self.place()
-        name = self.object_name()
+        name, has_cluster = self._written_name()
         parts = tuple(part for part in (name.catalog, name.schema, name.table) if part)
         defaults = (self._defaults.catalog, self._defaults.schema)
         missing = defaults[: _TABLE_PARTS - len(parts)]
@@ -159,7 +172,8 @@ class Cursor:
             raise NotFoundError(
                 f"{place}: {name} lacks its catalog or schema; write catalog.schema.table@cluster"
             )
-        return ObjectName(name.cluster, *complete)
+        full = ObjectName(name.cluster, *complete)
+        return full if has_cluster else self._at_home(full)
 
     def cluster_name(self) -> str:
         """Read the name of a cluster: `hangzhou` or `*@hangzhou`.

@@ -24,13 +24,13 @@ from planner.errors import (
 )
 from planner.explained import QUERY_HEADS, Explained, strip_explain
 from planner.hints import refuse_unreadable
-from planner.information_schema import bind_information_schema
 from planner.limits import Limits
+from planner.live import bind_live
 from planner.nodes import Nodes
 from planner.reading import Reading
 from planner.references import find_references
-from planner.rules.information_schema import reads_information_schema
-from planner.statement import Defaults, InformationSchemaQuery, Query, Statement
+from planner.rules.live_tables import reads_live_tables
+from planner.statement import Defaults, LiveQuery, Query, Statement
 
 _CACHED_TEXTS = 1024
 _CACHED_LENGTH = 16_384  # longer texts are read anew, so that the cache stays below some 50 MB
@@ -106,20 +106,20 @@ def _one_statement(sql: str, tokens: list[Token]) -> list[Token]:
 
 def _read_query(
     sql: str, explained: Explained, defaults: Defaults, home: str | None, bounds: Limits
-) -> Query | InformationSchemaQuery:
+) -> Query | LiveQuery:
     reading = replace(_reading_of(sql, explained, defaults, home), limits=bounds)
-    is_information = reads_information_schema(reading)
-    if is_information:
-        # It is nobody's own: joins over it are refused at home as well.
+    is_live = reads_live_tables(reading)
+    if is_live:
+        # They are nobody's own: joins over them are refused at home as well.
         reading = replace(reading, home=None)
     try:
         for rule in rules.RULES:
             rule(reading)
-        if is_information:
-            return bind_information_schema(reading, explain=explained.explain)
+        if is_live:
+            return bind_live(reading, explain=explained.explain)
         return bind_query(reading, explain=explained.explain)
     except SplittableError as refusal:
-        refusal.tables = () if is_information else reading.tables
+        refusal.tables = () if is_live else reading.tables
         raise
 
 

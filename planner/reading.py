@@ -8,7 +8,7 @@ from sqlglot.tokenizer_core import Token
 from planner.dialect import place_at
 from planner.limits import Limits
 from planner.nodes import Nodes
-from planner.references import Reference, full_name, start_of
+from planner.references import Reference, cluster_of, full_name, start_of
 from planner.statement import Defaults
 from storage.names import ObjectName
 
@@ -42,7 +42,7 @@ class Reading:
     @property
     def clusters(self) -> tuple[str, ...]:
         """The clusters of the tables, in the order of the text, each once."""
-        named = (reference.cluster or self.defaults.cluster for reference in self.references)
+        named = (cluster_of(reference, self.defaults) for reference in self.references)
         return tuple(dict.fromkeys(named))
 
     @property

@@ -11,7 +11,7 @@ from planner.names import fold_part
 from planner.nodes import Nodes
 from planner.scopes import alias_of
 from planner.statement import Defaults
-from storage.names import ObjectName, split_cluster
+from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, ObjectName, split_cluster
 
 _TABLE_PARTS = 3
 
@@ -63,7 +63,31 @@ def full_name(reference: Reference, defaults: Defaults) -> ObjectName | None:
     parts = (*(defaults.catalog, defaults.schema)[: max(missing, 0)], *reference.parts)
     if len(parts) != _TABLE_PARTS or None in parts:
         return None
-    return ObjectName(reference.cluster or defaults.cluster, *parts)
+    return ObjectName(cluster_of(reference, defaults), *parts)
+
+
+def catalog_of(reference: Reference, defaults: Defaults) -> str | None:
+    """Return the catalog of a table, with what the session says when it is not written."""
+    parts = reference.parts
+    return parts[0] if len(parts) == _TABLE_PARTS else defaults.catalog
+
+
+def schema_of(reference: Reference, defaults: Defaults) -> str | None:
+    """Return the schema of a table, with what the session says when it is not written."""
+    parts = reference.parts
+    return parts[-2] if len(parts) > 1 else defaults.schema
+
+
+def cluster_of(reference: Reference, defaults: Defaults) -> str:
+    """Return the cluster of a table: the written one, the MoM for `system`, else the default.
+
+    `information_schema` in it is every cluster's.
+    """
+    is_moms = (
+        catalog_of(reference, defaults) == SYSTEM_CATALOG
+        and schema_of(reference, defaults) != INFORMATION_SCHEMA
+    )
+    return reference.cluster or (is_moms and defaults.mom) or defaults.cluster
 
 
 def is_named(table: exp.Table) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from planner.cursor import Cursor
 from planner.errors import NotFoundError, SqlSyntaxError, StatementNotSupportedError
-from planner.rules.information_schema import INFORMATION_TABLES, SYSTEM_HOLDS
+from planner.rules.live_tables import INFORMATION_TABLES
 from planner.statement import (
     Describe,
     NamePattern,
@@ -160,6 +160,4 @@ def _described(cursor: Cursor) -> ObjectName:
                 f"{', '.join(INFORMATION_TABLES)}"
             )
         return ObjectName(name.cluster, SYSTEM_CATALOG, INFORMATION_SCHEMA, name.table)
-    if name.catalog == SYSTEM_CATALOG:
-        raise NotFoundError(f"{place}: {name} does not exist: {SYSTEM_HOLDS}")
     return name

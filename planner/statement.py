@@ -8,7 +8,7 @@ from planner.edits import Edit
 from planner.limits import Limits
 from planner.values import Values
 from planner.work import Work
-from storage.names import SYSTEM_CATALOG, ObjectName
+from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, ObjectName
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,13 @@ class Defaults:
         cluster: The cluster of names without `@cluster`.
         catalog: The catalog of names without one; None when such names are refused.
         schema: The schema of names without one; None when such names are refused.
+        mom: The cluster that the catalog `system` belongs to; None outside a federation.
     """
 
     cluster: str
     catalog: str | None = None
     schema: str | None = None
+    mom: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +94,30 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class InformationSchemaQuery:
-    """A query over `information_schema`, which servers answer from what they know of tables.
+class LiveQuery:
+    """A query over live tables, which servers answer from what they know.
 
     Attributes:
         query: What an engine runs. Its tables are `tables`, `schemata` and `columns` of the schema
-            `information_schema`, in the catalog that was written, else in `system`.
-        cluster: The cluster that tables without a catalog were written with; None for all.
+            `information_schema`, in the catalog that was written, else in `system`; or they are
+            those of `system.federation`.
+        cluster: The cluster that tables of `information_schema` without a catalog were written
+            with; None for all.
     """
 
     query: Query
     cluster: str | None = None
 
+    @property
+    def is_federations(self) -> bool:
+        """Whether it reads `system.federation`, which the MoM answers wherever it is typed."""
+        return self.query.tables[0].schema != INFORMATION_SCHEMA
+
     def scope(self, table: ObjectName) -> ObjectName | None:
-        """Return the catalog or cluster that one of the tables tells of; None for everything."""
+        """Return the catalog or cluster that a table of `information_schema` tells of.
+
+        None stands for everything.
+        """
         if table.catalog != SYSTEM_CATALOG:
             return ObjectName(table.cluster, table.catalog)
         return None if self.cluster is None else ObjectName(self.cluster)
@@ -256,7 +268,7 @@ Administrative: TypeAlias = (
 
 Statement: TypeAlias = (
     Query
-    | InformationSchemaQuery
+    | LiveQuery
     | Administrative
     | ShowClusters
     | ShowCatalogs

@@ -35,6 +35,7 @@ from storage.execution import Execution
 from storage.explaining import Explaining
 from storage.metastore import Table
 from storage.names import ObjectName
+from storage.needed import EVERYTHING, Needed, needed_rows
 from storage.plannodes import is_steady, multiplies_rows, node_names
 from storage.pruning import TotalsCache
 
@@ -346,6 +347,30 @@ class MemoryEngine:
                 is_steady=False,
                 is_cancelled=is_cancelled,
             )
+        except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
+            fault = to_storage_error(error, ())
+        raise fault
+
+    def needed(
+        self,
+        shapes: Mapping[ObjectName, pa.Schema],
+        text: str,
+        *,
+        catalog: str | None,
+        schema: str | None,
+        parameters: Mapping[str, pa.Scalar] | None = None,
+    ) -> Mapping[ObjectName, Needed]:
+        """Return which rows of each table a statement can need; nothing runs.
+
+        Raises:
+            StorageError: As for `execute`.
+        """
+        try:
+            empty = {name: shape.empty_table() for name, shape in shapes.items()}
+            session = self._session(empty, catalog, schema)
+            frame = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
+            found = needed_rows(frame.optimized_logical_plan())
+            return {name: found.get(name.local, EVERYTHING) for name in shapes}
         except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
             fault = to_storage_error(error, ())
         raise fault

@@ -18,6 +18,7 @@ MAX_NAME_LENGTH = 63
 # Names that no cluster may give: the catalog of the federation itself, and the schema that every
 # catalog has.
 SYSTEM_CATALOG = "system"
+FEDERATION_SCHEMA = "federation"
 INFORMATION_SCHEMA = "information_schema"
 
 _PART = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME_LENGTH - 1}}}", re.ASCII)

@@ -11,8 +11,8 @@ from planner.rules.constructs import check_construct
 from planner.rules.functions import check_functions
 from planner.rules.generators import check_generators
 from planner.rules.grouping import check_grouping
-from planner.rules.information_schema import check_information_schema
 from planner.rules.joins import check_joins
+from planner.rules.live_tables import check_live_tables
 from planner.rules.one_cluster import check_one_cluster
 from planner.rules.parameters import check_parameters
 from planner.rules.subqueries import check_subqueries
@@ -23,7 +23,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     check_parameters,
     check_functions,
     check_table_functions,
-    check_information_schema,
+    check_live_tables,
     check_one_cluster,
     check_joins,
     check_subqueries,

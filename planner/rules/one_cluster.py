@@ -3,6 +3,7 @@
 from planner.dialect import place_at
 from planner.errors import MultiClusterQueryError
 from planner.reading import Reading
+from planner.references import cluster_of
 
 
 def check_one_cluster(reading: Reading) -> None:
@@ -17,7 +18,7 @@ def check_one_cluster(reading: Reading) -> None:
     other = next(
         reference
         for reference in reading.references
-        if (reference.cluster or reading.defaults.cluster) == clusters[1]
+        if cluster_of(reference, reading.defaults) == clusters[1]
     )
     implied = "" if other.cluster else f" (the default of {other}, which names none)"
     raise MultiClusterQueryError(

@@ -280,9 +280,10 @@ def _tables_of(connection: Any) -> set[tuple[str, str, str]]:
         for catalog in objects.to_pylist()
         for schema in catalog["catalog_db_schemas"] or ()
         for table in schema["db_schema_tables"] or ()
+        if catalog["catalog_name"] != "system"
     }
 
 
 def _catalogs_of(connection: Any) -> set[str]:
     objects = connection.adbc_get_objects(depth="catalogs").read_all()
-    return set(objects["catalog_name"].to_pylist())
+    return set(objects["catalog_name"].to_pylist()) - {"system"}

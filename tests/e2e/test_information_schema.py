@@ -26,6 +26,8 @@ TABLES = "select table_catalog, table_schema, table_name from information_schema
 CATALOG_AT = f"aviation@{HANGZHOU}"
 GRANT = f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER}"
 REVOKE = f"REVOKE TABLE_READ ON {FLIGHTS_AT} FROM {READER}"
+# Everybody may read these, each their own part.
+SYSTEM = [("system", "federation", name) for name in ("audit", "clusters", "grants", "tables")]
 DENY = f"DENY CATALOG_READ ON {CATALOG_AT} TO {READER}"
 # Names of hangzhou that a caller without a grant must never meet.
 FORBIDDEN = ("payroll", "salaries", "salary", "aviation", "flights", "arr_delay")
@@ -57,15 +59,15 @@ def own(client: Client, at_mom: Client) -> str:
 def test_tables_follow_grants_and_denials(admin: Client, reader: Client, at_mom: Client) -> None:
     home = (own(reader, at_mom), "stock", "quote")
     flights = (CATALOG_AT, "nyc", "flights")
-    assert names(reader) == [home]
+    assert names(reader) == sorted([*SYSTEM, home])
     admin.update(GRANT)
-    assert names(reader) == sorted([flights, home])
+    assert names(reader) == sorted([*SYSTEM, flights, home])
     admin.update(REVOKE)
-    assert names(reader) == [home]
+    assert names(reader) == sorted([*SYSTEM, home])
     admin.update(f"GRANT SCHEMA_READ ON aviation.nyc@{HANGZHOU} TO {READER}")
-    assert names(reader) == sorted([flights, home])
+    assert names(reader) == sorted([*SYSTEM, flights, home])
     admin.update(DENY)
-    assert names(reader) == [home]
+    assert names(reader) == sorted([*SYSTEM, home])
 
 
 @pytest.mark.usefixtures("granted")
@@ -73,7 +75,7 @@ def test_what_it_tells_equals_the_metadata_commands_and_show(reader: Client) -> 
     entries = reader.tables(include_schema=True).to_pylist()
     listed = [(e["catalog_name"], e["db_schema_name"], e["table_name"]) for e in entries]
     assert names(reader) == listed
-    assert len(listed) == 2
+    assert len(listed) == 2 + len(SYSTEM)
     sizes = ", row_count, byte_count, file_count"
     order = " order by 1, 2, 3"
     select = f"select table_catalog, table_schema, table_name{sizes} from information_schema.tables"
@@ -88,7 +90,8 @@ def test_what_it_tells_equals_the_metadata_commands_and_show(reader: Client) -> 
         told = names(
             reader,
             "select column_name, data_type from information_schema.columns "
-            f"where table_catalog = '{entry['catalog_name']}' order by ordinal_position",
+            f"where table_catalog = '{entry['catalog_name']}' "
+            f"and table_name = '{entry['table_name']}' order by ordinal_position",
         )
         key = b"ARROW:FLIGHT:SQL:TYPE_NAME"
         assert told == [(field.name, field.metadata[key].decode()) for field in schema]
@@ -115,7 +118,7 @@ def test_adbc_lists_the_same_objects(
             assert cursor.fetch_arrow_table().schema == promised
         frame = pd.read_sql(
             "select table_catalog, count(*) as n from information_schema.columns "
-            "where data_type <> 'BLOB' group by table_catalog order by n desc",
+            "where table_catalog <> 'system' group by table_catalog order by n desc",
             connection,
         )
     assert frame["table_catalog"].tolist()[0] == CATALOG_AT
@@ -147,7 +150,7 @@ def test_session_defaults_do_not_narrow_a_listing(reader: Client, granted: None)
     del granted
     headers = (("x-cluster", HANGZHOU), ("x-catalog", "aviation"), ("x-schema", "nyc"))
     rows = reader.query(TABLES, headers=headers).read_all()
-    assert rows.num_rows == 2
+    assert rows.num_rows == 2 + len(SYSTEM)
     described = reader.query("SHOW COLUMNS FROM flights LIKE 'T%'", headers=headers).read_all()
     assert described["column_name"].to_pylist() == ["Tail"]
 
@@ -170,16 +173,21 @@ def test_the_owner_sees_their_own_bare(federation: DemoFederation) -> None:
         own = {("aviation", "nyc", "flights"), ("payroll", "hr", "salaries")}
         assert own <= set(names(owner))
         catalogs = [catalog for (catalog,) in names(owner, "SHOW CATALOGS")]
-        assert {"aviation", "payroll"} <= set(catalogs)
+        assert {"aviation", "payroll", "system"} <= set(catalogs)
         assert not [catalog for catalog in catalogs if "@" in catalog]
 
 
-def test_who_may_read_nothing_sees_nothing(federation: DemoFederation, admin: Client) -> None:
+def test_who_may_read_nothing_sees_nothing_but_the_system(
+    federation: DemoFederation, admin: Client
+) -> None:
     del admin
     for at in (MOM, SHANGHAI):
         with federation.client(STRANGER, SHANGHAI, at=at) as stranger:
-            assert names(stranger) == []
-            assert names(stranger, "select count(*) from information_schema.columns") == [(0,)]
+            assert names(stranger) == SYSTEM
+            counted = (
+                "select count(*) from information_schema.columns where table_catalog <> 'system'"
+            )
+            assert names(stranger, counted) == [(0,)]
             assert names(stranger, f"SHOW TABLES FROM *@{SHANGHAI}") == []
 
 
@@ -250,9 +258,9 @@ def test_rows_are_decided_when_they_are_fetched_and_for_their_caller_alone(
 ) -> None:
     at = MOM if reader is at_mom else SHANGHAI
     (endpoint,) = reader.get_info(TABLES).endpoints
-    assert reader.open_ticket(endpoint.handle).read_all().num_rows == 2
+    assert reader.open_ticket(endpoint.handle).read_all().num_rows == 2 + len(SYSTEM)
     admin.update(REVOKE)
-    assert reader.open_ticket(endpoint.handle).read_all().num_rows == 1
+    assert reader.open_ticket(endpoint.handle).read_all().num_rows == 1 + len(SYSTEM)
     with federation.client(STRANGER, SHANGHAI, at=at) as stranger:
         assert refused_ticket(stranger, endpoint.handle).code == "invalid-ticket"
 

@@ -6,21 +6,24 @@ from structlog.testing import capture_logs
 
 from flight_member.errors import NotFoundError, OverloadedError, StatementTimeoutError
 from flight_member.information_schema import SHAPES, information_rows
-from flight_member.informationquery import InformationSchema
 from flight_member.listing import ListedTable
+from flight_member.livequery import LiveRunner
+from flight_member.livetables import LiveTables
 from flight_member.running import statement_digest
 from flight_member.settings import LimitsSection
 from flight_sql import Call
 from planner import (
     Defaults,
-    InformationSchemaQuery,
+    LiveQuery,
     PlannerError,
     parse_statement,
 )
-from planner.rules.information_schema import INFORMATION_TABLES
+from planner.rules.live_tables import INFORMATION_TABLES
 from storage.names import ObjectName
+from tests.flight_member.factories import make_identity
 from tests.flight_member.listed import LISTED, make_listed
 
+READER = make_identity("user1@shanghai")
 TYPED = pa.schema(
     [
         pa.field("flag", pa.bool_()),
@@ -44,9 +47,9 @@ FOR_EVER = """
 """
 
 
-def read(sql: str) -> InformationSchemaQuery:
+def read(sql: str) -> LiveQuery:
     statement = parse_statement(sql, Defaults("shanghai", "trading", "stock"), home="shanghai")
-    assert isinstance(statement, InformationSchemaQuery)
+    assert isinstance(statement, LiveQuery)
     return statement
 
 
@@ -54,9 +57,9 @@ def listing(parent: ObjectName | None) -> list[ListedTable]:
     return [one for one in LISTED if parent is None or parent.covers(one.table.name)]
 
 
-def ask(sql: str, schema: InformationSchema | None = None, timeout_s: float = 60) -> pa.Table:
-    schema = schema or InformationSchema(LimitsSection())
-    stream = schema.run(Call(), "user1@shanghai", read(sql), listing, timeout_s=timeout_s)
+def ask(sql: str, schema: LiveRunner | None = None, timeout_s: float = 60) -> pa.Table:
+    schema = schema or LiveRunner(LimitsSection(), LiveTables())
+    stream = schema.run(Call(), READER, read(sql), listing, timeout_s=timeout_s)
     return pa.Table.from_batches(stream.batches, stream.arrow_schema)
 
 
@@ -179,7 +182,7 @@ def test_queries_are_answered_of_what_is_listed(sql: str, values: list[object] |
 
 def test_result_has_the_schema_that_was_promised() -> None:
     sql = "select table_name, upper(table_schema) u, row_count * 2 d from information_schema.tables"
-    planned = InformationSchema(LimitsSection()).plan(read(sql))
+    planned = LiveRunner(LimitsSection(), LiveTables()).plan(read(sql))
     assert ask(sql).schema == planned.arrow_schema
     assert planned.arrow_schema.names == ["table_name", "u", "d"]
 
@@ -217,7 +220,7 @@ def test_unknown_column_is_told_with_a_near_one() -> None:
 
 
 def test_refusal_of_the_listing_gives_the_place_back() -> None:
-    schema = InformationSchema(LimitsSection(max_running=1, max_queued=0))
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
 
     def refuse(parent: ObjectName | None) -> list[ListedTable]:
         raise NotFoundError.of(parent)
@@ -225,21 +228,21 @@ def test_refusal_of_the_listing_gives_the_place_back() -> None:
     statement = read("select * from trading.information_schema.tables")
     for _ in range(2):
         with pytest.raises(NotFoundError, match="trading@shanghai"):
-            schema.run(Call(), "user1@shanghai", statement, refuse, timeout_s=60)
+            schema.run(Call(), READER, statement, refuse, timeout_s=60)
 
 
 def test_places_are_limited_and_given_back() -> None:
-    schema = InformationSchema(LimitsSection(max_running=1, max_queued=0))
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
     statement = read("select * from information_schema.tables")
-    first = schema.run(Call(), "user1@shanghai", statement, listing, timeout_s=60)
+    first = schema.run(Call(), READER, statement, listing, timeout_s=60)
     with pytest.raises(OverloadedError):
-        schema.run(Call(), "user1@shanghai", statement, listing, timeout_s=60)
+        schema.run(Call(), READER, statement, listing, timeout_s=60)
     first.batches.close()  # type: ignore[attr-defined]  # ours has one
     assert ask("select * from information_schema.tables", schema).num_rows == 3
 
 
 def test_statement_ends_when_its_time_is_over() -> None:
-    schema = InformationSchema(LimitsSection(max_running=1, max_queued=0))
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
     with pytest.raises(StatementTimeoutError, match=r"stopped after 0\.2 s"):
         ask(FOR_EVER, schema, timeout_s=0.2)
     assert ask("select 1 from information_schema.tables", schema).num_rows == 3

@@ -7,20 +7,21 @@ import pyarrow as pa
 from datafusion import SessionConfig, SessionContext
 from datafusion.catalog import Catalog, Schema
 
+from flight_member.auditrows import audit_rows
 from flight_member.information_schema import information_rows
 from planner import (
     Defaults,
-    InformationSchemaQuery,
+    LiveQuery,
     Plan,
     Query,
     Statement,
     parse_statement,
     plan_query,
 )
-from storage.names import INFORMATION_SCHEMA, ObjectName
+from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, ObjectName
 from tests.flight_member.listed import LISTED
 
-DEFAULTS = Defaults("shanghai", "trading", "stock")
+DEFAULTS = Defaults("shanghai", "trading", "stock", mom="headquarters")
 
 _ROWS = pa.table(
     {
@@ -34,11 +35,26 @@ _ROWS = pa.table(
         "info": [{"Venue": "x"}, {"Venue": "y"}, {"Venue": "z"}],
     }
 )
+_RECORD = (
+    dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    "user1@shanghai",
+    "ipv4:127.0.0.1:1",
+    "read",
+    "trading.stock.quote@hangzhou",
+    False,
+    "no grant applies",
+    7,
+    "",
+    "0123456789abcdef",
+    "",
+)
 _TWINS = pa.table({"px": [1], "Px": [2]})
 
 
 def rows_of(table: ObjectName) -> pa.Table:
     """Return what a table holds: every one holds quotes, but for `twins`."""
+    if table.catalog == SYSTEM_CATALOG and table.schema != INFORMATION_SCHEMA:
+        return audit_rows([_RECORD])
     if table.schema == INFORMATION_SCHEMA:
         return information_rows(str(table.table), LISTED)
     return _TWINS if table.table == "twins" else _ROWS
@@ -58,7 +74,7 @@ def read_query(sql: str, *, home: str | None = None, defaults: Defaults = DEFAUL
 
 
 def query_of(statement: Statement) -> Query:
-    query = statement.query if isinstance(statement, InformationSchemaQuery) else statement
+    query = statement.query if isinstance(statement, LiveQuery) else statement
     assert isinstance(query, Query)
     return query
 
@@ -71,7 +87,7 @@ def plan(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) ->
 def answer(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) -> str:
     """Return the engine's text, or what an administrative statement was read as."""
     statement = read(sql, home=home, defaults=defaults)
-    if not isinstance(statement, Query | InformationSchemaQuery):
+    if not isinstance(statement, Query | LiveQuery):
         return f"{statement}\n"
     query = query_of(statement)
     return plan_query(query, schemas_of(query.tables)).text

@@ -29,6 +29,7 @@ from planner import (
 from storage.names import ObjectName
 from tests.planner.federation import DEFAULTS, read
 
+AUDIT = ObjectName("headquarters", "system", "federation", "audit")
 QUOTE = ObjectName("hangzhou", "trading", "stock", "quote")
 STOCK = ObjectName("hangzhou", "trading", "stock")
 TRADING = ObjectName("hangzhou", "trading")
@@ -110,6 +111,13 @@ READ: dict[str, Statement] = {
     'DESCRIBE "trading@hangzhou".information_schema.columns': Describe(
         ObjectName("hangzhou", "system", "information_schema", "columns")
     ),
+    "DESCRIBE system.federation.audit": Describe(AUDIT),
+    "SHOW COLUMNS FROM system.federation.audit@headquarters": Describe(AUDIT),
+    "SHOW TABLES FROM system.federation": ShowTables(
+        ObjectName("headquarters", "system", "federation")
+    ),
+    "SHOW SCHEMAS FROM system": ShowSchemas(ObjectName("headquarters", "system")),
+    "SHOW TABLES FROM system@hangzhou": ShowTables(ObjectName("hangzhou", "system")),
     "DESCRIBE trading.stock.quote@hangzhou": Describe(QUOTE),
     "DESC quote": Describe(ObjectName("shanghai", "trading", "stock", "quote")),
     "DESCRIBE TABLE quote@hangzhou": Describe(QUOTE),
@@ -178,7 +186,6 @@ REFUSED: dict[str, tuple[type[PlannerError], str]] = {
     "SHOW TABLES LIKE 'q%' FROM a": (SqlSyntaxError, "expected the end of the statement"),
     "SHOW TABLES WHERE table_name = 'q'": (SqlSyntaxError, "information_schema.tables WHERE"),
     "SHOW COLUMNS": (SqlSyntaxError, "expected FROM and a table"),
-    "SHOW COLUMNS FROM system.federation.jobs": (NotFoundError, "the catalog system is"),
     "DESCRIBE information_schema.views": (NotFoundError, "holds schemata, tables, columns"),
     "DESCRIBE a.b.c.d@e": (SqlSyntaxError, "is not a name"),
     "DESCRIBE SELECT 1": (StatementNotSupportedError, "write EXPLAIN"),

@@ -70,9 +70,8 @@ def test_accepted_statement_runs_and_answers_the_planned_columns(path: Path) -> 
 def test_planned_text_read_again_names_the_same_tables(path: Path) -> None:
     query = read_query(path.read_text(), home=home(path), defaults=defaults(path))
     text = plan(path.read_text(), home=home(path), defaults=defaults(path)).text
-    again = parse_statement(
-        text, Defaults(query.cluster, query.catalog, query.schema), home=home(path)
-    )
+    same = Defaults(query.cluster, query.catalog, query.schema, DEFAULTS.mom)
+    again = parse_statement(text, same, home=home(path))
     assert query_of(again).text == text
     assert query_of(again).tables == query.tables
 
