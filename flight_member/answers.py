@@ -7,11 +7,9 @@ statement can promise it before anything has run.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 import pyarrow as pa
 
-from auth import Grant
 from planner import (
     Describe,
     ExplainAccess,
@@ -70,6 +68,7 @@ _SCHEMAS: dict[type, pa.Schema] = {
         ("granted_by", _UTF8),
         ("granted_at", _MOMENT),
         ("until", _MOMENT),
+        ("authority", _UTF8),
     ),
     ExplainAccess: _shape(
         ("principal", _UTF8), ("securable", _UTF8), ("is_allowed", _BOOL), ("rule", _UTF8)
@@ -96,20 +95,3 @@ def answer(kind: type, rows: Iterable[Sequence[object]]) -> pa.Table:
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)],
         schema=schema,
     )
-
-
-def show_grants(grants: Iterable[Grant]) -> pa.Table:
-    """Answer SHOW GRANTS: ordered by securable, principal and effect."""
-    rows: list[tuple[str, str, str, str, str, datetime, datetime | None]] = [
-        (
-            str(grant.principal),
-            str(grant.effect),
-            str(grant.privilege),
-            str(grant.securable),
-            grant.granted_by,
-            grant.granted_at,
-            grant.until,
-        )
-        for grant in grants
-    ]
-    return answer(ShowGrants, sorted(rows, key=lambda row: (row[3], row[0], row[1])))

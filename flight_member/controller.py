@@ -32,6 +32,7 @@ from planner import (
     LiveQuery,
     Query,
     ShowCatalogs,
+    ShowGrants,
     ShowSchemas,
     ShowTables,
     SplittableError,
@@ -183,6 +184,8 @@ class MemberBackend(TicketDoor):
                 return is_own or statement.table.schema == INFORMATION_SCHEMA
             case GrantStatement():
                 return self._owner.is_answered_here(statement)
+            case ShowGrants():
+                return self._owner.is_shown_here(statement)
             case _:
                 return False
 
@@ -195,6 +198,9 @@ class MemberBackend(TicketDoor):
                 return self.describe_readable(call, statement)
             case GrantStatement():
                 return self._owner.change(statement, self.caller(call), call.peer)
+            case ShowGrants():
+                federation = self._mom.granted(call, statement)
+                return self._owner.show(statement, self.caller(call), federation)
             case _:
                 raise PermissionDeniedError("ask the MoM: this statement is the federation's")
 

@@ -13,7 +13,7 @@ from flight_member.agents import has_agent
 from flight_member.authority import service_token
 from flight_member.clock import Moment
 from flight_member.errors import ClusterUnavailableError, ForwardedError
-from flight_member.listing import ListedTable, read_listing
+from flight_member.listing import ListedTable, name_filter, read_listing
 from flight_member.logs import get_logger
 from flight_member.membership import Membership
 from flight_sql import (
@@ -26,7 +26,7 @@ from flight_sql import (
     RemoteError,
     StatementInfo,
 )
-from planner import Defaults
+from planner import Defaults, ShowGrants
 from storage.names import ObjectName
 
 _log = get_logger(__name__)
@@ -170,6 +170,28 @@ class MomLink:
             _log.warning("mom_listing_failed", code=error.code, query_id=call.query_id)
             return
         yield from read_listing(listing)
+
+    def granted(self, call: Call, statement: ShowGrants) -> pa.Table | None:
+        """Return the MoM's answer to SHOW GRANTS; None where there is no MoM, or it is away."""
+        if self._membership() is None:
+            return None
+        sql = "SHOW GRANTS"
+        if statement.principal is not None:
+            sql += f" FOR {statement.principal}"
+        if statement.securable is not None:
+            sql += f" ON {statement.securable}"
+        # How the caller's own client wants its rows is none of the MoM's business here.
+        headers = (("x-query-id", call.query_id),)
+        try:
+            found = self._ask(
+                self._joined(),
+                lambda client: client.query(sql, token=call.bearer, headers=headers).read_all(),
+            )
+        except (ClusterUnavailableError, ForwardedError) as error:
+            _log.warning("mom_grants_failed", code=error.code, query_id=call.query_id)
+            return None
+        fits = name_filter(statement.like)
+        return found.filter(pa.array(map(fits, found["securable"].to_pylist()), pa.bool_()))
 
     # In this member's name.
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from auth import AuditRecord, Effect, Identity, Principal, Privilege
 from auth.auditstore import AuditStore
@@ -18,9 +19,10 @@ from auth.grantstore import GrantStore
 from auth.userstore import User
 from flight_member.answers import answer
 from flight_member.errors import NotFoundError, NotSupportedError, PermissionDeniedError
+from flight_member.grantlisting import Authority, grant_filter, show_grants
 from flight_member.memberstate import MemberState
 from flight_member.statestore import Database
-from planner import GrantStatement
+from planner import GrantStatement, ShowGrants
 from storage.names import ObjectName
 
 
@@ -42,6 +44,45 @@ class OwnerDesk:
         principals = map(Principal.parse, statement.principals)
         return statement.action != "ALLOW" or all(
             one.cluster == self._cluster for one in principals
+        )
+
+    def is_shown_here(self, statement: ShowGrants) -> bool:
+        """Whether SHOW GRANTS asks of this member's own objects, or of none by name."""
+        return statement.securable is None or statement.securable.cluster == self._cluster
+
+    def show(
+        self, statement: ShowGrants, caller: Identity, federation: pa.Table | None
+    ) -> pa.Table:
+        """Answer SHOW GRANTS with home rules and vetoes, and what the MoM answered.
+
+        Administrators of this member see all of its own rules, others those on themselves.
+
+        Args:
+            statement: What was asked.
+            caller: A user of this member.
+            federation: The MoM's answer, if there is one.
+        """
+        snapshot = self._state.snapshot
+        mine = set(caller.principals({}))
+        wanted = None if statement.principal is None else Principal.parse(statement.principal)
+        fits = grant_filter(statement)
+        if federation is not None:
+            # What this member denies visitors it knows first.
+            is_theirs = pc.not_equal(federation["authority"], Authority.OWNER)
+            federation = federation.filter(is_theirs)
+        return show_grants(
+            (
+                (rule, authority)
+                for authority, rules in (
+                    (Authority.HOME, snapshot.rules),
+                    (Authority.OWNER, snapshot.vetoes),
+                )
+                for rule in rules
+                if (caller.administers(self._cluster) or rule.principal in mine)
+                and wanted in {None, rule.principal}
+                and fits(rule)
+            ),
+            federation,
         )
 
     def change(self, statement: GrantStatement, caller: Identity, source: str) -> pa.Table:

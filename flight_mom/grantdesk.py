@@ -18,9 +18,9 @@ from auth import (
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.revocationstore import RevocationStore
-from flight_member.answers import answer, show_grants
+from flight_member.answers import answer
 from flight_member.errors import NotSupportedError
-from flight_member.listing import name_filter
+from flight_member.grantlisting import Authority, grant_filter, show_grants
 from flight_member.statestore import Database
 from flight_mom.administrators import Administrators
 from flight_mom.directory import Directory, require_foreign, require_securable
@@ -127,17 +127,13 @@ class GrantDesk:
                 if grant.principal in mine
                 or (caller.is_admin and grant.securable.cluster == caller.cluster)
             ]
-        grants = [*grants, *vetoes]
-        if statement.securable is not None:
-            securable = statement.securable
-            grants = [
-                grant
-                for grant in grants
-                if grant.securable.cluster == securable.cluster
-                and (securable.covers(grant.securable) or grant.securable.covers(securable))
-            ]
-        fits = name_filter(statement.like)
-        return show_grants(grant for grant in grants if fits(str(grant.securable)))
+        fits = grant_filter(statement)
+        return show_grants(
+            (grant, authority)
+            for authority, held in ((Authority.FEDERATION, grants), (Authority.OWNER, vetoes))
+            for grant in held
+            if fits(grant)
+        )
 
     def _require_known(
         self, principals: Iterable[Principal], securables: Iterable[ObjectName]

@@ -298,3 +298,22 @@ def test_ticket_ends_no_later_than_its_grant(admin: Client, reader: Client) -> N
     assert far is not None
     assert near.strftime("%Y-%m-%dT%H:%M:%SZ") == soon
     assert (far - near).total_seconds() > 60
+
+
+def test_grants_are_shown_at_home_with_the_rules_of_home(
+    federation: DemoFederation, admin: Client
+) -> None:
+    admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER}")
+    with (
+        federation.client("user1", SHANGHAI, at=SHANGHAI) as at_home,
+        federation.client(CHIEF, HANGZHOU, at=HANGZHOU) as chief,
+    ):
+        sql = "SHOW GRANTS"
+        assert at_home.prepare(sql).arrow_schema == at_home.get_info(sql).arrow_schema
+        for client, securable in ((at_home, f"*@{SHANGHAI}"), (chief, f"*@{HANGZHOU}")):
+            rows = client.query(sql).read_all().to_pylist()
+            shown = {(row["securable"], row["authority"]) for row in rows}
+            assert {(securable, "home"), (FLIGHTS_AT, "federation")} <= shown
+        # Asked of another cluster's objects, it is the MoM that answers.
+        rows = at_home.query(f"SHOW GRANTS ON {FLIGHTS_AT}").read_all().to_pylist()
+        assert {row["authority"] for row in rows} == {"federation"}

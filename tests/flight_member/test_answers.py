@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from auth import Effect, Grant, Principal, Privilege
-from flight_member.answers import answer, answer_schema, show_grants
+from flight_member.answers import answer, answer_schema
+from flight_member.grantlisting import Authority, show_grants
 from planner import Defaults, parse_statement
 from storage.names import ObjectName
 from tests.flight_member.factories import NOW
@@ -43,13 +44,15 @@ def test_grants_are_ordered_by_what_they_are_on() -> None:
         )
 
     until = datetime(2027, 1, 1, tzinfo=UTC)
-    shown = show_grants(
-        [
-            make(2, "b.b.b@hangzhou", Effect.DENY),
-            make(3, "a.b.c@hangzhou", Effect.DENY),
-            make(1, "a.b.c@hangzhou", Effect.ALLOW, until),
-        ]
-    ).to_pylist()
+    rules = [
+        (make(2, "b.b.b@hangzhou", Effect.DENY), Authority.OWNER),
+        (make(3, "a.b.c@hangzhou", Effect.DENY), Authority.HOME),
+    ]
+    elsewhere = show_grants(
+        [(make(1, "a.b.c@hangzhou", Effect.ALLOW, until), Authority.FEDERATION)]
+    )
+    shown = show_grants(rules, elsewhere).to_pylist()
+    assert [row["authority"] for row in shown] == ["federation", "home", "owner"]
     assert [(row["securable"], row["effect"]) for row in shown] == [
         ("a.b.c@hangzhou", "ALLOW"),
         ("a.b.c@hangzhou", "DENY"),

@@ -3,6 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from auth import (
@@ -20,7 +21,7 @@ from flight_member.memberstate import MemberState
 from flight_member.ownerdesk import OwnerDesk
 from flight_member.revocationlog import RevocationLog, written
 from flight_member.visitors import VisitorDoor
-from planner import Defaults, GrantStatement, parse_statement
+from planner import Defaults, GrantStatement, ShowGrants, parse_statement
 from storage.names import ObjectName
 from tests.flight_member.factories import (
     NOW,
@@ -42,7 +43,7 @@ class Owner:
     """The owner's side of shanghai: a table, user1 of the group analysts, and a desk."""
 
     def __init__(self, directory: Path) -> None:
-        home = make_home(directory)
+        self.home = home = make_home(directory)
         load_quotes(home)
         add_user(home, "user1", readable=(), groups=("analysts",))
         self.clock = Clock()
@@ -209,3 +210,59 @@ def test_change_and_its_audit_row_are_one(owner: Owner) -> None:
         owner.say(f"REVOKE TABLE_READ ON {QUOTE} FROM VISITORS")
     owner.state.refresh()
     assert owner.state.snapshot.vetoes
+
+
+RULES = {
+    ("user1@shanghai", "ALLOW", AT, "home"),
+    ("GROUP analysts@shanghai", "DENY", AT, "home"),
+    ("user2@shanghai", "ALLOW", f"*@{SHANGHAI}", "home"),
+    ("VISITORS", "DENY", f"trading.stock@{SHANGHAI}", "owner"),
+}
+OWN = {rule for rule in RULES if rule[0] in {"user1@shanghai", "GROUP analysts@shanghai"}}
+USER1 = make_identity("user1@shanghai", groups=("analysts",))
+
+
+@pytest.mark.parametrize(
+    "sql, caller, shown",
+    [
+        ("SHOW GRANTS", CHIEF, RULES),
+        ("SHOW GRANTS", USER1, OWN),
+        ("SHOW GRANTS", make_identity("user3@shanghai"), set()),
+        ("SHOW GRANTS FOR VISITORS", CHIEF, {r for r in RULES if r[0] == "VISITORS"}),
+        ("SHOW GRANTS FOR VISITORS", USER1, set()),
+        ("SHOW GRANTS ON trading.bonds", CHIEF, {r for r in RULES if r[2] == f"*@{SHANGHAI}"}),
+        ("SHOW GRANTS LIKE '%quote%'", CHIEF, {r for r in RULES if r[2] == AT}),
+    ],
+)
+def test_own_rules_are_shown_to_administrators_and_to_those_they_are_about(
+    owner: Owner, sql: str, caller: Identity, shown: set[tuple[str, ...]]
+) -> None:
+    add_user(owner.home, "user2")
+    owner.state.refresh()
+    owner.say(f"GRANT TABLE_READ ON {QUOTE} TO user1")
+    owner.say(f"DENY TABLE_READ ON {QUOTE} TO GROUP analysts@shanghai")
+    owner.say("DENY SCHEMA_READ ON trading.stock TO VISITORS")
+    statement = parse_statement(sql, Defaults(SHANGHAI))
+    assert isinstance(statement, ShowGrants)
+    assert owner.desk.is_shown_here(statement)
+    rows = owner.desk.show(statement, caller, None).to_pylist()
+    columns = ("principal", "effect", "securable", "authority")
+    assert {tuple(row[column] for column in columns) for row in rows} == shown
+
+
+def test_what_the_mom_answers_is_shown_with_the_own_rules_each_once(owner: Owner) -> None:
+    owner.say(f"DENY TABLE_READ ON {QUOTE} TO VISITORS")
+    statement = ShowGrants()
+    own = owner.desk.show(statement, CHIEF, None)
+    granted = pa.Table.from_pylist(
+        [{**own.to_pylist()[0], "effect": "ALLOW", "principal": "u@x", "authority": "federation"}],
+        schema=own.schema,
+    )
+    shown = owner.desk.show(statement, CHIEF, pa.concat_tables([own, granted])).to_pylist()
+    assert [row["authority"] for row in shown] == ["owner", "federation"]
+
+
+def test_grants_on_other_clusters_are_shown_by_the_mom(owner: Owner) -> None:
+    statement = parse_statement("SHOW GRANTS ON a.b@hangzhou", Defaults(SHANGHAI))
+    assert isinstance(statement, ShowGrants)
+    assert not owner.desk.is_shown_here(statement)
