@@ -3,8 +3,11 @@
 Every sign-in and every refused credential is written down, never the credential itself. A stranger
 who fails costs the server an entry in a list: records go through the batching writer, and only so
 many a minute of each source (`auth.FailureCap`); the others are told as one number per source.
+Sign-ins that succeed are capped likewise, by user and address: a client that signs in with every
+query does not fill the audit, and everybody's first one is there.
 """
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -38,20 +41,27 @@ class AuthTrail:
     """Where sign-ins and failures are written; beside everything else that is audited."""
 
     def __init__(
-        self, audit: AuditTrail, now: Callable[[], datetime], cap: FailureCap | None = None
+        self,
+        audit: AuditTrail,
+        now: Callable[[], datetime],
+        cap: FailureCap | None = None,
+        sign_in_cap: FailureCap | None = None,
     ) -> None:
-        """Keep the trail that is written to, the clock and the cap."""
+        """Keep the trail that is written to, the clock, and the caps of failures and sign-ins."""
         self._audit = audit
         self._now = now
         self._cap = cap or FailureCap()
+        # Who signs in is a user: of them all together there are no more than users.
+        self._sign_ins = sign_in_cap or FailureCap(most=sys.maxsize)
 
     def allow(self, record: AuditRecord) -> None:
-        """Record who proved themselves; written within a second.
+        """Record who proved themselves, within a second, or count it.
 
         Raises:
             AuditUnavailableError: When the audit is required and cannot be written.
         """
-        self._audit.allow(record)
+        if self._sign_ins.admit(f"{record.actor} {host_of(record.source)}", record.at):
+            self._audit.allow(record)
 
     def refuse(self, record: AuditRecord) -> None:
         """Record a failure, or count it; the refusal stands whether or not it can be written."""
@@ -60,12 +70,29 @@ class AuthTrail:
             self._append(record)
 
     def tell_left_out(self) -> None:
-        """Write down how many failures of the minutes that are over were only counted."""
+        """Write down how many of the minutes that are over were only counted."""
         self._tell(self._cap.take_left_out(self._now()))
+        self._tell_sign_ins(self._sign_ins.take_left_out(self._now()))
 
     def close(self) -> None:
         """Write down what was counted up to now."""
         self._tell(self._cap.take_left_out())
+        self._tell_sign_ins(self._sign_ins.take_left_out())
+
+    def _tell_sign_ins(self, left_out: dict[str, int]) -> None:
+        for who, count in left_out.items():
+            actor, _, source = who.partition(" ")
+            self._append(
+                AuditRecord(
+                    at=self._now(),
+                    actor=actor,
+                    source=source,
+                    action=_SIGN_IN,
+                    allowed=True,
+                    rule="left out",
+                    detail=f"{count} more sign-ins within a minute",
+                )
+            )
 
     def _tell(self, left_out: dict[str, int]) -> None:
         for source, count in left_out.items():

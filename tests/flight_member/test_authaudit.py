@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from auth import AuditRecord, AuditUnavailableError, FailureCap
+from auth.auditstore import AuditStore
 from flight_member.audit import AuditTrail
 from flight_member.authaudit import AuthTrail
 from flight_member.clock import utc_now
@@ -82,3 +83,50 @@ def wait_until_failing(audit: AuditTrail, clock: Clock) -> None:
     for _ in range(500):
         audit.allow(make_failure(clock))
         time.sleep(0.02)
+
+
+def test_sign_ins_in_a_loop_are_written_down_as_a_number(
+    database: Database, audit: AuditTrail, clock: Clock
+) -> None:
+    trail = AuthTrail(audit, clock, sign_in_cap=FailureCap(each=2, most=1_000))
+    clients = {"ann@shanghai": "ipv4:10.0.0.7:1", "bob@shanghai": "handshake"}
+    for _ in range(5):
+        for actor, source in clients.items():
+            trail.allow(
+                AuditRecord(at=clock(), actor=actor, source=source, action="sign_in", allowed=True)
+            )
+    # Another address is another story.
+    elsewhere = "ipv4:10.0.0.8:1"
+    trail.allow(
+        AuditRecord(
+            at=clock(), actor="ann@shanghai", source=elsewhere, action="sign_in", allowed=True
+        )
+    )
+    clock.move(60)
+    trail.tell_left_out()
+    trail.tell_left_out()
+    audit.close()
+    rows = audited(database)
+    assert [row.actor for row in rows if not row.rule].count("ann@shanghai") == 3
+    assert {
+        (row.actor, row.source, row.allowed, row.detail) for row in rows if row.rule == "left out"
+    } == {
+        ("ann@shanghai", "10.0.0.7", True, "3 more sign-ins within a minute"),
+        ("bob@shanghai", "handshake", True, "3 more sign-ins within a minute"),
+    }
+
+
+def test_first_sign_in_of_everybody_is_written_down_however_many_there_are(
+    database: Database, audit: AuditTrail, clock: Clock
+) -> None:
+    trail = AuthTrail(audit, clock)
+    for number in range(300):
+        trail.allow(
+            AuditRecord(
+                at=clock(), actor=f"u{number}@shanghai", source=PEER, action="sign_in", allowed=True
+            )
+        )
+    trail.close()
+    audit.close()
+    with database.read() as connection:
+        assert len(AuditStore(connection).tail(1_000)) == 300
