@@ -18,6 +18,7 @@ from auth.certificates import (
     make_request,
 )
 from auth.claimed import claimed_name
+from auth.decisions import Allowed, Decision, Denied, Grant, Rules
 from auth.errors import (
     AlreadyExistsError,
     AuditUnavailableError,
@@ -38,7 +39,7 @@ from auth.errors import (
     UnusablePasswordError,
 )
 from auth.failurecap import FailureCap
-from auth.grants import Allowed, Decision, Denied, Grant, GrantSet, Rules, check_cross_cluster
+from auth.grants import GrantSet, check_cross_cluster
 from auth.issuers import IssuerKeys, OutsideIssuer, OutsideToken, open_outside_token
 from auth.joining import JoinToken
 from auth.keychain import KeyChain, RotatingKey, rotate

@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from auth.grants import Grant
+from auth.decisions import Grant
 from auth.principals import Principal
 from auth.privileges import Effect, Privilege, check_level
 from auth.times import from_micros, to_micros

@@ -17,8 +17,8 @@ from sqlalchemy import (
     select,
 )
 
+from auth.decisions import Grant
 from auth.errors import AlreadyExistsError, NotFoundError
-from auth.grants import Grant
 from auth.grantstore import GrantStore
 from auth.principals import Principal, fold_principal
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from auth.decisions import Decision, Denied, Grant
 from auth.errors import UnsupportedGrantError
-from auth.grants import Decision, Denied, Grant, GrantSet
+from auth.grants import GrantSet
 from auth.principals import Identity, Principal
 from auth.privileges import Effect
 from storage.names import ObjectName
