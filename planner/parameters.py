@@ -30,24 +30,46 @@ _EXPRESSIONS = (
     "sort_exprs",
     "values",
 )
+# Each is planned for by itself; a statement with more leaves them open.
+_MOST_UNSEEN = 8
 _LEAVES = frozenset({"Column", "Literal", "Placeholder"})
 
 
-def infer_types(query: Query, plan: Any, type_of: TypeOf) -> ParameterTypes:
+def infer_types(
+    query: Query, plan: Any, type_of: TypeOf, first_type: Callable[[str], pa.DataType | None]
+) -> ParameterTypes:
     """Return the type of each parameter of a query, as its logical plan has it.
 
     Args:
         query: What was asked.
         plan: The engine's logical plan, its parameters unbound.
         type_of: Tells the type of an expression of constants and parameters.
+        first_type: Tells the type of `$1` of a text, its other parameters named, or None. It sees
+            what plans do not open up, as subqueries and FILTER, and plans anew each time.
     """
     found: dict[str, set[pa.DataType]] = {}
     for name, kind in _typed(plan, type_of):
         if not pa.types.is_null(kind):
             found.setdefault(name, set()).add(kind)
+    unseen = [name for name in query.parameters if name not in found]
+    for name in unseen if len(unseen) <= _MOST_UNSEEN else ():
+        kind = first_type(_with_first(query.text, name))
+        if kind is not None and not pa.types.is_null(kind):
+            found[name] = {kind}
     kinds = (found.get(name, set()) for name in query.parameters)
     # One that is compared with columns of two types takes what is bound: each place casts it.
     return tuple(next(iter(each)) if len(each) == 1 else None for each in kinds)
+
+
+def _with_first(text: str, name: str) -> str:
+    """Return a text with one parameter as `$1` and all others under names."""
+    tokens = join_names(text, read_tokens(text)).tokens
+    pieces, end = [], 0
+    for place in find_placeholders(text, tokens):
+        written = "$1" if place.name == name else f"$_{place.name}"
+        pieces += [text[end : place.start], written]
+        end = place.end
+    return "".join([*pieces, text[end:]])
 
 
 def _typed(plan: Any, type_of: TypeOf) -> Iterator[tuple[str, pa.DataType]]:

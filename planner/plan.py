@@ -34,6 +34,9 @@ _Schemas: TypeAlias = tuple[pa.Schema, ...]
 _ONLY_QUERIES = (
     SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 )
+_STATEMENTS_TOO = (
+    SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(True)
+)
 _NOWHERE = "_unset"  # no catalog or schema can be called so
 _KEPT_PLANS = 512
 _KEPT_SESSIONS = 64
@@ -150,7 +153,8 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         schema = frame.schema()
         if query.parameters and query.values is None:
             # Not optimised: what the types come to is known when there are values.
-            plan = replace(plan, parameters=infer_types(query, logical, _types_of(context)))
+            types = infer_types(query, logical, _types_of(context), _first_types_of(context))
+            plan = replace(plan, parameters=types)
             schema = _typed_schema(schema)
         else:
             if _is_chain(shown[0]):
@@ -215,6 +219,22 @@ def _types_of(context: SessionContext) -> Callable[[Any], pa.DataType]:
     """Return what tells the type of an expression that reads no table."""
     nothing: DataFrame = context.sql_with_options("SELECT 1", _ONLY_QUERIES)
     return lambda expression: nothing.select(Expr(expression)).schema().field(0).type
+
+
+def _first_types_of(context: SessionContext) -> Callable[[str], pa.DataType | None]:
+    """Return what tells the type that a text gives to its parameter `$1`, or None."""
+
+    def first_type(text: str) -> pa.DataType | None:
+        try:
+            # Explained, so that it is planned and nothing is prepared.
+            plan = context.sql_with_options(f"EXPLAIN PREPARE one AS {text}", _STATEMENTS_TOO)
+            (prepared,) = plan.logical_plan().inputs()
+            fields = prepared.to_variant().fields()
+        except Exception:  # noqa: BLE001  what the engine cannot tell stays unknown
+            return None
+        return fields[0].type if fields else None
+
+    return first_type
 
 
 def _coerced_schema(schema: pa.Schema, coerced: pa.Schema, text: str) -> pa.Schema:

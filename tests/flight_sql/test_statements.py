@@ -147,9 +147,14 @@ def test_unsupported_command_is_unimplemented(
         raw.get_schema(_for(name, **fields), OPTIONS)
 
 
-def test_ingest_is_unimplemented(raw: Any) -> None:
-    with pytest.raises(pa.ArrowNotImplementedError, match="request-not-supported"):
-        _put(raw, _for("CommandStatementIngest", table="t"), pa.table({"a": [1]}))
+def test_ingest_is_unimplemented_and_invalid_without_its_options(raw: Any) -> None:
+    rows = pa.table({"a": [1]})
+    with pytest.raises(pa.ArrowInvalid, match="invalid-request: an ingest must say"):
+        _put(raw, _for("CommandStatementIngest", table="t"), rows)
+    how = sql_message("TableDefinitionOptions", if_exists=1, if_not_exist=2)
+    ingest = _for("CommandStatementIngest", table="t", table_definition_options=how)
+    with pytest.raises(pa.ArrowNotImplementedError, match="request-not-supported: nothing is"):
+        _put(raw, ingest, rows)
 
 
 def test_path_is_unimplemented_and_garbage_invalid(raw: Any) -> None:

@@ -75,7 +75,16 @@ def test_question_marks_are_numbered_and_nothing_else_is_changed(
         ("$1 = bid and size = $2 and $1 < ask", (pa.float64(), pa.int64())),
         ("$1 = bid and $1 = sym", (UNKNOWN,)),
         ("? is null", (UNKNOWN,)),
-        ("bid > (select max(bid) from trading.stock.quote@hangzhou where sym = ?)", (UNKNOWN,)),
+        (
+            "bid > (select max(bid) from trading.stock.quote@hangzhou where sym = ? and size = ?) "
+            "and day < ?",
+            (pa.utf8(), pa.int64(), pa.date32()),
+        ),
+        (
+            "bid > $low and size > (select count(*) filter (where sym = $word and $x is null) "
+            "from trading.stock.quote@hangzhou)",
+            (pa.float64(), pa.utf8(), UNKNOWN),
+        ),
         ("bid * 2 > case when size = ? then 1 else 2 end", (pa.int64(),)),
     ],
 )
@@ -83,6 +92,28 @@ def test_parameter_has_the_type_of_what_it_is_compared_with(
     condition: str, types: tuple[pa.DataType | None, ...]
 ) -> None:
     assert plan_of(f"select * from {QUOTE} where {condition}").parameters == types
+
+
+@pytest.mark.parametrize(
+    "columns, types",
+    [
+        ("sum(bid) filter (where day = ? and ? = sym)", (pa.date32(), pa.utf8())),
+        ("sum(bid) over (partition by sym = ? order by size + ?)", (pa.utf8(), pa.int64())),
+        ("? as x, sum(bid) filter (where size = ?)", (UNKNOWN, pa.int64())),
+        (", ".join(["?"] * 8) + ", sum(bid) filter (where size = ?)", (UNKNOWN,) * 9),
+    ],
+)
+def test_parameter_in_an_aggregate_or_window_has_a_type(
+    columns: str, types: tuple[pa.DataType | None, ...]
+) -> None:
+    assert plan_of(f"select {columns} from {QUOTE}").parameters == types
+
+
+def test_inferring_types_prepares_nothing() -> None:
+    """The session is kept and asked again: twice the same text, twice the same answer."""
+    for _ in range(2):
+        sql = f"select sum(bid) filter (where size = ?) /* {_} */ from {QUOTE}"
+        assert plan_of(sql).parameters == (pa.int64(),)
 
 
 def test_column_that_only_a_value_gives_a_type_is_promised_as_text() -> None:
