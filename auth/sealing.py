@@ -89,6 +89,7 @@ class TokenKind(StrEnum):
         return MAX_TICKET_BYTES if self.is_ticket else MAX_TOKEN_BYTES
 
 
+_NOUNS = {TokenKind.PREPARED: "prepared statement", TokenKind.ANSWER: "ticket"}
 _TICKETS = frozenset({TokenKind.TICKET, TokenKind.ANSWER, TokenKind.PREPARED})
 
 
@@ -302,11 +303,19 @@ def _plain(seconds: float) -> float:
 
 def _invalid(kind: TokenKind, reason: str) -> AuthError:
     if kind.is_ticket:
-        return InvalidTicketError(f"this {kind} cannot be used: {reason}; ask the query again")
+        return InvalidTicketError(f"this {_noun(kind)} cannot be used: {reason}; {_again(kind)}")
     return InvalidTokenError(f"this {kind} token cannot be used: {reason}; sign in again")
 
 
 def _expired(kind: TokenKind) -> AuthError:
     if kind.is_ticket:
-        return ExpiredTicketError(f"the {kind} has expired; ask the query again")
+        return ExpiredTicketError(f"the {_noun(kind)} has expired; {_again(kind)}")
     return ExpiredTokenError(f"the {kind} token has expired; sign in again")
+
+
+def _noun(kind: TokenKind) -> str:
+    return _NOUNS.get(kind, str(kind))
+
+
+def _again(kind: TokenKind) -> str:
+    return "prepare it again" if kind is TokenKind.PREPARED else "ask the query again"

@@ -117,7 +117,7 @@ class FrontDoor(NamesDoor):
         life = timedelta(hours=settings.auth.session_max_h)
         super().__init__(Sessions(cluster, key, life, now))
         self._key = key
-        self._handles = Handles(cluster, key, now)
+        self._handles = Handles(cluster, key, now, prepared_ttl_s=settings.auth.prepared_ttl_s)
         self.cancelling = Cancelling(now)
         self._limits = text_limits(settings.limits)
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)

@@ -21,7 +21,6 @@ from flight_sql import Endpoint
 from planner import Defaults, Values
 
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
-PREPARED_TTL_S = 24 * 3600
 _ANSWER_TTL_S = 300
 # They travel inside handles and tickets, which are at most 1 MiB.
 _MAX_VALUES_BYTES = 65_536
@@ -55,10 +54,14 @@ class Answering:
 class Handles:
     """Seals and opens the handles of one server and its replicas."""
 
-    def __init__(self, cluster: str, key: SigningKey, now: Moment) -> None:
+    def __init__(
+        self, cluster: str, key: SigningKey, now: Moment, *, prepared_ttl_s: float
+    ) -> None:
+        """Keep what it takes; a prepared handle lives for `prepared_ttl_s`, from each binding."""
         self._cluster = cluster
         self._key = key
         self._now = now
+        self._prepared_ttl_s = prepared_ttl_s
 
     def seal_prepared(self, sql: str, values: pa.RecordBatch | None = None) -> bytes:
         """Return a prepared handle.
@@ -82,14 +85,14 @@ class Handles:
                     "statements"
                 )
             claims["values"] = _encoded(data)
-        return self._seal(TokenKind.PREPARED, claims, PREPARED_TTL_S)
+        return self._seal(TokenKind.PREPARED, claims, self._prepared_ttl_s)
 
     def open_prepared(self, handle: bytes) -> tuple[str, pa.RecordBatch | None]:
         """Return the statement inside a prepared handle, and the rows that are bound to it.
 
         Raises:
             InvalidTicketError: When it is none of this server's, or was changed.
-            ExpiredTicketError: When it is older than a day.
+            ExpiredTicketError: When it is older than `auth.prepared_ttl_s`.
         """
         claims = self._open(TokenKind.PREPARED, handle)
         return str(claims["sql"]), _bound_rows(claims)

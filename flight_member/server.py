@@ -112,7 +112,7 @@ class MemberServer:
                 host=settings.server.host,
                 port=port,
                 tls=tls,
-                sql_info=sql_facts(settings.limits, joins=True),
+                sql_info=sql_facts(settings, joins=True),
             ),
             settings.server.port,
         )

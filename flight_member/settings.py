@@ -152,6 +152,12 @@ class AuthSection(Section):
     ticket_ttl_s: int = Field(
         default=300, ge=5, le=3600, description="life of a query ticket in seconds"
     )
+    prepared_ttl_s: int = Field(
+        default=86_400,
+        ge=5,
+        le=2_073_600,
+        description="life of a prepared statement in seconds; it gives no right",
+    )
 
 
 class LimitsSection(Section):

@@ -3,27 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flight_member.handles import PREPARED_TTL_S
-from flight_member.settings import LimitsSection
+from flight_member.settings import ServerSettings
 
 _FULL_OUTER_JOINS = 2
 # Subqueries in comparisons, in EXISTS and in IN. Quantified ones (= ANY, > ALL) are none of them.
 _SUBQUERIES_AT_HOME = 0b111
 
 
-def sql_facts(limits: LimitsSection, *, joins: bool) -> Mapping[int, Any]:
+def sql_facts(settings: ServerSettings, *, joins: bool) -> Mapping[int, Any]:
     """Return the SqlInfo values in which servers differ, by id.
 
     Args:
-        limits: The server's limits on statements.
+        settings: The server's settings.
         joins: Whether its own users may join its own tables.
 
     Source:
         Flight SQL, SqlInfo.
     """
     facts: dict[int, Any] = {
-        100: PREPARED_TTL_S * 1000,
-        557: limits.max_text_bytes,
+        100: settings.auth.prepared_ttl_s * 1000,
+        557: settings.limits.max_text_bytes,
     }
     if joins:
         facts |= {

@@ -94,7 +94,7 @@ class MomServer:
                 host=settings.server.host,
                 port=port,
                 tls=tls,
-                sql_info=sql_facts(settings.limits, joins=False),
+                sql_info=sql_facts(settings, joins=False),
             ),
             settings.server.port,
         )

@@ -29,6 +29,7 @@ from flight_sql.errors import (
     is_cancellation,
     translated,
 )
+from flight_sql.ingesting import ingest_refusal
 from flight_sql.listing import list_tables_as_flights
 from flight_sql.messages import (
     message_name,
@@ -239,6 +240,8 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
                 handle = self._bind(call, command.prepared_statement_handle, reader)
                 _write(writer, "DoPutPreparedStatementResult", prepared_statement_handle=handle)
                 return
+            elif name == "CommandStatementIngest":
+                raise ingest_refusal(command)
             else:
                 raise RequestNotSupportedError(f"{name} cannot be put here")
             _write(writer, "DoPutUpdateResult", record_count=row_count)

@@ -1,7 +1,7 @@
 """A backend over Arrow tables in memory, with statements of its own that do one thing each.
 
-`SELECT <table>` answers a table; `FAIL <status>` raises; `UPDATE <n>` counts; `SLOW` never ends;
-`LATE <status>` raises after the first batch.
+`SELECT <table>` answers a table; `FAIL <status> [<code>]` raises; `UPDATE <n>` counts; `SLOW` never
+ends; `LATE <status>` raises after the first batch.
 """
 
 import hashlib
@@ -45,8 +45,8 @@ class RefusedError(Exception):
 
     retryable = True
 
-    def __init__(self, status: str) -> None:
-        self.code = f"refused-{status.lower().replace('_', '-')}"
+    def __init__(self, status: str, code: str = "") -> None:
+        self.code = code or f"refused-{status.lower().replace('_', '-')}"
         self.status = status
         super().__init__(f"{self.code}: ask for {status} no more")
 
@@ -59,7 +59,8 @@ def raise_status(status: str) -> None:
     if status == "SECRET":
         inner = SecretError("/etc/secret/path of the inner error")
         raise ValueError("/var/lib/secret of the outer error") from inner
-    raise RefusedError(status)
+    status, _, code = status.partition(" ")
+    raise RefusedError(status, code)
 
 
 class TickingBatches:

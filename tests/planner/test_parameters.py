@@ -76,14 +76,12 @@ def test_question_marks_are_numbered_and_nothing_else_is_changed(
         ("$1 = bid and $1 = sym", (UNKNOWN,)),
         ("? is null", (UNKNOWN,)),
         (
-            "bid > (select max(bid) from trading.stock.quote@hangzhou where sym = ? and size = ?) "
-            "and day < ?",
+            f"bid > (select max(bid) from {QUOTE} where sym = ? and size = ?) and day < ?",
             (pa.utf8(), pa.int64(), pa.date32()),
         ),
         (
-            "bid > $low and size > (select count(*) filter (where sym = $word and $x is null) "
-            "from trading.stock.quote@hangzhou)",
-            (pa.float64(), pa.utf8(), UNKNOWN),
+            f"bid > $b and size > (select count(*) filter (where sym = $w or $x) from {QUOTE})",
+            (pa.float64(), pa.utf8(), pa.bool_()),
         ),
         ("bid * 2 > case when size = ? then 1 else 2 end", (pa.int64(),)),
     ],
