@@ -13,8 +13,8 @@ from pyarrow import flight
 from auth import SigningKey, TokenKind, seal
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, OptionError
-from flight_sql.messages import pack, sql_message
-from flight_sql.sessions import SESSION_COOKIE
+from flight_sql.messages import flight_message, pack, sql_message
+from flight_sql.sessions import SESSION_COOKIE, read_answer
 from tests.e2e.factories import make_flights, make_quotes
 from tests.e2e.federation import (
     FLIGHTS_AT,
@@ -206,6 +206,51 @@ def test_options_that_cannot_be_set_are_named_and_the_others_are_set(
 def test_closed_session_is_empty(asked: Client) -> None:
     use(asked, "aviation.nyc@hangzhou")
     asked.action("CloseSession")
+    assert asked.session_options() == {"cluster": SHANGHAI}
+
+
+def test_closing_a_session_that_is_none_closes_nothing(asked: Client) -> None:
+    """A client without cookies may close too, and again."""
+    assert asked.token is not None
+    with flight.connect(asked.uri) as raw:
+        for _ in range(2):
+            (result,) = raw.do_action(flight.Action("CloseSession", b""), bearer(asked.token))
+            answer = read_answer("CloseSessionResult", result.body.to_pybytes())
+            assert answer.status == 1
+
+
+def test_asking_for_options_begins_no_session(asked: Client) -> None:
+    """It is also how some clients see whether a server lives."""
+    cookies = Cookies("new")
+    assert asked.token is not None
+    with flight.connect(asked.uri, middleware=[cookies]) as raw:
+        (result,) = raw.do_action(flight.Action("GetSessionOptions", b""), bearer(asked.token))
+    answer = read_answer("GetSessionOptionsResult", result.body.to_pybytes())
+    assert [entry.key for entry in answer.session_options] == ["cluster"]
+    assert cookies.handed == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"bool_value": True},
+        {"int64_value": 7},
+        {"double_value": 0.5},
+        {"string_list_value": flight_message("StringListValue", values=["trading"])},
+    ],
+    ids=["bool", "int64", "double", "list"],
+)
+def test_options_of_other_types_than_text_are_invalid(asked: Client, value: dict[str, Any]) -> None:
+    assert asked.session_options() == {"cluster": SHANGHAI}
+    entry = flight_message(
+        "SessionOptionEntry", key="catalog", value=flight_message("SessionOptionValue", **value)
+    )
+    request = flight_message("SetSessionOptionsRequest", session_options=[entry])
+    body = asked.action("SetSessionOptions", request.SerializeToString())
+    answer = read_answer("SetSessionOptionsResult", body)
+    assert {one.key: one.value.value for one in answer.errors} == {
+        "catalog": OptionError.INVALID_VALUE
+    }
     assert asked.session_options() == {"cluster": SHANGHAI}
 
 
