@@ -1,7 +1,7 @@
 """Prepared handles: they hold all that they stand for, so that any replica honours them."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -161,11 +161,12 @@ def test_expired_handle_says_so_and_what_to_do(
     handle = sealed(federation, at, age_s=61, ttl_s=60)
     assert asked.token is not None
     token, row = asked.token, pa.record_batch({"0": [1]})
-    for ask in (
+    asks: tuple[Callable[[], object], ...] = (
         lambda: raw.get_flight_info(command(handle), bearer(token)),
         lambda: put(raw, token, command(handle), row),
         lambda: put(raw, token, command(handle, "Update"), row),
-    ):
+    )
+    for ask in asks:
         with pytest.raises(flight.FlightUnauthenticatedError) as refused:
             ask()
         said = str(refused.value)
