@@ -40,7 +40,9 @@ JDBC_DRIVER := org.apache.arrow:flight-sql-jdbc-driver:18.3.0
 JDBC_SHA256 := 3f418b46c880e263558c5de669bdbede2c5d4375527ced116fb29f795b03704c
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 
-test-clients: install $(CLIENTS)/flight-sql-jdbc-driver.jar ## JDBC, against a running federation (needs Java 17 and Maven)
+NODE := tests/clients/node
+
+test-clients: install $(CLIENTS)/flight-sql-jdbc-driver.jar $(NODE)/node_modules/.installed ## JDBC and Node against running servers (needs Java 17, Maven, Node 20)
 	$(BIN)/python -m pytest -m clients tests/clients
 
 $(CLIENTS)/flight-sql-jdbc-driver.jar: Makefile
@@ -48,6 +50,11 @@ $(CLIENTS)/flight-sql-jdbc-driver.jar: Makefile
 	mvn --quiet --batch-mode $(MAVEN_COPY) -Dartifact=$(JDBC_DRIVER) \
 	  -DoutputDirectory=$(CLIENTS) -Dmdep.stripVersion=true -Dmdep.overWriteReleases=true
 	@echo "$(JDBC_SHA256)  $@" | sha256sum --check --quiet || { rm -f $@; exit 1; }
+	@touch $@
+
+$(NODE)/node_modules/.installed: $(NODE)/package-lock.json
+	@command -v node npm > /dev/null || { echo "test-clients needs Node 20 or newer" >&2; exit 1; }
+	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 hostile: install ## the laws of every statement on many times the usual examples (about half an hour)
@@ -64,4 +71,4 @@ bench: install ## the scan benchmark at scale 2 (table, JSON and plot in bench/r
 	$(BIN)/python -m bench scan
 
 clean: ## remove everything that a target made, except .demo
-	rm -rf $(VENV) $(CLIENTS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/data bench/results
+	rm -rf $(VENV) $(CLIENTS) $(NODE)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/data bench/results

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 DOWNLOADS = ROOT / ".clients"
 JDBC_DRIVER = DOWNLOADS / "flight-sql-jdbc-driver.jar"
 JAVA = ROOT / "tests" / "clients" / "jdbc"
+NODE = ROOT / "tests" / "clients" / "node"
 
 # What the driver's memory needs of every Java since 17.
 _OPENS = "--add-opens=java.base/java.nio=ALL-UNNAMED"
@@ -67,3 +68,8 @@ def read_facts(printed: str) -> dict[str, dict[str, str]]:
 
 def _unescape(text: str) -> str:
     return _ESCAPED.sub(lambda found: _UNESCAPED[found[1]], text)
+
+
+def run_node(program: str, environment: Mapping[str, str]) -> str:
+    """Run one of the programs for Node."""
+    return run([tool("node"), str(NODE / program)], environment)

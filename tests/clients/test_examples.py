@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.clients.programs import JAVA, ROOT, compile_java, run_java
+from tests.clients.programs import JAVA, NODE, ROOT, compile_java, run_java, run_node
 from tests.docs.pages import blocks
 
 PAGES = ROOT / "docs" / "clients"
@@ -24,3 +25,17 @@ def test_the_java_program_answers_as_shown(demo: Path, tmp_path: Path) -> None:
         "FLIGHT_PASSWORD": me["password"],
     }
     assert blocks(page, "text") == [run_java("Example", tmp_path, environment)]
+
+
+def test_the_node_program_answers_as_shown(demo: Path) -> None:
+    page = PAGES / "node.md"
+    assert blocks(page, "javascript") == [(NODE / "example.mjs").read_text("utf-8")]
+    me = json.loads((demo / "profiles" / "user1.json").read_text("utf-8"))
+    where = urlsplit(me["uri"])
+    environment = {
+        "FLIGHT_HOST": str(where.hostname),
+        "FLIGHT_PORT": str(where.port),
+        "FLIGHT_USER": me["username"],
+        "FLIGHT_PASSWORD": me["password"],
+    }
+    assert blocks(page, "text") == [run_node("example.mjs", environment)]
