@@ -4,6 +4,7 @@ Every function uses the caller's connection and commits nothing: an administrati
 record share one transaction. Rows are numbered without gaps and chained (`auth.auditchain`).
 """
 
+import logging
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -33,13 +34,16 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from auth.audit import AuditRecord
 from auth.auditchain import Anchor, ChainedRow, ChainHead, Verification, link, verify_chain
+from auth.errors import AuditUnavailableError
 from auth.times import from_micros, to_micros
 
-__all__ = ["AuditRecord", "AuditStore", "metadata"]
+__all__ = ["AuditRecord", "AuditStore", "Viewer", "is_selectable", "metadata"]
 
+_log = logging.getLogger(__name__)
 metadata = MetaData()
 
 _audit = Table(
@@ -117,10 +121,24 @@ class AuditStore:
         self.append_all([record])
 
     def append_all(self, records: Iterable[AuditRecord]) -> None:
-        """Write records down, in their order, at the end of the chain."""
+        """Write records down, in their order, at the end of the chain.
+
+        Raises:
+            AuditUnavailableError: When they cannot be written: what they are about must not happen.
+        """
         rows = [_row(record) for record in records]
-        if not rows:
+        try:
+            if rows:
+                self._append(rows)
+        except SQLAlchemyError:
+            _log.exception("audit_write_failed")
+        else:
             return
+        raise AuditUnavailableError(
+            "the audit log cannot be written, and nothing is done without it; try again later"
+        )
+
+    def _append(self, rows: list[dict[str, Any]]) -> None:
         head = self._locked_head()
         last_id, digest = head.last_id, head.digest
         for row in rows:

@@ -21,13 +21,18 @@ from storage.tablestore import TableStore
 _FORMS = {Level.CATALOG: "catalog", Level.SCHEMA: "catalog.schema"}
 
 
+def is_reserved(name: ObjectName) -> bool:
+    """Whether a name lies where no cluster may have tables: the federation answers there."""
+    return name.catalog == SYSTEM_CATALOG or name.schema == INFORMATION_SCHEMA
+
+
 def require_own_place(name: ObjectName) -> None:
     """Refuse a name in the federation's own catalog or schema.
 
     Raises:
         BadRequestError: When it lies there.
     """
-    if name.catalog == SYSTEM_CATALOG or name.schema == INFORMATION_SCHEMA:
+    if is_reserved(name):
         raise BadRequestError(
             f"{name} cannot be a {name.level.value}: the catalog {SYSTEM_CATALOG} and the schema "
             f"{INFORMATION_SCHEMA} are the federation's own; choose another"

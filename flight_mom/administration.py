@@ -73,8 +73,8 @@ class Administration:
             case ShowGroups():
                 return self._groups.show(caller)
             case ShowReaders():
-                return self._access.readers(statement, caller)
+                return self._access.readers(statement, caller, source)
             case ShowReadable():
-                return self._access.readable(statement, caller)
+                return self._access.readable(statement, caller, source)
             case ExplainAccess():
-                return self._access.explain(statement, caller)
+                return self._access.explain(statement, caller, source)

@@ -18,6 +18,7 @@ from auth import (
     fold_principal,
 )
 from flight_member.errors import BadRequestError
+from flight_member.places import is_reserved
 from flight_member.protocol import DepartedPlace, Report, ReportedGrant, ReportedUser
 from storage.metastore import Metastore
 from storage.names import Level, ObjectName
@@ -45,8 +46,8 @@ def read_report(cluster: str, report: Report) -> ReadReport:
         BadRequestError: When anything in it cannot be read, or is another cluster's.
     """
     try:
-        metastore = Metastore.from_wire(
-            base64.b64decode(report.metastore, validate=True), cluster=cluster
+        metastore = _without_reserved(
+            Metastore.from_wire(base64.b64decode(report.metastore, validate=True), cluster=cluster)
         )
         rules = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
         vetoes = [_veto(index, cluster, rule) for index, rule in enumerate(report.vetoes)]
@@ -75,6 +76,14 @@ def read_report(cluster: str, report: Report) -> ReadReport:
                 read_at=inf if report.read_at is None else report.read_at,
             )
     raise BadRequestError(f"the report of {cluster} cannot be read: {fault}")
+
+
+def _without_reserved(metastore: Metastore) -> Metastore:
+    """Return a metastore without what no member of this version makes: its names are taken."""
+    if not any(is_reserved(name) for name in metastore.tables):
+        return metastore
+    tables = [table for table in metastore.all_tables() if not is_reserved(table.name)]
+    return Metastore(metastore.cluster, metastore.version, tables)
 
 
 def nothing_reported(cluster: str) -> ReadReport:

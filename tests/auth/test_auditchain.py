@@ -148,6 +148,24 @@ def test_trimmed_log_is_whole_and_goes_on(connection: Connection) -> None:
     assert faults(connection) == ("row 5 is missing",)
 
 
+@pytest.mark.parametrize(
+    "statement, expected",
+    [
+        ("update audit set rule = 'other' where id = 5", "row 5, or the digest before it"),
+        ("update audit set rule = 'other' where id = 9", "row 9, or the digest before it"),
+        ("delete from audit where id = 5", "row 5 is missing"),
+        (f"delete from audit where id = {ROWS}", f"row {ROWS} is missing"),
+        ("update audit_head set first_id = 6", "row 5 lies before"),
+    ],
+)
+def test_tampering_with_what_retention_left_is_found(
+    connection: Connection, statement: str, expected: str
+) -> None:
+    assert AuditStore(connection).trim(later(4)) == 4
+    connection.execute(text(statement))
+    assert any(fault.startswith(expected) for fault in faults(connection)), faults(connection)
+
+
 def test_newest_record_outlives_every_trim(connection: Connection) -> None:
     store = AuditStore(connection)
     assert store.trim(NOW + timedelta(days=1)) == ROWS - 1

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from auth import Principal
+from auth import AuditUnavailableError, Principal
 from flight_member.errors import ConfigurationError, NotFoundError, PermissionDeniedError
 from flight_mom.declaration import (
     APPLY,
@@ -142,7 +142,7 @@ def test_application_is_audited_and_takes_back_what_it_removes(
 
 def test_application_and_its_audit_are_one(federation: Mom, tmp_path: Path) -> None:
     break_audit(federation.database)
-    with pytest.raises(Exception, match="full"):
+    with pytest.raises(AuditUnavailableError):
         apply(federation, declared(tmp_path))
     federation.topology.refresh()
     assert exported(federation) == Declaration(groups={}, grants=())

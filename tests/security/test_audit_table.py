@@ -10,6 +10,7 @@ from tests.e2e.federation import (
     CHIEF,
     COUNT_FLIGHTS,
     FLIGHTS_AT,
+    QUOTES_AT,
     READER,
     SALARIES_AT,
     STRANGER,
@@ -96,3 +97,31 @@ def test_no_statement_and_no_password_is_in_it(
     written = str(rows(admin))
     assert "h4rdly" not in written
     assert federation.password("user1") not in written
+
+
+@pytest.mark.usefixtures("granted")
+def test_owners_see_the_grants_on_their_own_and_strangers_nothing(
+    federation: DemoFederation, admin: Client, chief: Client
+) -> None:
+    admin.update(f"GRANT TABLE_READ ON {QUOTES_AT} TO user2@{HANGZHOU}")
+    for ask in ("SHOW GRANTS", "select * from system.federation.grants"):
+        shown = chief.query(ask).read_all().to_pylist()
+        given = [row for row in shown if row.get("authority") != "home"]
+        assert [(row["securable"], row["principal"]) for row in given] == [(FLIGHTS_AT, READER)]
+    readers = chief.query(f"SHOW READERS OF {FLIGHTS_AT}").read_all()
+    assert READER in readers["user_name"].to_pylist()
+    assert refused_sql(chief, f"SHOW READERS OF {QUOTES_AT}").code == "permission-denied"
+    for at in (MOM, SHANGHAI):
+        with federation.client(STRANGER, SHANGHAI, at=at) as stranger:
+            assert stranger.query("SHOW GRANTS").read_all().num_rows == 0
+            assert stranger.query("select * from system.federation.grants").read_all().num_rows == 0
+            for table in (FLIGHTS_AT, QUOTES_AT, f"a.b.nothing@{HANGZHOU}"):
+                said = refused_sql(stranger, f"SHOW READERS OF {table}")
+                assert said.code == "permission-denied"
+
+
+def test_who_asked_in_vain_who_may_read_is_on_record(admin: Client, at_mom: Client) -> None:
+    refused_sql(at_mom, f"SHOW READERS OF {FLIGHTS_AT}")
+    newest = f"select * from {AUDIT} where action = 'show readers' order by at desc limit 1"
+    (row,) = admin.query(newest).read_all().to_pylist()
+    assert (row["actor"], row["object"], row["allowed"]) == (READER, FLIGHTS_AT, False)
