@@ -11,13 +11,16 @@ from dataclasses import replace
 from typing import TypeVar
 from uuid import uuid4
 
+import pyarrow as pa
+
 from auth import InvalidTicketError, Ticket, TicketTable, TokenKind, kind_of, seal_ticket
 from flight_member.errors import StaleTicketError, WrongCallerError
 from flight_member.frontdoor import FrontDoor
 from flight_member.handles import Answering
 from flight_member.logs import get_logger
+from flight_member.routing import asked_route
 from flight_member.running import statement_digest
-from flight_sql import Call, CancelStatus, Endpoint
+from flight_sql import Call, CancelStatus, Endpoint, StatementInfo
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -33,6 +36,15 @@ class TicketDoor(FrontDoor):
     @abstractmethod
     def renew_query(self, call: Call, handle: bytes) -> Endpoint:
         """Decide anew on a query ticket for its caller."""
+
+    def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
+        """Execute a statement as far as its ticket; see `FrontDoor.execute`.
+
+        Raises:
+            BadRequestError: When the call asks for a route that there is not.
+        """
+        asked_route(call)
+        return super().execute(call, sql, values)
 
     def cancel(self, call: Call, handle: bytes) -> CancelStatus:
         """Stop what runs on a handle, and let nothing run on it any more.

@@ -21,6 +21,7 @@ from flight_member.errors import (
 from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.listing import ListedTable, name_filter, write_listing
+from flight_member.routing import AskedRoute, asked_route
 from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
 from flight_mom.federationtables import AnswerTable, AuditTable, TablesTable
@@ -114,7 +115,7 @@ class MomBackend(TicketDoor):
             return ()
         if (
             member.route is Route.DIRECT
-            and call.headers.get("x-route") != Route.RELAY
+            and asked_route(call) is not AskedRoute.RELAY
             and (is_bound or not self._binds_sessions)
         ):
             return (member.uri, REUSE_CONNECTION)

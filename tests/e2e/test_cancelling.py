@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
-from flight_sql import CancelStatus, Client, Endpoint, RemoteError, Rows, StatementInfo
+from flight_sql import (
+    REUSE_CONNECTION,
+    CancelStatus,
+    Client,
+    Endpoint,
+    RemoteError,
+    Rows,
+    StatementInfo,
+)
 from tests.e2e.factories import QUOTES
 from tests.e2e.federation import (
     ADMIN,
@@ -209,6 +217,39 @@ def test_cancelled_ticket_is_not_renewed(at_mom: Client) -> None:
     info = at_mom.get_info(COUNT_FLIGHTS)
     at_mom.cancel(info.endpoints)
     assert refusal(at_mom.renew, info.endpoints[0]).code == "cancelled"
+
+
+@pytest.mark.usefixtures("granted")
+def test_unknown_route_is_refused_and_parallel_is_direct_from_one_node(
+    federation: DemoFederation, at_mom: Client, at_home: Client
+) -> None:
+    for client, sql in ((at_mom, COUNT_FLIGHTS), (at_home, COUNT_FLIGHTS), (at_home, COUNT_QUOTES)):
+        error = refusal(lambda: client.get_info(sql, headers=(("x-route", "fast"),)))  # noqa: B023  called at once
+        assert (error.code, error.status) == ("invalid-request", "INVALID_ARGUMENT")
+        assert "relay, direct or parallel" in error.text
+    through_mom = federation.uri(MOM)
+    for route, locations in (
+        ("Relay", ()),
+        ("direct", (federation.uri(HANGZHOU), REUSE_CONNECTION)),
+        ("parallel", (federation.uri(HANGZHOU), REUSE_CONNECTION)),
+    ):
+        headers = (("x-route", route),)
+        (endpoint,) = at_mom.get_info(COUNT_FLIGHTS, headers=headers).endpoints
+        assert endpoint.locations == locations
+        # Asked at home, "the same connection" is the MoM's, and never home.
+        (endpoint,) = at_home.get_info(COUNT_FLIGHTS, headers=headers).endpoints
+        assert endpoint.locations == (*locations[:1], through_mom)
+
+
+@pytest.mark.usefixtures("granted")
+def test_ticket_answers_the_same_rows_again_until_it_expires(
+    federation: DemoFederation, at_mom: Client
+) -> None:
+    (endpoint,) = at_mom.get_info(f"select flight from {FLIGHTS_AT} order by flight").endpoints
+    with Client(federation.uri(HANGZHOU)) as direct:
+        rows = [one.open_ticket(endpoint.handle).read_all() for one in (at_mom, at_mom, direct)]
+    assert rows[0] == rows[1] == rows[2]
+    assert rows[0].num_rows == 4_000
 
 
 def test_every_endpoint_of_a_statement_says_when_it_expires(

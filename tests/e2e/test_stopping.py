@@ -6,10 +6,23 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from adbc_driver_flightsql import dbapi
 
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
-from flight_sql import Client, RemoteError, Rows
-from tests.e2e.federation import environment, kill, make_federation, restart, wait_for_end
+from flight_sql import REUSE_CONNECTION, CancelStatus, Client, RemoteError, Rows
+from tests.e2e.federation import (
+    ADMIN,
+    COUNT_FLIGHTS,
+    FLIGHTS_AT,
+    READER,
+    count,
+    environment,
+    kill,
+    make_federation,
+    restart,
+    wait_for_end,
+    wait_until,
+)
 
 DRAIN_S = 3.0
 CLOSING_S = 4.0
@@ -116,3 +129,36 @@ def test_second_signal_ends_streams_at_once(stoppable: DemoFederation) -> None:
         assert endless.error is not None
         assert endless.error.code == "cluster-unavailable"
     restart(stoppable, HANGZHOU)
+
+
+def test_dead_location_costs_no_answer_and_a_dead_member_is_not_said_to_have_stopped(
+    stoppable: DemoFederation,
+) -> None:
+    kwargs = {"username": READER, "password": stoppable.password("user1")}
+    with (
+        stoppable.client(ADMIN, MOM, at=MOM) as admin,
+        reader(stoppable, MOM) as client,
+        dbapi.connect(stoppable.uri(MOM), db_kwargs=kwargs, autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        admin.update(f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER}")
+        wait_until(lambda: answers(client), 30)
+        info = client.get_info(COUNT_FLIGHTS)
+        assert info.endpoints[0].locations == (stoppable.uri(HANGZHOU), REUSE_CONNECTION)
+        (partition,), _ = cursor.adbc_execute_partitions(COUNT_FLIGHTS)
+        kill(stoppable, HANGZHOU)
+        assert client.cancel(info.endpoints) is CancelStatus.CANCELLING
+        restart(stoppable, HANGZHOU)
+        assert stoppable.uri(HANGZHOU) not in info.endpoints[0].locations
+        wait_until(lambda: answers(client), 30)
+        # Its first location is dead for good: the same connection has the rows.
+        cursor.adbc_read_partition(partition)
+        assert cursor.fetchall() == [(4_000,)]
+        assert client.cancel(info.endpoints) is CancelStatus.CANCELLED
+
+
+def answers(client: Client) -> bool:
+    try:
+        return count(client, COUNT_FLIGHTS) == 4_000
+    except RemoteError:
+        return False
