@@ -10,6 +10,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.federation import MeasuredFederation
+from bench.formreport import form_table, write_form_plot
+from bench.forms import form_steps, forms_json, measure_forms
 from bench.granting import measure_grants
 from bench.grantreport import figure_table, write_figure_plot
 from bench.grantresults import grants_json
@@ -77,6 +79,37 @@ def scan(
             return
         console.print(measurement_table(measurements), check_table(checks(measurements)))
         console.print(f"written: {results / 'scan.json'} and scan.png", highlight=False)
+
+
+@app.command(epilog="Example: python -m bench forms --scale 1 --runs 5")
+def forms(
+    scale: Annotated[float, typer.Option(min=0.001, help="TPC-H's scale; 1: 6 M rows.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of each form.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    data: Annotated[Path, typer.Option(help="Where the generated data is kept.")] = _HERE / "data",
+    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+) -> None:
+    """Read lineitem in the forms that clients may choose: safe or native types, compressed."""
+    with reported_errors():
+        with _progress() as progress:
+            task = progress.add_task("preparing", total=None)
+            layouts = prepare_lineitem(
+                data, scale, lambda text: progress.update(task, description=text)
+            )
+            progress.update(task, total=form_steps(runs))
+            found = measure_forms(
+                *(PLAIN, layouts[PLAIN], runs),
+                lambda text: progress.update(task, description=text, advance=1),
+            )
+        answer = forms_json(found, scale=scale, runs=runs)
+        _write(results / "forms.json", answer)
+        title = f"TPC-H lineitem, {found[0].row_count:,} rows: median of {runs} runs"
+        write_form_plot(found, results / "forms.png", title)
+        if as_json:
+            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+            return
+        console.print(form_table(found))
+        console.print(f"written: {results / 'forms.json'} and forms.png", highlight=False)
 
 
 @app.command(epilog="Example: python -m bench plan --runs 300")

@@ -13,7 +13,7 @@ from flight_sql.backend import Backend, Call, TableEntry, TableFilter
 from flight_sql.errors import InvalidRequestError
 from flight_sql.messages import pack, sql_message
 from flight_sql.metadata import like_pattern, table_key
-from flight_sql.wiretypes import wire_schema
+from flight_sql.profile import WireProfile
 
 MAX_FLIGHTS = 1000
 _MAX_CRITERIA_BYTES = 1024
@@ -48,7 +48,7 @@ def list_tables_as_flights(call: Call, backend: Backend, criteria: bytes) -> lis
             f"there are {len(found):,} tables to list and a list holds {MAX_FLIGHTS:,}; send a "
             "pattern as criteria, such as catalog.schema.%, or use CommandGetTables"
         )
-    return [_flight(entry) for entry in found]
+    return [_flight(entry, call.profile) for entry in found]
 
 
 def _text(criteria: bytes) -> str:
@@ -63,11 +63,11 @@ def _text(criteria: bytes) -> str:
     )
 
 
-def _flight(entry: TableEntry) -> Any:
+def _flight(entry: TableEntry, profile: WireProfile) -> Any:
     name = ".".join(_quoted(part) for part in (entry.catalog, entry.schema, entry.table))
     command = sql_message("CommandStatementQuery", query=f"SELECT * FROM {name}")
     return flight.FlightInfo(
-        wire_schema(entry.arrow_schema),
+        profile.schema(entry.arrow_schema),
         flight.FlightDescriptor.for_command(pack(command)),
         [],
         entry.row_count,
