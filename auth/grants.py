@@ -118,14 +118,14 @@ class GrantSet:
         there is left to `reader`.
         """
         allowed = {
-            grant.securable
+            _securable_key(grant.securable): grant.securable
             for grant in self._of(identity)
             if grant.effect is Effect.ALLOW and grant.holds_at(now)
         }
         return sorted(
             place
-            for place in allowed
-            if not any(wider in allowed for wider in place.ancestors() if wider != place)
+            for place in allowed.values()
+            if not any(wider in allowed for wider in _covering_keys(place)[:-1])
         )
 
     def _effects(self, identity: Identity, now: datetime) -> dict[_SecurableKey, Effect]:

@@ -1,8 +1,9 @@
 """The benchmark's own processes: modules of this package that end when their input does."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,8 +41,10 @@ class Child:
 
 
 @contextmanager
-def running_child(module: str, arguments: Sequence[str]) -> Iterator[Child]:
-    """Run a module for the time of a `with` block.
+def running_child(
+    module: str, arguments: Sequence[str], env: Mapping[str, str] | None = None
+) -> Iterator[Child]:
+    """Run a module for the time of a `with` block, with more in its environment if need be.
 
     Raises:
         StartupError: When it ends before it has printed its first line.
@@ -51,6 +54,7 @@ def running_child(module: str, arguments: Sequence[str]) -> Iterator[Child]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, **(env or {})},
     )
     with process:
         try:

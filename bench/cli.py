@@ -20,9 +20,11 @@ from bench.limitreport import edge_table, write_edge_plot
 from bench.limits import limits_json, measure_limits
 from bench.limitstatements import LIMIT_STATEMENTS, LIMIT_TABLES
 from bench.lineitem import PLAIN, count_rows, prepare_lineitem
+from bench.metadata import measure_metadata, metadata_steps
+from bench.metadatastate import MEMBERS, MetadataState, running_mom
 from bench.planning import measure_planning, planning_steps, prepare_tables
 from bench.planreport import timing_table, write_timing_plot
-from bench.planresults import plan_json
+from bench.planresults import timings_json
 from bench.plot import write_plot
 from bench.report import check_table, measurement_table
 from bench.results import checks, to_json
@@ -133,7 +135,7 @@ def plan(
                     runs,
                     lambda text: progress.update(task, description=text, advance=1),
                 )
-        answer = plan_json(timings, runs=runs)
+        answer = timings_json("plan", timings, runs=runs)
         _write(results / "plan.json", answer)
         title = f"planning a statement of about 1 KiB: {runs} runs"
         write_timing_plot(timings, results / "plan.png", title)
@@ -174,6 +176,36 @@ def grants(
             return
         console.print(figure_table(figures))
         console.print(f"written: {results / 'grants.json'} and grants.png", highlight=False)
+
+
+@app.command(epilog="Example: python -m bench metadata --tables 100000 --runs 200")
+def metadata(
+    tables: Annotated[int, typer.Option(min=1000, help="Tables in all.")] = 100_000,
+    runs: Annotated[int, typer.Option(min=20, help="Timed runs of each command.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+) -> None:
+    """Ask a MoM for metadata as BI tools do, seeing a few of very many tables, or all."""
+    with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
+        state, at = MetadataState.of(tables), Path(directory) / "mom"
+        with _progress() as progress:
+            task = progress.add_task("preparing", total=MEMBERS + metadata_steps(runs))
+
+            def advance(text: str) -> None:
+                progress.update(task, description=text, advance=1)
+
+            state.make(at, advance)
+            with running_mom(at) as uri:
+                timings = measure_metadata(state, uri, runs, advance)
+        answer = timings_json("metadata", timings, runs=runs, tables=tables)
+        _write(results / "metadata.json", answer)
+        title = f"metadata of {tables:,} tables, asked of a MoM: {runs} runs"
+        write_timing_plot(timings, results / "metadata.png", title)
+        if as_json:
+            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+            return
+        console.print(timing_table(timings))
+        console.print(f"written: {results / 'metadata.json'} and metadata.png", highlight=False)
 
 
 @app.command(epilog="Example: python -m bench limits --kind windows --kind 'IN numbers'")

@@ -1,4 +1,4 @@
-"""What planning took, at a terminal and as a picture."""
+"""What was timed many times, at a terminal and as a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path

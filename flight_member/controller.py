@@ -216,8 +216,8 @@ class MemberBackend(TicketDoor):
         """Return home tables by home rules, then what the MoM lets the caller read elsewhere."""
         caller = self.caller(call)
         if parent is None or parent.cluster == self.cluster:
-            metastore = self._state.metastore()
-            for table in self.gatekeeper.readable(caller, metastore, parent):
+            metastores = [self._state.metastore()]
+            for table in self.gatekeeper.readable(caller, metastores, parent):
                 yield ListedTable(str(table.name.catalog), table)
         if parent is None or parent.cluster != self.cluster:
             yield from self._mom.listed_tables(call, parent)

@@ -7,7 +7,7 @@ same audit record, the same words.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 import pyarrow as pa
 
@@ -167,33 +167,56 @@ class Gatekeeper:
         return policy.rules_for(caller.cluster, name).decide(caller, name, self._now()).is_allowed
 
     def readable(
-        self, caller: Identity, metastore: Metastore, parent: ObjectName | None = None
+        self, caller: Identity, metastores: Iterable[Metastore], parent: ObjectName | None = None
     ) -> Iterator[Table]:
-        """Yield what a caller may read today of one cluster, ordered by name.
+        """Yield what a caller may read today of some clusters, each ordered by name.
 
         The same answers as `may_read`, for listings: it looks only where grants point, so that its
-        time does not grow with what the caller may not read.
+        time does not grow with what the caller may not read. What the caller holds is gathered
+        once for all clusters that the same rules decide on.
 
         Args:
             caller: Who asks.
-            metastore: The cluster's tables.
-            parent: The place that is asked for; None for the whole cluster.
+            metastores: The tables of each cluster.
+            parent: The place that is asked for; None for all.
         """
-        now = self._now()
-        cluster = ObjectName(metastore.cluster)
-        parent = parent or cluster
-        rules = self._policy().rules_for(caller.cluster, cluster)
-        may_read = rules.reader(caller, now)
-        for place in rules.places(caller, now):
-            if parent.covers(place) or place.covers(parent):
-                narrower = place if parent.covers(place) else parent
-                for table in metastore.below(narrower):
-                    if may_read(table.name):
-                        yield table
+        policy, now = self._policy(), self._now()
+        # The rules stay in it, so that no two of them share an id.
+        held: dict[int, tuple[Rules, _Held]] = {}
+        for metastore in metastores:
+            cluster = ObjectName(metastore.cluster)
+            rules = policy.rules_for(caller.cluster, cluster)
+            if id(rules) not in held:
+                held[id(rules)] = (rules, _Held.of(rules, caller, now))
+            yield from held[id(rules)][1].below(metastore, parent or cluster)
 
     def refused(self, caller: Identity, names: Sequence[ObjectName]) -> ObjectName | None:
         """Return the first table that a caller may not read by today's rules, if any."""
         return next((name for name in names if not self.may_read(caller, name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What one caller may read by some rules: the test for a table, and where to look."""
+
+    may_read: Callable[[ObjectName], bool]
+    places: Mapping[str, Sequence[ObjectName]]
+
+    @classmethod
+    def of(cls, rules: Rules, caller: Identity, now: datetime) -> Self:
+        places: dict[str, list[ObjectName]] = {}
+        for place in rules.places(caller, now):
+            places.setdefault(place.cluster, []).append(place)
+        return cls(rules.reader(caller, now), places)
+
+    def below(self, metastore: Metastore, parent: ObjectName) -> Iterator[Table]:
+        """Yield what may be read at or below a place of a cluster, ordered by name."""
+        for place in self.places.get(metastore.cluster, ()):
+            if parent.covers(place) or place.covers(parent):
+                narrower = place if parent.covers(place) else parent
+                for table in metastore.below(narrower):
+                    if self.may_read(table.name):
+                        yield table
 
 
 def _readable(policy: Policy, caller: Identity, name: ObjectName, now: datetime) -> Table | None:

@@ -135,7 +135,7 @@ class NamesDoor(ABC):
     ) -> Iterator[TableEntry]:
         """Yield what the caller may read of what is wanted."""
         del include_schema  # the schemas are at hand
-        for one in self._listed_in(call, wanted.catalog):
+        for one in self._listed_in(call, wanted):
             if wanted.takes(one.catalog, one.schema, one.name, _TABLE_TYPE):
                 yield TableEntry(
                     one.catalog,
@@ -152,17 +152,18 @@ class NamesDoor(ABC):
 
     def schemas(self, call: Call, wanted: TableFilter) -> set[tuple[str, str]]:
         """Return the wanted (catalog, schema) pairs that hold something the caller may read."""
-        found = {(one.catalog, one.schema) for one in self._listed_in(call, wanted.catalog)}
+        found = {(one.catalog, one.schema) for one in self._listed_in(call, wanted)}
         return {pair for pair in found if wanted.takes_schema(*pair)}
 
-    def _listed_in(self, call: Call, catalog: str | None) -> Iterable[ListedTable]:
-        """Return what the caller may read in one catalog as it is listed, or in all."""
-        if catalog is None:
+    def _listed_in(self, call: Call, wanted: TableFilter) -> Iterable[ListedTable]:
+        """Return what the caller may read in the place that a filter names, or everywhere."""
+        if wanted.catalog is None:
             return self.listed_tables(call)
-        name, cluster = split_cluster(catalog)
+        name, cluster = split_cluster(wanted.catalog)
         bare = self.mom if name == SYSTEM_CATALOG else None
+        table = wanted.table if wanted.schema is not None else None
         try:
-            place = ObjectName(cluster or bare or self.cluster, name)
+            place = ObjectName(cluster or bare or self.cluster, name, wanted.schema, table)
         except InvalidNameError:
             return ()
         return self.listed_tables(call, place)

@@ -254,11 +254,14 @@ class MomBackend(TicketDoor):
 
         Those of `system.federation` everybody may read, each their own part.
         """
-        caller = self.caller(call)
-        for member in self._topology.federation.members.values():
-            if parent is None or parent.cluster == member.name:
-                for table in self.gatekeeper.readable(caller, member.metastore, parent):
-                    yield ListedTable(f"{table.name.catalog}@{member.name}", table)
+        members = self._topology.federation.members
+        if parent is None:
+            metastores = [member.metastore for member in members.values()]
+        else:
+            asked = members.get(parent.cluster)
+            metastores = [] if asked is None else [asked.metastore]
+        for table in self.gatekeeper.readable(self.caller(call), metastores, parent):
+            yield ListedTable(f"{table.name.catalog}@{table.name.cluster}", table)
         yield from self.live_tables.listed(self.cluster, parent)
 
     @property

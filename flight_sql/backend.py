@@ -137,12 +137,16 @@ class TableFilter:
 
     Attributes:
         catalog: The one catalog, exactly; None for all.
+        schema: The one schema, where the pattern fits no other; a hint where to look.
+        table: The one table, likewise.
         has_schema: Whether the pattern for schemas fits a name.
         has_table: Whether the pattern for tables fits a name.
         table_types: The types that are wanted; all when empty.
     """
 
     catalog: str | None = None
+    schema: str | None = None
+    table: str | None = None
     has_schema: Callable[[str], bool] = _any_name
     has_table: Callable[[str], bool] = _any_name
     table_types: frozenset[str] = frozenset()

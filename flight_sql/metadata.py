@@ -20,6 +20,7 @@ from flight_sql.columns import serialized_schema
 from flight_sql.messages import message_name
 from flight_sql.sqlinfo import SQL_INFO_SCHEMA, default_sql_info, sql_info_table
 from flight_sql.typeinfo import TYPE_INFO_SCHEMA, type_info_table
+from flight_sql.wire import recut
 
 _TABLE_TYPES = ("TABLE", "VIEW")
 # Some drivers filter by the name that ANSI's information schema has for TABLE.
@@ -103,8 +104,18 @@ def metadata_table(
         sql_info: The server's own values, over the defaults.
 
     Returns:
-        The command's schema, ordered as Flight SQL wants it; may be empty.
+        The command's schema, ordered as Flight SQL wants it, in pieces that fit the wire; may be
+        empty.
+
+    Raises:
+        RowTooLargeError: When one table has so many columns that their description fits no message.
     """
+    table = _answer(command, call, backend, sql_info)
+    pieces = [piece for batch in table.to_batches() for piece in recut(batch)]
+    return pa.Table.from_batches(pieces, schema=table.schema)
+
+
+def _answer(command: Any, call: Call, backend: Backend, sql_info: Mapping[int, Any]) -> pa.Table:
     name = message_name(command)
     if name == "CommandGetSqlInfo":
         values = default_sql_info(backend.server_name, backend.server_version) | dict(sql_info)
@@ -137,13 +148,14 @@ def _table_type_rows(_command: Any, _call: Call, _backend: Backend) -> list[tupl
 def _table_rows(command: Any, call: Call, backend: Backend) -> list[tuple[Any, ...]]:
     wanted = _filter(
         command,
+        table=_literal(command, "table_name_filter_pattern"),
         has_table=_pattern(command, "table_name_filter_pattern"),
         table_types=frozenset(_TABLE_TYPE_SYNONYMS.get(kind, kind) for kind in command.table_types),
     )
     entries = backend.list_tables(call, wanted, include_schema=command.include_schema)
-    ordered = sorted(entries, key=table_key)
     if not command.include_schema:
-        return [table_key(entry) for entry in ordered]
+        return sorted(map(table_key, entries))
+    ordered = sorted(entries, key=table_key)
     return [(*table_key(entry), serialized_schema(entry)) for entry in ordered]
 
 
@@ -159,7 +171,8 @@ def _filter(command: Any, **more: Any) -> TableFilter:
     """Return the filter that GetDbSchemas and GetTables have in common, and what is more."""
     return TableFilter(
         command.catalog if command.HasField("catalog") else None,
-        _pattern(command, "db_schema_filter_pattern"),
+        schema=_literal(command, "db_schema_filter_pattern"),
+        has_schema=_pattern(command, "db_schema_filter_pattern"),
         **more,
     )
 
@@ -175,6 +188,19 @@ def _pattern(command: Any, field: str) -> Callable[[str], bool]:
         return lambda _name: True
     matcher = like_pattern(getattr(command, field))
     return lambda name: matcher.fullmatch(name) is not None
+
+
+def _literal(command: Any, field: str) -> str | None:
+    """Return the one text that a filter pattern fits; None when it is unset or fits more."""
+    if not command.HasField(field):
+        return None
+    text = ""
+    characters = iter(getattr(command, field))
+    for character in characters:
+        if character in "%_":
+            return None
+        text += next(characters, "\\") if character == "\\" else character
+    return text
 
 
 @lru_cache(maxsize=256)

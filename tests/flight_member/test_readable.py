@@ -68,7 +68,7 @@ def test_what_is_listed_is_what_would_be_allowed(
     caller, rules = make_identity(), make_rules(held)
     snapshot = MemberSnapshot(METASTORE, MappingProxyType({}), rules)
     gatekeeper = Gatekeeper(lambda: snapshot, None, lambda: NOW)  # type: ignore[arg-type]  # listings are not audited
-    listed = [table.name for table in gatekeeper.readable(caller, METASTORE, parent)]
+    listed = [table.name for table in gatekeeper.readable(caller, [METASTORE], parent)]
     assert listed == [
         name
         for name in sorted(NAMES)

@@ -1,15 +1,17 @@
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyarrow import flight
 
-from flight_sql import FlightSqlServer
+from flight_sql import Call, FlightSqlServer, TableEntry, TableFilter
 from flight_sql.columns import type_name
 from flight_sql.messages import pack, sql_message
 from flight_sql.metadata import like_pattern
+from flight_sql.wire import MAX_BATCH_BYTES
 from tests.flight_sql.conftest import TOKEN
-from tests.flight_sql.memory_backend import MemoryBackend
+from tests.flight_sql.memory_backend import MemoryAuthenticator, MemoryBackend
 
 OPTIONS = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {TOKEN}".encode())])
 
@@ -250,3 +252,25 @@ def test_sql_info_asked_by_id(ask: Any) -> None:
     table = ask("CommandGetSqlInfo", info=[0, 1, 8, 99_999])
     assert table["info_name"].to_pylist() == [0, 1, 8]
     assert table["value"].to_pylist() == ["memory", "1.2.3", 0]
+
+
+class _WideTables(MemoryBackend):
+    def list_tables(
+        self, _call: Call, _wanted: TableFilter, *, include_schema: bool
+    ) -> Iterable[TableEntry]:
+        del include_schema
+        wide = pa.schema([(f"column_{number}", pa.int64()) for number in range(2000)])
+        for number in range(60):
+            yield TableEntry("lake", "wide", f"t{number}", "TABLE", wide)
+
+
+def test_metadata_beyond_a_message_comes_in_pieces() -> None:
+    server = FlightSqlServer(_WideTables({}), MemoryAuthenticator())
+    server.start()
+    ticket = flight.Ticket(pack(sql_message("CommandGetTables", include_schema=True)))
+    with flight.connect(server.uri) as client:
+        pieces = [chunk.data for chunk in client.do_get(ticket, OPTIONS)]
+    assert server.drain_and_stop(2)
+    assert sum(piece.num_rows for piece in pieces) == 60
+    sizes = [pa.ipc.get_record_batch_size(piece) for piece in pieces]
+    assert sum(sizes) > MAX_BATCH_BYTES >= max(sizes)
