@@ -3,12 +3,15 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+from pyarrow import flight
 
 from flight_member import protocol
 from flight_member.errors import ConfigurationError
 from flight_member.memberhome import MemberHome
 from flight_member.server import MemberServer
 from flight_sql import Client, RemoteError
+from tests.e2e.federation import bearer
+from tests.e2e.flightcalls import ask
 from tests.flight_member.factories import (
     PASSWORD,
     QUOTE,
@@ -166,3 +169,15 @@ def test_member_alone_lists_its_own_tables_and_says_that_it_knows_no_others(
         for sql in ("SHOW TABLES FROM trading", "SHOW TABLES FROM tradings"):
             with pytest.raises(RemoteError, match="not-found"):
                 stranger.query(sql).read_all()
+
+
+def test_member_alone_answers_metadata_of_its_own_catalogs_only(server: MemberServer) -> None:
+    with sign_in(server) as client, flight.FlightClient(client.uri) as raw:
+        options = bearer(str(client.token))
+        for catalog, count in (({}, 1), ({"catalog": "trading"}, 1), ({"catalog": "other"}, 0)):
+            for name in ("CommandGetTables", "CommandGetDbSchemas"):
+                assert ask(raw, options, name, **catalog).num_rows == count
+        with pytest.raises(flight.FlightUnavailableError, match=r"^cluster-unavailable: shanghai "):
+            ask(raw, options, "CommandGetTables", catalog="trading@hangzhou")
+        (listed,) = raw.list_flights(b"", options)
+        assert listed.schema.equals(client.query("SELECT * FROM trading.stock.quote").arrow_schema)
