@@ -237,15 +237,15 @@ def test_nothing_is_exchanged(raw: Any, options: Any) -> None:
 def test_readable_tables_are_listed_as_flights_that_can_be_read(
     client: Client, raw: Any, options: Any
 ) -> None:
-    tables = client.tables()
     listed = list(raw.list_flights(b"", options))
-    assert len(listed) == tables.num_rows == 2
+    assert len(listed) == client.tables().num_rows
+    assert sum(one.total_records >= 0 for one in listed) == 2
     for one in listed:
         info = raw.get_flight_info(one.descriptor, options)
         assert info.schema.equals(one.schema)
         assert raw.get_schema(one.descriptor, options).schema.equals(one.schema)
         rows = client.query(unpack(one.descriptor.command).query).read_all()
-        assert rows.num_rows == one.total_records
+        assert one.total_records in {-1, rows.num_rows}
     assert len(list(raw.list_flights(b"%.stock.%", options))) == 1
     assert list(raw.list_flights(b"payroll%", options)) == []
 

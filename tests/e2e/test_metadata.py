@@ -141,7 +141,8 @@ def test_who_may_read_nothing_gets_the_same_schemas(
                 answered = asked(shape.name, **shape.fields)
                 assert _columns(answered.schema) == _wanted(shape), shape.name
                 if shape.name in {"CommandGetCatalogs", "CommandGetDbSchemas", "CommandGetTables"}:
-                    assert answered.num_rows == 0
+                    # The federation's own tables are everybody's.
+                    assert set(answered["catalog_name"].to_pylist()) <= {"system"}
 
 
 def test_rows_are_ordered(asked: Asked) -> None:
