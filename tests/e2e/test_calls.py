@@ -30,6 +30,8 @@ STATUSES: dict[str, type[Exception]] = {
 }
 _QUERY = {"query": "select 1 as one"}
 _PLAN = {"plan": sql_message("SubstraitPlan", plan=b"plan", version="0.1")}
+_CREATE = sql_message("TableDefinitionOptions", if_not_exist=1, if_exists=1)
+_INGEST = {"table": "new", "table_definition_options": _CREATE}
 _METADATA = (ANSWERED, ANSWERED, ANSWERED, NOT_SUPPORTED)
 _REFUSED = (NOT_SUPPORTED, NOT_SUPPORTED, NO_TICKET, NOT_SUPPORTED)
 _UPDATE = (NOT_SUPPORTED, NOT_SUPPORTED, NO_TICKET, ANSWERED)
@@ -59,8 +61,10 @@ MATRIX: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
     ("CommandStatementUpdate", {**_QUERY, "transaction_id": b"t"}, _REFUSED),
     ("CommandPreparedStatementUpdate", {"prepared_statement_handle": HANDLE}, _UPDATE),
     ("CommandStatementSubstraitPlan", _PLAN, _REFUSED),
-    ("CommandStatementIngest", {"table": "new"}, _REFUSED),
-    ("CommandStatementIngest", {"table": "new", "transaction_id": b"t"}, _REFUSED),
+    ("CommandStatementIngest", _INGEST, _REFUSED),
+    ("CommandStatementIngest", {**_INGEST, "transaction_id": b"t"}, _REFUSED),
+    # Neither what to do with a table that is there nor with one that is not.
+    ("CommandStatementIngest", {"table": "new"}, (*_REFUSED[:3], NOT_READ)),
     # What is no command at all.
     ("TicketStatementQuery", {"statement_handle": b"x"}, _REFUSED),
     ("ActionBeginTransactionRequest", {}, _REFUSED),
