@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-clients lint types unit hostile format docs bench clean help
+.PHONY: install demo test test-clients test-postgresql lint types unit hostile format docs bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,12 @@ $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 
 hostile: install ## the laws of every statement on many times the usual examples (about half an hour)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/planner/test_hostile.py tests/e2e/test_oracle.py --timeout 0
+
+POSTGRESQL_TESTS := tests/auth/test_stores.py tests/auth/test_auditchain.py tests/storage/test_tablestore.py \
+  tests/flight_member/test_statestore.py tests/flight_mom tests/e2e/test_revocation.py tests/security/test_guessing.py
+
+test-postgresql: install ## the tests of what servers keep, on a PostgreSQL that they start (Debian's package postgresql)
+	$(BIN)/python -m pytest --state-database postgresql $(POSTGRESQL_TESTS)
 
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .

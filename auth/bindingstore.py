@@ -17,7 +17,6 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.exc import IntegrityError
 
 from auth.times import to_micros
 
@@ -50,12 +49,7 @@ class BindingStore:
         if found is not None:
             return found
         row = {"token_id": token_id, "address": address, "expires_at": to_micros(expires_at)}
-        try:
-            with self._connection.begin_nested():
-                self._connection.execute(insert(_bindings).values(row))
-        except IntegrityError:
-            # Another replica was quicker.
-            return self.find(token_id) or address
+        self._connection.execute(insert(_bindings).values(row))
         return address
 
     def forget_before(self, moment: datetime) -> int:

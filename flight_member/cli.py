@@ -20,6 +20,7 @@ from flight_member.options import (
     ListenPort,
     Output,
     ProfileFile,
+    StateDatabase,
     StatementFile,
     WithParent,
     print_settings,
@@ -96,10 +97,16 @@ def init(
     directory: Directory = _HERE,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 32011,
+    database: StateDatabase = None,
 ) -> None:
     """Make a member: its directory, its signing key, its database."""
     with reported_errors():
-        flags = {"cluster.name": name, "server.host": host, "server.port": port}
+        flags = {
+            "cluster.name": name,
+            "server.host": host,
+            "server.port": port,
+            "state.database": database,
+        }
         home = MemberHome.create(_load(directory, None, flags).settings)
         console.print(f"{home.settings.cluster.name} is ready in {directory}", highlight=False)
         console.print(f"next: flight-member serve --dir {directory}", highlight=False)

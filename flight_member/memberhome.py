@@ -12,7 +12,7 @@ from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
 from flight_member.membership import Membership
 from flight_member.profiles import make_private_directory, write_private
-from flight_member.settings import MemberSettings, load_settings
+from flight_member.settings import MemberSettings, ServerSettings, load_settings
 from flight_member.statestore import Database
 from storage.tablestore import metadata as metastore_tables
 
@@ -44,7 +44,7 @@ class MemberHome:
         home.open_database().close()
         file = home.directory / SETTINGS_FILE
         if not file.exists():
-            write_private(file, _settings_text(settings))
+            write_private(file, settings_text(settings, settings.role, datetime.now(UTC)))
         return home
 
     @property
@@ -102,6 +102,7 @@ class MemberHome:
         """Open the durable state; missing tables are made."""
         return Database(
             self.settings.state.database_url,
+            f"the member {self.settings.cluster.name}",
             audit_tables,
             grant_tables,
             user_tables,
@@ -118,13 +119,22 @@ class MemberHome:
             raise ConfigurationError([f"{self.directory} is the directory of {known} already"])
 
 
-def _settings_text(settings: MemberSettings) -> str:
-    made_at = datetime.now(UTC).isoformat(timespec="seconds")
+def settings_text(settings: ServerSettings, role: str, now: datetime) -> str:
+    """Return the settings file that `init` leaves in a server's state directory, as TOML."""
+    sections: dict[str, dict[str, str | int]] = {
+        "cluster": {"name": settings.cluster.name},
+        "server": {"host": settings.server.host, "port": settings.server.port},
+    }
+    if settings.state.database:
+        sections["state"] = {"database": settings.state.database}
+    # What JSON writes of a string or a number is TOML as well.
+    written = (
+        f"\n[{section}]\n"
+        + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+        for section, values in sections.items()
+    )
     return (
-        f"# Made by flight-member init at {made_at}.\n"
-        "# `flight-member check-config` shows every setting with its value and source.\n"
-        'role = "member"\n\n'
-        f'[cluster]\nname = "{settings.cluster.name}"\n\n'
-        # A JSON string is a basic string of TOML.
-        f"[server]\nhost = {json.dumps(settings.server.host)}\nport = {settings.server.port}\n"
+        f"# Made by flight-{role} init at {now.isoformat(timespec='seconds')}.\n"
+        f"# `flight-{role} check-config` shows every setting with its value and source.\n"
+        f'role = "{role}"\n' + "".join(written)
     )

@@ -15,6 +15,10 @@ S = TypeVar("S", bound=ServerSettings)
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file; else the one in --dir.")
 ]
+StateDatabase = Annotated[
+    str | None,
+    typer.Option("--database", help="SQLAlchemy URL of an empty database; else SQLite in --dir."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ListenHost = Annotated[str | None, typer.Option("--host", help="Address to listen on.")]
 ListenPort = Annotated[int | None, typer.Option("--port", help="Port to listen on; 0: a free one.")]

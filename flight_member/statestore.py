@@ -1,9 +1,11 @@
 """The database that holds a server's durable state, and the one way to change it.
 
 SQLite by default, PostgreSQL when configured. A change and its audit row are written by one
-`Database.change()`: both are durable when it returns, or neither is. SQLite runs with
-write-ahead logging and full synchronisation, so that `kill -9` or a power cut loses nothing that
-was acknowledged.
+`Database.change()`: both are durable when it returns, or neither is. Changes are made one after
+the other, also by several processes, so that what one has read still holds when it writes; readers
+see one state and wait for nobody. SQLite runs with write-ahead logging and full synchronisation,
+PostgreSQL as it is set up (by default durable), so that `kill -9` or a power cut loses nothing
+that was acknowledged.
 """
 
 import os
@@ -12,7 +14,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, create_engine, event, inspect
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,41 +37,49 @@ from flight_member.errors import ConfigurationError
 
 _BUSY_TIMEOUT_MS = 10_000
 _PRIVATE = 0o600
+_WRITE_LOCK = 0x666C696768746D6F  # any number, as long as every version takes the same
+_THE_OWNER = 1
+
+metadata = MetaData()
+
+_owner = Table(
+    "state_owner",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(128), nullable=False),
+)
 
 
 class Database:
     """One database, opened for the life of the process. Safe to use from many threads."""
 
-    def __init__(self, url: str, *schemas: MetaData) -> None:
+    def __init__(self, url: str, owner: str, *schemas: MetaData) -> None:
         """Open the database and make the tables that are missing.
 
         Args:
             url: A SQLAlchemy URL.
+            owner: Whose state it holds, such as `member hangzhou`; the first one keeps it.
             schemas: The tables of every store that will be used.
 
         Raises:
-            ConfigurationError: When there is no such database, or it cannot be used.
+            ConfigurationError: When there is no such database, it cannot be used, or it holds the
+                state of somebody else.
         """
         try:
             self._engine = _open(url)
-            for schema in schemas:
-                schema.create_all(self._engine)
-                # Those that a newer version thought of; the tables may be there already.
-                for index in (one for table in schema.tables.values() for one in table.indexes):
-                    index.create(self._engine, checkfirst=True)
-            lacking = _lacking(self._engine, schemas)
         except (SQLAlchemyError, ImportError, OSError) as error:
-            # The texts of these may quote the URL, and with it a password.
-            fault = error.strerror if isinstance(error, OSError) else type(error).__name__
-        else:
-            if not lacking:
-                return
-            fault = f"an older version made it: {lacking} is missing; begin with an empty one"
-        raise ConfigurationError([f"state.database: cannot be opened ({fault})"])
+            raise _unusable(_without_url(error)) from None
+        fault = self._make_ready(owner, schemas)
+        if fault:
+            self.close()
+            raise _unusable(fault)
 
     @contextmanager
     def change(self) -> Iterator[Connection]:
-        """Open a transaction that may write; it commits when the block ends without an error."""
+        """Open a transaction that may write; it commits when the block ends without an error.
+
+        It waits for the change that is under way, if there is one.
+        """
         with self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 # Taking the write lock first means waiting for it instead of failing half way.
@@ -69,6 +92,7 @@ class Database:
                 connection.commit()
             else:
                 with connection.begin():
+                    connection.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
                     yield connection
 
     @contextmanager
@@ -77,12 +101,51 @@ class Database:
         with self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
             connection.rollback()
 
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
+
+    def _make_ready(self, owner: str, schemas: Iterable[MetaData]) -> str:
+        """Make what is missing; returns why the database cannot be used, or nothing."""
+        try:
+            with self.change() as connection:
+                for schema in (metadata, *schemas):
+                    schema.create_all(connection)
+                    # Those that a newer version thought of; the tables may be there already.
+                    for index in (one for table in schema.tables.values() for one in table.indexes):
+                        index.create(connection, checkfirst=True)
+                found = _found_owner(connection, owner)
+            lacking = _lacking(self._engine, schemas)
+        except (SQLAlchemyError, OSError) as error:
+            return _without_url(error)
+        if found != owner:
+            return f"holds the state of {found} already"
+        if lacking:
+            return f"an older version made it: {lacking} is missing; begin with an empty one"
+        return ""
+
+
+def _unusable(fault: str) -> ConfigurationError:
+    return ConfigurationError([f"state.database: {fault}"])
+
+
+def _without_url(error: Exception) -> str:
+    """Return what went wrong; the texts themselves may quote the URL, and with it a password."""
+    named = error.strerror if isinstance(error, OSError) else None
+    return f"cannot be opened ({named or type(error).__name__})"
+
+
+def _found_owner(connection: Connection, owner: str) -> str:
+    """Return whose database it is; whoever opens a new one has it."""
+    found: str | None = connection.execute(select(_owner.c.name)).scalar()
+    if found is None:
+        connection.execute(insert(_owner).values(id=_THE_OWNER, name=owner))
+    return found or owner
 
 
 def _lacking(engine: Engine, schemas: Iterable[MetaData]) -> str:
@@ -98,7 +161,8 @@ def _lacking(engine: Engine, schemas: Iterable[MetaData]) -> str:
 
 
 def _open(url: str) -> Engine:
-    engine = create_engine(url)
+    # A server of its own may have been restarted since a connection was last used.
+    engine = create_engine(url, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
         # Anything else is a database in memory, or a URI of SQLite's own.
         if engine.url.database and not engine.url.database.startswith((":", "file:")):

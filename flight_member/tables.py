@@ -1,6 +1,7 @@
 """Changes of a member's own tables, each one transaction with its audit row."""
 
 import shutil
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,10 @@ class TableDesk:
     @classmethod
     def open(cls, home: MemberHome) -> "TableDesk":
         """Open a desk at the member's own terminal; a running server notices the changes."""
-        return cls(home.settings.cluster.name, home.open_database(), home)
+        database = home.open_database()
+        desk = cls(home.settings.cluster.name, database, home)
+        weakref.finalize(desk, database.close)
+        return desk
 
     def all(self) -> list[Table]:
         """Return every table, ordered by name; it may be empty."""

@@ -18,6 +18,7 @@ from flight_member.options import (
     ListenPort,
     Output,
     ProfileFile,
+    StateDatabase,
     StatementFile,
     WithParent,
     print_settings,
@@ -112,10 +113,16 @@ def init(
     name: Annotated[str, typer.Option(help="The MoM's own cluster name.")] = "headquarters",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 32010,
+    database: StateDatabase = None,
 ) -> None:
     """Make a federation: its id, CA, MoM key and administrator."""
     with reported_errors():
-        flags = {"cluster.name": name, "server.host": host, "server.port": port}
+        flags = {
+            "cluster.name": name,
+            "server.host": host,
+            "server.port": port,
+            "state.database": database,
+        }
         home = MomHome.create(_load(directory, None, flags).settings)
         console.print(f"the federation of {name} is ready in {directory}", highlight=False)
         console.print(f"password of admin@{name}: in {home.password_file}", highlight=False)

@@ -1,6 +1,5 @@
 """The MoM's state directory: what lies where, and how a federation comes into being."""
 
-import json
 import secrets
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import UserStore
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
+from flight_member.memberhome import settings_text
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.statestore import Database
 from flight_mom.memberstore import metadata as member_tables
@@ -58,7 +58,7 @@ class MomHome:
         home._add_administrator(now)
         file = home.directory / SETTINGS_FILE
         if not file.exists():
-            write_private(file, _settings_text(settings, now))
+            write_private(file, settings_text(settings, settings.role, now))
         # Last, because its presence says that the federation is whole.
         SigningKey.generate().save(home.signing_key_file)
         return home
@@ -112,6 +112,7 @@ class MomHome:
         """Open the durable state; missing tables are made."""
         return Database(
             self.settings.state.database_url,
+            f"the MoM {self.settings.cluster.name}",
             audit_tables,
             binding_tables,
             grant_tables,
@@ -164,14 +165,3 @@ class MomHome:
                 )
             )
         write_private(self.password_file, password + "\n")
-
-
-def _settings_text(settings: MomSettings, now: datetime) -> str:
-    return (
-        f"# Made by flight-mom init at {now.isoformat(timespec='seconds')}.\n"
-        "# `flight-mom check-config` shows every setting with its value and source.\n"
-        'role = "mom"\n\n'
-        f'[cluster]\nname = "{settings.cluster.name}"\n\n'
-        # A JSON string is a basic string of TOML.
-        f"[server]\nhost = {json.dumps(settings.server.host)}\nport = {settings.server.port}\n"
-    )

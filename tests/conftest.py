@@ -6,7 +6,23 @@ import pytest
 
 from flight_mom.demo.federation import MOM, SHANGHAI, DemoFederation
 from flight_sql import Client
+from tests.databases import start_postgresql, stop_postgresql
 from tests.e2e.federation import ADMIN, FLIGHTS_AT, READER, make_federation, revoke_everything
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--state-database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="where the servers under test keep their state; PostgreSQL is started for it",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("--state-database") == "postgresql":
+        session.config.add_cleanup(stop_postgresql)
+        start_postgresql()
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,8 @@ class DemoFederation:
     directory: Path
     port: int
     roots: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    databases: Mapping[str, str] = field(default_factory=dict)
+    """By cluster: where its state is, when not in its directory."""
     processes: dict[str, Process] = field(default_factory=dict)
 
     def create(self) -> None:
@@ -68,6 +70,7 @@ class DemoFederation:
             "cluster.name": name,
             "server.port": 0,
             "state.directory": str(self.directory / name),
+            "state.database": self.databases.get(name),
             "tables.roots": [str(root) for root in self.roots.get(name, ())],
         }
         return MemberHome(load_settings(MemberSettings, None, flags).settings)
@@ -217,5 +220,6 @@ class DemoFederation:
             "cluster.name": MOM,
             "server.port": self.port,
             "state.directory": str(self.directory / MOM),
+            "state.database": self.databases.get(MOM),
         }
         return load_settings(MomSettings, None, flags).settings

@@ -12,13 +12,14 @@ from auth import Anchor, AuditRecord, InvalidAnchorError
 from auth.auditchain import GENESIS, link
 from auth.auditstore import AuditStore, metadata
 from tests.auth.factories import NOW, later
+from tests.databases import state_url
 
 ROWS = 12
 
 
 @pytest.fixture(name="engine")
 def make_engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'audit.db'}")
+    engine = create_engine(state_url(tmp_path))
     metadata.create_all(engine)
     with engine.begin() as connection:
         for number in range(ROWS):
@@ -51,7 +52,7 @@ def test_untouched_log_is_whole(connection: Connection) -> None:
 
 
 def test_empty_log_is_whole(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    engine = create_engine(state_url(tmp_path))
     metadata.create_all(engine)
     with engine.begin() as connection:
         found = AuditStore(connection).verify()
@@ -62,7 +63,10 @@ def test_empty_log_is_whole(tmp_path: Path) -> None:
 
 TAMPERINGS: dict[str, tuple[str, str]] = {
     "an edited actor": ("update audit set actor = 'nobody' where id = 5", "row 5, or the digest"),
-    "an edited outcome": ("update audit set allowed = 0 where id = 5", "row 5, or the digest"),
+    "an edited outcome": (
+        "update audit set allowed = not allowed where id = 5",
+        "row 5, or the digest",
+    ),
     "an edited time": ("update audit set at = at + 1 where id = 5", "row 5, or the digest"),
     "an edited digest": (f"update audit set digest = '{GENESIS}' where id = 5", "row 5, or the"),
     "a removed row": ("delete from audit where id = 5", "row 5 is missing"),

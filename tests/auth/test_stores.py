@@ -32,6 +32,7 @@ from auth.revocationstore import RevocationStore
 from auth.userstore import UserStore
 from storage.names import ObjectName
 from tests.auth.factories import NOW, QUOTE, later, make_grant
+from tests.databases import state_url
 
 USER = Principal.parse("user1@shanghai")
 STORES = (auditstore, grantstore, groupstore, revocationstore, userstore)
@@ -46,12 +47,13 @@ def set_pragmas(connection: Any, _entry: object) -> None:
 
 @pytest.fixture(name="engine")
 def make_engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'state.db'}")
-    event.listen(engine, "connect", set_pragmas)
+    engine = create_engine(state_url(tmp_path))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", set_pragmas)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     for store in STORES:
         store.metadata.create_all(engine)
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     yield engine
     engine.dispose()
 

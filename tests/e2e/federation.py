@@ -21,6 +21,7 @@ from flight_sql import Client, RemoteError
 from storage.metastore import Table
 from tests.corpus.samples import make_samples
 from tests.corpus.tpchtables import TPCH_SCHEMA, make_tpch
+from tests.databases import configured_url
 from tests.e2e.factories import (
     FLIGHTS,
     QUOTES,
@@ -67,7 +68,8 @@ _TABLES: tuple[tuple[str, str, Callable[[], pa.Table], tuple[str, ...]], ...] = 
 
 def make_federation(directory: Path) -> DemoFederation:
     """Make a federation's directories, tables and users; nothing runs yet."""
-    federation = DemoFederation(directory, 0)
+    databases = {name: configured_url(directory / name) for name in (MOM, HANGZHOU, SHANGHAI)}
+    federation = DemoFederation(directory, 0, databases=databases)
     federation.create()
     for cluster, name, make_rows, partition_by in _TABLES:
         TableDesk.open(federation.member_home(cluster)).load_batches(

@@ -17,6 +17,7 @@ from flight_member.statestore import Database
 from flight_member.tables import TableDesk
 from flight_member.users import UserDesk
 from storage.metastore import Table
+from tests.databases import configured_url
 
 NOW = datetime(2026, 8, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SHANGHAI, HANGZHOU = "shanghai", "hangzhou"
@@ -40,6 +41,7 @@ class Clock:
 def make_settings(directory: Path, **flags: Any) -> MemberSettings:
     """Return settings; flags are written with `__` for the dot."""
     given = {"cluster.name": SHANGHAI, "server.port": 0, "state.directory": str(directory)}
+    given["state.database"] = configured_url(directory)
     given |= {name.replace("__", "."): value for name, value in flags.items()}
     return load_settings(MemberSettings, None, given).settings
 

@@ -8,13 +8,19 @@ from auth.userstore import UserStore
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
 from flight_member.statestore import Database
+from tests.databases import state_url
 from tests.flight_member.factories import mode_of
 
+OWNER = "the member shanghai"
 HASH = hash_password("correct horse battery")
 
 
 def make_database(directory: Path) -> Database:
-    return Database(f"sqlite:///{directory / 'state.db'}", user_tables)
+    return Database(state_url(directory), OWNER, user_tables)
+
+
+def make_sqlite(directory: Path) -> Database:
+    return Database(f"sqlite:///{directory / 'state.db'}", OWNER, user_tables)
 
 
 def names(database: Database) -> set[str]:
@@ -78,7 +84,7 @@ def test_reader_sees_one_state_from_start_to_end(tmp_path: Path) -> None:
 
 
 def test_sqlite_is_set_to_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    database = make_database(tmp_path)
+    database = make_sqlite(tmp_path)
     with database.read() as connection:
         asked = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -94,7 +100,7 @@ def test_sqlite_is_set_to_lose_nothing_that_was_acknowledged(tmp_path: Path) -> 
 
 
 def test_database_and_what_sqlite_puts_beside_it_are_the_owners_alone(tmp_path: Path) -> None:
-    database = make_database(tmp_path)
+    database = make_sqlite(tmp_path)
     with database.change() as connection:
         UserStore(connection).add("user1", HASH)
         modes = {file.name: mode_of(file) for file in tmp_path.iterdir()}
@@ -103,21 +109,28 @@ def test_database_and_what_sqlite_puts_beside_it_are_the_owners_alone(tmp_path: 
 
 
 def test_database_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
-    make_database(tmp_path).close()
+    make_sqlite(tmp_path).close()
     (tmp_path / "state.db").chmod(0o644)
-    make_database(tmp_path).close()
+    make_sqlite(tmp_path).close()
     assert mode_of(tmp_path / "state.db") == 0o600
 
 
 def test_database_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Database("sqlite:///:memory:").close()
+    Database("sqlite:///:memory:", OWNER).close()
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nodb://u:hunter22@h/x", "sqlite:////nowhere/x/y.db"])
 def test_database_that_cannot_be_opened_is_a_fault_of_the_settings(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Database(url, user_tables)
+        Database(url, OWNER, user_tables)
     assert "state.database" in str(caught.value)
     assert "hunter22" not in str(caught.value)
+
+
+def test_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    make_database(tmp_path).close()
+    with pytest.raises(ConfigurationError, match="holds the state of the member shanghai already"):
+        Database(state_url(tmp_path), "the MoM headquarters", user_tables)
+    make_database(tmp_path).close()

@@ -37,6 +37,7 @@ from flight_sql import Call
 from planner import Administrative, Defaults, parse_statement
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
+from tests.databases import configured_url
 from tests.flight_member.factories import HANGZHOU, NOW, SHANGHAI, Clock, make_identity
 
 MOM = "headquarters"
@@ -48,6 +49,7 @@ FLIGHTS = "aviation.nyc.flights@hangzhou"
 def make_mom_settings(directory: Path, **flags: Any) -> MomSettings:
     """Return settings; flags are written with `__` for the dot."""
     given = {"cluster.name": MOM, "server.port": 0, "state.directory": str(directory)}
+    given["state.database"] = configured_url(directory)
     given |= {name.replace("__", "."): value for name, value in flags.items()}
     return load_settings(MomSettings, None, given).settings
 

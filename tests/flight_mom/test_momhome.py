@@ -16,7 +16,8 @@ PUBLIC = {"ca.pem", "tls.pem"}
 
 
 def make_home(directory: Path) -> MomHome:
-    return MomHome.create(make_mom_settings(directory))
+    # In the directory too when the other tests use another database.
+    return MomHome.create(make_mom_settings(directory, state__database=""))
 
 
 def admin_hash(home: MomHome) -> str:

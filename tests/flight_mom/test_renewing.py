@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_snapshot_follows_whatever_changes(federation: Mom, seed: int) -> None:
 def test_change_by_another_process_is_noticed(federation: Mom) -> None:
     assert not federation.topology.notice()
     before = federation.topology.federation
-    with federation.home.open_database().change() as connection:
+    with closing(federation.home.open_database()) as database, database.change() as connection:
         GrantStore(connection).add(
             USERS[0],
             Effect.ALLOW,

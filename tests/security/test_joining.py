@@ -1,6 +1,7 @@
 """Join tokens count once, in time, for the member that they name; all else is on record."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -129,7 +130,7 @@ def test_token_is_worth_nothing_after_its_time(guest: Guest, thief: MemberHome) 
     guest.join_token()
     late = JoinToken.make(guest.name, guest.federation.uri(MOM), "")
     token = JoinToken(late.member, late.address, fingerprint(guest), late.secret)
-    with mom_home(guest).open_database().change() as connection:
+    with closing(mom_home(guest).open_database()) as database, database.change() as connection:
         ended = datetime.now(UTC) - timedelta(seconds=1)
         MemberStore(connection).add_join_token(token.digest, guest.name, ended)
     refused_join(thief, token.text)

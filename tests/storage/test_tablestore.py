@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from storage.errors import TableExistsError, UnknownTableError
 from storage.metastore import Table
 from storage.names import ObjectName
 from storage.tablestore import TableStore, metadata
+from tests.databases import state_url
 
 QUOTE = Table(
     id="1" * 32,
@@ -28,6 +30,7 @@ TRADE = replace(QUOTE, id="3" * 32, name=ObjectName("hangzhou", "trading", "stoc
 
 DROP_IT = """
 import sys
+from collections.abc import Iterator
 import sqlalchemy as sa
 from storage.names import ObjectName
 from storage.tablestore import TableStore
@@ -37,10 +40,11 @@ with sa.create_engine(sys.argv[1]).begin() as connection:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'state.db'}")
+def database(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(state_url(tmp_path))
     metadata.create_all(engine)
-    return engine
+    yield engine
+    engine.dispose()
 
 
 def test_tables_are_kept_whole_and_ordered(database: sa.Engine) -> None:
