@@ -83,12 +83,28 @@ def change_users(home: MemberHome, change: str, *arguments: Any, **options: Any)
         getattr(UserStore(connection), change)(*arguments, **options)
 
 
+_FULL = {
+    "sqlite": (
+        "CREATE TRIGGER full_disk BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END",
+        "DROP TRIGGER full_disk",
+    ),
+    "postgresql": (
+        "ALTER TABLE audit ADD CONSTRAINT full_disk CHECK (false) NOT VALID",
+        "ALTER TABLE audit DROP CONSTRAINT full_disk",
+    ),
+}
+
+
 def break_audit(database: Database) -> None:
     """Make every write to the audit fail, as a full disk does."""
     with database.change() as connection:
-        connection.exec_driver_sql(
-            "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
-        )
+        connection.exec_driver_sql(_FULL[connection.dialect.name][0])
+
+
+def mend_audit(database: Database) -> None:
+    """Let the audit be written again."""
+    with database.change() as connection:
+        connection.exec_driver_sql(_FULL[connection.dialect.name][1])
 
 
 def audited(database: Database) -> list[AuditRecord]:

@@ -12,7 +12,7 @@ from flight_member.authaudit import AuthTrail
 from flight_member.clock import utc_now
 from flight_member.settings import AuditSection
 from flight_member.statestore import Database
-from tests.flight_member.factories import NOW, Clock, audited, break_audit
+from tests.flight_member.factories import NOW, Clock, audited, break_audit, mend_audit
 
 PEER = "ipv4:10.0.0.7:40000"
 
@@ -75,8 +75,7 @@ def test_a_refusal_stands_although_it_cannot_be_written(
     with pytest.raises(AuditUnavailableError):
         wait_until_failing(audit, clock)
     trail.refuse(make_failure(clock))
-    with database.change() as connection:
-        connection.exec_driver_sql("DROP TRIGGER full")
+    mend_audit(database)
 
 
 def wait_until_failing(audit: AuditTrail, clock: Clock) -> None:
