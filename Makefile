@@ -41,8 +41,11 @@ JDBC_SHA256 := 3f418b46c880e263558c5de669bdbede2c5d4375527ced116fb29f795b03704c
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 
 NODE := tests/clients/node
+# Python clients whose requirements contradict ours.
+CLIENTS_VENV := .venv-clients
+CLIENTS_LOCK := tests/clients/python/requirements.lock
 
-test-clients: install $(CLIENTS)/flight-sql-jdbc-driver.jar $(NODE)/node_modules/.installed ## JDBC and Node against running servers (needs Java 17, Maven, Node 20)
+test-clients: install $(CLIENTS)/flight-sql-jdbc-driver.jar $(NODE)/node_modules/.installed $(CLIENTS_VENV)/.installed ## JDBC, Node and old Python clients against running servers (needs Java 17, Maven, Node 20)
 	$(BIN)/python -m pytest -m clients tests/clients
 
 $(CLIENTS)/flight-sql-jdbc-driver.jar: Makefile
@@ -55,6 +58,11 @@ $(CLIENTS)/flight-sql-jdbc-driver.jar: Makefile
 $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 	@command -v node npm > /dev/null || { echo "test-clients needs Node 20 or newer" >&2; exit 1; }
 	npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+$(CLIENTS_VENV)/.installed: $(CLIENTS_LOCK)
+	$(PYTHON) -m venv $(CLIENTS_VENV)
+	$(CLIENTS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(CLIENTS_LOCK)
 	@touch $@
 
 hostile: install ## the laws of every statement on many times the usual examples (about half an hour)
@@ -77,4 +85,4 @@ bench: install ## the scan benchmark at scale 2 (table, JSON and plot in bench/r
 	$(BIN)/python -m bench scan
 
 clean: ## remove everything that a target made, except .demo
-	rm -rf $(VENV) $(CLIENTS) $(NODE)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/data bench/results
+	rm -rf $(VENV) $(CLIENTS_VENV) $(CLIENTS) $(NODE)/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/data bench/results

@@ -13,6 +13,9 @@ DOWNLOADS = ROOT / ".clients"
 JDBC_DRIVER = DOWNLOADS / "flight-sql-jdbc-driver.jar"
 JAVA = ROOT / "tests" / "clients" / "jdbc"
 NODE = ROOT / "tests" / "clients" / "node"
+# Clients of Python whose requirements contradict ours.
+PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+PYTHON_PROGRAMS = ROOT / "tests" / "clients" / "python"
 
 # What the driver's memory needs of every Java since 17.
 _OPENS = "--add-opens=java.base/java.nio=ALL-UNNAMED"

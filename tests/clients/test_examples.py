@@ -6,7 +6,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.clients.programs import JAVA, NODE, ROOT, compile_java, run_java, run_node
+from tests.clients.programs import (
+    JAVA,
+    NODE,
+    PYTHON,
+    ROOT,
+    compile_java,
+    run,
+    run_java,
+    run_node,
+)
 from tests.docs.pages import blocks
 
 PAGES = ROOT / "docs" / "clients"
@@ -39,3 +48,11 @@ def test_the_node_program_answers_as_shown(demo: Path) -> None:
         "FLIGHT_PASSWORD": me["password"],
     }
     assert blocks(page, "text") == [run_node("example.mjs", environment)]
+
+
+@pytest.mark.parametrize("name", ["sqlalchemy", "ibis"])
+def test_the_program_of_the_other_environment_answers_as_shown(demo: Path, name: str) -> None:
+    page = PAGES / f"{name}.md"
+    (program,), (shown,) = blocks(page, "py"), blocks(page, "text")
+    profile = {"FLIGHT_MOM_PROFILE": str(demo / "profiles" / "user1.json")}
+    assert run([str(PYTHON), "-W", "ignore", "-c", program], profile) == shown

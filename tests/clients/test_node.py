@@ -100,9 +100,10 @@ def test_values_of_every_type_are_read(at_mom: dict[str, Any]) -> None:
 
 
 def test_metadata_shows_what_the_user_may_read(at_mom: dict[str, Any]) -> None:
-    assert at_mom["catalogs"] == ["aviation@hangzhou", "trading@shanghai"]
+    assert at_mom["catalogs"] == ["aviation@hangzhou", "system", "trading@shanghai"]
     assert [one["schema"] for one in at_mom["schemas"]] == ["lab", "nyc"]
-    assert [one["tableName"] for one in at_mom["tables"]] == ["samples", "flights", "quote"]
+    owned = [one["tableName"] for one in at_mom["tables"] if one["catalog"] != "system"]
+    assert owned == ["samples", "flights", "quote"]
     assert [one["tableName"] for one in at_mom["tables of a catalog"]] == ["flights"]
     assert at_mom["table types"] == ["TABLE", "VIEW"]
     assert at_mom["info"] == {"0": "flight-mom", "8": 0}

@@ -20,6 +20,16 @@ def blocks(page: Path, kind: str) -> list[str]:
     return [block["text"] for block in found if block["kind"] == kind]
 
 
+def programs(page: Path, kind: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the blocks of a kind, each with the block `text` that follows at once, if one does."""
+    text = page.read_text("utf-8")
+    for block in _FENCE.finditer(text):
+        if block["kind"] == kind:
+            after = _FENCE.match(text, block.end() + 2)
+            follows = after is not None and after["kind"] == "text"
+            yield block["text"], after["text"] if after is not None and follows else None
+
+
 def without_blocks(page: Path) -> str:
     """Return a page's text with its fenced blocks left out."""
     return _FENCE.sub("", page.read_text("utf-8"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, all_pages, blocks
+from tests.docs.pages import ROOT, all_pages, blocks, programs
 
 _WALK = ROOT / "docs" / "getting-started.md"
 _README = ROOT / "README.md"
@@ -23,16 +23,18 @@ _UNTIL_REPORTED = """\
 until [ "$(flight-mom clusters --json | grep -c '"table_count": 1')" = 2 ]; do sleep 0.2; done"""
 
 
-def python_snippets() -> Iterator[tuple[str, str]]:
+def python_snippets() -> Iterator[tuple[str, str, str | None]]:
+    """Yield a name, the text, and what the page shows below it as its output."""
     for page in all_pages():
-        for number, text in enumerate(blocks(page, "python"), 1):
-            yield f"{page.relative_to(ROOT)}:{number}", text
+        for number, (text, shown) in enumerate(programs(page, "python"), 1):
+            yield f"{page.relative_to(ROOT)}:{number}", text, shown
 
 
 @pytest.mark.parametrize(
-    "snippet", [pytest.param(text, id=name) for name, text in python_snippets()]
+    "snippet, shown",
+    [pytest.param(text, shown, id=name) for name, text, shown in python_snippets()],
 )
-def test_python_snippet_runs_against_the_demo(snippet: str, demo: Path) -> None:
+def test_python_snippet_runs_against_the_demo(snippet: str, shown: str | None, demo: Path) -> None:
     profile = demo / "profiles" / "user1.json"
     ran = subprocess.run(  # noqa: S603  text of our own pages
         [sys.executable, "-c", snippet],
@@ -44,6 +46,7 @@ def test_python_snippet_runs_against_the_demo(snippet: str, demo: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip()
+    assert shown in {None, ran.stdout}
 
 
 def test_commands_of_the_readme_run_against_the_demo(demo: Path) -> None:
