@@ -17,8 +17,8 @@ from auth import Effect, Grant, GrantSet, Principal, Privilege, SigningKey
 from auth.grantstore import GrantStore
 from auth.groupstore import GroupStore
 from auth.userstore import User
+from flight_member.configuration import load_settings
 from flight_member.memberstate import MemberSnapshot
-from flight_member.settings import load_settings
 from flight_mom.memberstore import MemberStore
 from flight_mom.momhome import MomHome
 from flight_mom.settings import MomSettings

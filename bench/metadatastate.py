@@ -15,8 +15,8 @@ from auth.grantstore import GrantStore
 from auth.userstore import User
 from bench.children import running_child
 from bench.grantstate import CLUSTER
+from flight_member.configuration import load_settings
 from flight_member.memberstate import MemberSnapshot
-from flight_member.settings import load_settings
 from flight_mom.memberstore import MemberStore
 from flight_mom.momhome import MomHome
 from flight_mom.settings import MomSettings

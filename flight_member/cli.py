@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flight_member.auditcommands import audit_app
+from flight_member.configuration import LoadedSettings
 from flight_member.joining import join_federation
 from flight_member.keycommands import key_commands
 from flight_member.logs import configure_logging
@@ -30,7 +31,7 @@ from flight_member.options import (
 from flight_member.process import run_until_stopped
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
 from flight_member.server import MemberServer
-from flight_member.settings import LoadedSettings, MemberSettings
+from flight_member.settings import MemberSettings
 from flight_member.statestore import Database
 from flight_member.tablecommands import place_commands, table_commands
 from flight_member.tables import TableDesk

@@ -9,10 +9,11 @@ from auth.auditstore import metadata as audit_tables
 from auth.grantstore import metadata as grant_tables
 from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import metadata as user_tables
+from flight_member.configuration import load_settings
 from flight_member.errors import ConfigurationError
 from flight_member.membership import Membership
 from flight_member.profiles import make_private_directory, write_private
-from flight_member.settings import MemberSettings, ServerSettings, load_settings
+from flight_member.settings import MemberSettings, ServerSettings
 from flight_member.statestore import Database
 from storage.tablestore import metadata as metastore_tables
 

@@ -6,8 +6,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from flight_member.configuration import LoadedSettings, load_settings
 from flight_member.errors import ConfigurationError
-from flight_member.settings import LoadedSettings, ServerSettings, load_settings
+from flight_member.settings import ServerSettings
 from flight_member.terminal import print_rows
 
 S = TypeVar("S", bound=ServerSettings)

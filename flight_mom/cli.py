@@ -8,6 +8,7 @@ import typer
 
 from flight_member import protocol
 from flight_member.auditcommands import audit_app
+from flight_member.configuration import LoadedSettings
 from flight_member.keycommands import key_commands
 from flight_member.logs import configure_logging
 from flight_member.options import (
@@ -28,7 +29,6 @@ from flight_member.options import (
 from flight_member.process import run_until_stopped
 from flight_member.profiles import write_profile
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
-from flight_member.settings import LoadedSettings
 from flight_member.statestore import Database
 from flight_member.terminal import (
     console,

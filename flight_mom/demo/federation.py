@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import IO
 
 from flight_member import protocol
+from flight_member.configuration import load_settings
 from flight_member.errors import StartupError
 from flight_member.joining import join_federation
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Membership
 from flight_member.profiles import Profile, write_private, write_profile
-from flight_member.settings import MemberSettings, load_settings
+from flight_member.settings import MemberSettings
 from flight_mom.membercommands import change_member
 from flight_mom.momhome import ADMIN, MomHome
 from flight_mom.settings import MomSettings

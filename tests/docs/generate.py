@@ -13,7 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 from flight_member.cli import app as member_app
-from flight_member.settings import MemberSettings, ServerSettings, walk_settings
+from flight_member.configuration import walk_settings
+from flight_member.settings import MemberSettings, ServerSettings
 from flight_mom.cli import app as mom_app
 from flight_mom.settings import MomSettings
 from tests.docs.examples import with_examples

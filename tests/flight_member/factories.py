@@ -11,8 +11,9 @@ import pyarrow as pa
 from auth import AuditRecord, Identity
 from auth.auditstore import AuditStore
 from auth.userstore import UserStore
+from flight_member.configuration import load_settings
 from flight_member.memberhome import MemberHome
-from flight_member.settings import LimitsSection, MemberSettings, load_settings
+from flight_member.settings import LimitsSection, MemberSettings
 from flight_member.statestore import Database
 from flight_member.tables import TableDesk
 from flight_member.users import UserDesk

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from auth import AlreadyExistsError, AuthError
+from flight_member.configuration import load_settings
 from flight_member.errors import BadRequestError, ConfigurationError
 from flight_member.memberhome import MemberHome
 from flight_member.memberstate import MemberState
-from flight_member.settings import MemberSettings, load_settings
+from flight_member.settings import MemberSettings
 from flight_member.statestore import Database
 from flight_member.tables import TableDesk
 from storage.errors import StorageError, TableExistsError

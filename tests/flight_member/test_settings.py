@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from flight_member.configuration import load_settings, walk_settings
 from flight_member.errors import ConfigurationError
-from flight_member.settings import MemberSettings, ServerSection, load_settings, walk_settings
+from flight_member.settings import MemberSettings, ServerSection
 
 TOML = """
 [cluster]

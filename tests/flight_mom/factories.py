@@ -25,8 +25,8 @@ from auth.auditstore import AuditStore
 from auth.userstore import User
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
+from flight_member.configuration import load_settings
 from flight_member.memberstate import MemberSnapshot
-from flight_member.settings import load_settings
 from flight_mom.administration import Administration
 from flight_mom.members import Member
 from flight_mom.membershipdesk import MembershipDesk

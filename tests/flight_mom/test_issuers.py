@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from auth import AuthUnavailableError, InvalidTokenError
+from flight_member.configuration import load_settings
 from flight_member.errors import ConfigurationError
-from flight_member.settings import load_settings
 from flight_mom.issuers import OutsideIssuers
 from flight_mom.settings import IssuerSection, MomSettings
 from tests.e2e.token_endpoint import TokenEndpoint, running_token_endpoint

@@ -18,11 +18,12 @@ from auth import (
 )
 from flight_member import protocol
 from flight_member.authority import service_token
+from flight_member.configuration import load_settings
 from flight_member.errors import ForwardedError
 from flight_member.joining import join_federation
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Membership
-from flight_member.settings import MemberSettings, load_settings
+from flight_member.settings import MemberSettings
 from flight_mom.demo.federation import MOM, DemoFederation
 from flight_mom.memberstore import MemberStore
 from flight_mom.momhome import MomHome
