@@ -78,8 +78,10 @@ class MemberBackend(TicketDoor):
             return self.forward(call, query, query.sql)
         authorised = self.authorise(call, query)
         plan = self.plan_readable(call, query, authorised)
-        ticket = self.seal_query(call, query, plan, authorised, self.cluster)
-        return self.info(ticket, plan, ())
+        ticket = self.query_tickets.make(
+            call, self.caller(call), query, plan, authorised, self.cluster
+        )
+        return self.query_tickets.info(ticket, plan, ())
 
     def describe_query(self, call: Call, query: Query) -> Described:
         """Plan a query over home tables; ask the MoM about all others."""

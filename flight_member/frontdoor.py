@@ -15,49 +15,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
-from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import (
-    SigningKey,
-    Ticket,
-    TicketExplain,
-    TicketTable,
-    TokenKind,
-    kind_of,
-    seal_ticket,
-)
+from auth import SigningKey, TokenKind, kind_of
 from flight_member.answers import answer_schema
 from flight_member.cancelling import Cancelling
 from flight_member.clock import Moment
-from flight_member.errors import (
-    BadRequestError,
-    WrongCallerError,
-)
+from flight_member.errors import BadRequestError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised, Gatekeeper
 from flight_member.handles import Answering, Handles
-from flight_member.listing import (
-    describe_columns,
-    describe_table,
-)
+from flight_member.listing import describe_columns, describe_table
 from flight_member.livequery import LiveRunner
 from flight_member.livetables import LiveTable, LiveTables
 from flight_member.namesdoor import NamesDoor
+from flight_member.querytickets import QueryTickets
 from flight_member.runner import text_limits
 from flight_member.running import statement_digest
-from flight_member.sessions import (
-    Sessions,
-)
+from flight_member.sessions import Sessions
 from flight_member.settings import ServerSettings
-from flight_sql import (
-    Call,
-    Endpoint,
-    Prepared,
-    ResultStream,
-    StatementInfo,
-)
+from flight_sql import Call, Prepared, ResultStream, StatementInfo
 from planner import (
     Change,
     Defaults,
@@ -123,7 +101,7 @@ class FrontDoor(NamesDoor):
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
         self.live_tables = LiveTables(federation)
         self._live = LiveRunner(settings.limits, self.live_tables)
-        self._ticket_life = timedelta(seconds=settings.auth.ticket_ttl_s)
+        self.query_tickets = QueryTickets(cluster, key, now, ttl_s=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
         self._now = now
@@ -335,42 +313,6 @@ class FrontDoor(NamesDoor):
         plan = self.plan_readable(call, query, self.authorise(call, query))
         return Described(plan.arrow_schema, parameter_schema(query, plan.parameters))
 
-    def seal_query(
-        self, call: Call, query: Query, plan: Plan, authorised: Authorised, member: str
-    ) -> Ticket:
-        """Return a ticket for one caller, one statement, its tables as they are, one member."""
-        caller, now = self.caller(call), self._now()
-        expires_at = now + self._ticket_life
-        return Ticket(
-            id=uuid4().hex,
-            member=member,
-            user=caller.user,
-            cluster=caller.cluster,
-            groups=caller.groups,
-            mom_groups=authorised.mom_groups,
-            until=authorised.until,
-            sql=plan.text,
-            catalog=query.catalog,
-            schema=query.schema,
-            tables=tuple(
-                TicketTable(table.name, table.id, table.schema_version, table.snapshot)
-                for table in authorised.tables
-            ),
-            epoch=authorised.epoch,
-            issued_at=now,
-            expires_at=min(expires_at, authorised.until or expires_at),
-            query_id=call.query_id,
-            parameters=query.values.data if query.values is not None else None,
-            explain=_explain_of(query, authorised),
-            is_native=call.profile.is_native,
-        )
-
-    def info(self, ticket: Ticket, plan: Plan, locations: Sequence[str]) -> StatementInfo:
-        """Return a ticket as the one endpoint of a result."""
-        handle = seal_ticket(ticket, self._key, issuer=self.cluster)
-        arrow_schema = EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema
-        return StatementInfo(arrow_schema, [Endpoint(handle, locations, ticket.expires_at)])
-
     def describe_readable(self, call: Call, statement: Describe) -> pa.Table:
         """Answer DESCRIBE of a table that the caller may read, or of a live one."""
         live = self.live_tables.find(statement.table)
@@ -380,14 +322,6 @@ class FrontDoor(NamesDoor):
         caller = self.caller(call)
         authorised = self.gatekeeper.authorise(call, caller, [statement.table], digest)
         return describe_table(authorised.tables[0], statement.like)
-
-
-def _explain_of(query: Query, authorised: Authorised) -> TicketExplain | None:
-    """Return what a ticket says about EXPLAIN: only here is known which rules decided."""
-    how = query.explain
-    if how is None:
-        return None
-    return TicketExplain(how.analyze, how.verbose, how.is_tree, authorised.rules)
 
 
 def query_of(statement: Statement) -> Query | None:

@@ -7,14 +7,12 @@ says what was decided, not what may be.
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeVar
-from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import InvalidTicketError, Ticket, TicketTable, TokenKind, kind_of, seal_ticket
-from flight_member.errors import StaleTicketError, WrongCallerError
+from auth import InvalidTicketError, Ticket, TokenKind, kind_of
+from flight_member.errors import WrongCallerError
 from flight_member.frontdoor import FrontDoor
 from flight_member.handles import Answering
 from flight_member.logs import get_logger
@@ -117,30 +115,12 @@ class TicketDoor(FrontDoor):
             NotFoundError: When its caller may not read its tables any more.
             StaleTicketError: When one of them has changed since.
         """
-        caller, now = self.caller(call), self._now()
+        caller = self.caller(call)
         authorised = self.gatekeeper.authorise(
             call, caller, [one.name for one in ticket.tables], statement_digest(ticket.sql)
         )
-        for table, sealed in zip(authorised.tables, ticket.tables, strict=True):
-            if TicketTable(table.name, table.id, table.schema_version, table.snapshot) != sealed:
-                raise StaleTicketError(
-                    f"{table.name} changed since the statement was planned; execute it again"
-                )
-        expires_at = now + self._ticket_life
-        explain = ticket.explain
-        fresh = replace(
-            ticket,
-            id=uuid4().hex,
-            groups=caller.groups,
-            mom_groups=authorised.mom_groups,
-            until=authorised.until,
-            epoch=authorised.epoch,
-            issued_at=now,
-            expires_at=min(expires_at, authorised.until or expires_at),
-            explain=None if explain is None else replace(explain, rules=authorised.rules),
-        )
-        handle = seal_ticket(fresh, self._key, issuer=self.cluster)
-        return Endpoint(handle, locations, fresh.expires_at)
+        fresh = self.query_tickets.renew(ticket, caller, authorised)
+        return self.query_tickets.endpoint(fresh, locations)
 
 
 def _judged(judge: Callable[[], T], what: str) -> T:

@@ -96,10 +96,12 @@ class MomBackend(TicketDoor):
         authorised = self.authorise(call, query)
         plan = self.plan_readable(call, query, authorised)
         member = self._serving(call, query)
-        ticket = self.seal_query(call, query, plan, authorised, member.name)
+        ticket = self.query_tickets.make(
+            call, self.caller(call), query, plan, authorised, member.name
+        )
         # Who reads no table has no business with the member that happens to answer.
         locations = self._locations(call, member) if query.tables else ()
-        return self.info(ticket, plan, locations)
+        return self.query_tickets.info(ticket, plan, locations)
 
     def _locations(self, call: Call, member: Member) -> tuple[str, ...]:
         """Return where a ticket's rows can be read; the stricter of member and header wins.

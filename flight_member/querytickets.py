@@ -1,0 +1,113 @@
+"""The tickets of queries that a front door hands out: what was decided, signed, for a while.
+
+A ticket says for whom, which statement, which tables at which snapshots, and at which member it
+may be fetched. Deciding is the front door's; a ticket that is renewed is decided on anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from auth import Identity, SigningKey, Ticket, TicketExplain, TicketTable, seal_ticket
+from flight_member.clock import Moment
+from flight_member.errors import StaleTicketError
+from flight_member.explaining import EXPLANATION_SCHEMA
+from flight_member.gatekeeper import Authorised
+from flight_sql import Call, Endpoint, StatementInfo
+from planner import Plan, Query
+from storage.metastore import Table
+
+
+class QueryTickets:
+    """Makes, renews and seals the tickets of one server and its replicas."""
+
+    def __init__(self, cluster: str, key: SigningKey, now: Moment, *, ttl_s: float) -> None:
+        """Keep what it takes; a ticket lives for `ttl_s`, or as long as what it rests on."""
+        self._cluster = cluster
+        self._key = key
+        self._now = now
+        self._life = timedelta(seconds=ttl_s)
+
+    def make(
+        self,
+        call: Call,
+        caller: Identity,
+        query: Query,
+        plan: Plan,
+        authorised: Authorised,
+        member: str,
+    ) -> Ticket:
+        """Return a ticket for one caller, one statement, its tables as they are, one member."""
+        now = self._now()
+        return Ticket(
+            id=uuid4().hex,
+            member=member,
+            user=caller.user,
+            cluster=caller.cluster,
+            groups=caller.groups,
+            mom_groups=authorised.mom_groups,
+            until=authorised.until,
+            sql=plan.text,
+            catalog=query.catalog,
+            schema=query.schema,
+            tables=tuple(_sealed_table(table) for table in authorised.tables),
+            epoch=authorised.epoch,
+            issued_at=now,
+            expires_at=self._expires_at(now, authorised),
+            query_id=call.query_id,
+            parameters=query.values.data if query.values is not None else None,
+            explain=_explain_of(query, authorised),
+            is_native=call.profile.is_native,
+        )
+
+    def renew(self, ticket: Ticket, caller: Identity, authorised: Authorised) -> Ticket:
+        """Return a ticket for the same statement and snapshots, after deciding on it anew.
+
+        Raises:
+            StaleTicketError: When one of its tables has changed since.
+        """
+        now = self._now()
+        for table, sealed in zip(authorised.tables, ticket.tables, strict=True):
+            if _sealed_table(table) != sealed:
+                raise StaleTicketError(
+                    f"{table.name} changed since the statement was planned; execute it again"
+                )
+        explain = ticket.explain
+        return replace(
+            ticket,
+            id=uuid4().hex,
+            groups=caller.groups,
+            mom_groups=authorised.mom_groups,
+            until=authorised.until,
+            epoch=authorised.epoch,
+            issued_at=now,
+            expires_at=self._expires_at(now, authorised),
+            explain=None if explain is None else replace(explain, rules=authorised.rules),
+        )
+
+    def endpoint(self, ticket: Ticket, locations: Sequence[str]) -> Endpoint:
+        """Seal a ticket, to be fetched at one of these locations."""
+        handle = seal_ticket(ticket, self._key, issuer=self._cluster)
+        return Endpoint(handle, locations, ticket.expires_at)
+
+    def info(self, ticket: Ticket, plan: Plan, locations: Sequence[str]) -> StatementInfo:
+        """Return a ticket as the one endpoint of a result."""
+        arrow_schema = EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema
+        return StatementInfo(arrow_schema, [self.endpoint(ticket, locations)])
+
+    def _expires_at(self, now: datetime, authorised: Authorised) -> datetime:
+        expires_at = now + self._life
+        return min(expires_at, authorised.until or expires_at)
+
+
+def _sealed_table(table: Table) -> TicketTable:
+    return TicketTable(table.name, table.id, table.schema_version, table.snapshot)
+
+
+def _explain_of(query: Query, authorised: Authorised) -> TicketExplain | None:
+    """Return what a ticket says about EXPLAIN: only here is known which rules decided."""
+    how = query.explain
+    if how is None:
+        return None
+    return TicketExplain(how.analyze, how.verbose, how.is_tree, authorised.rules)
