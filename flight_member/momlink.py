@@ -12,7 +12,7 @@ from flight_member import protocol
 from flight_member.agents import has_agent
 from flight_member.authority import service_token
 from flight_member.clock import Moment
-from flight_member.errors import ClusterUnavailableError, ForwardedError
+from flight_member.errors import ClusterUnavailableError, ForwardedError, NotSupportedError
 from flight_member.listing import ListedTable, name_filter, read_listing
 from flight_member.logs import get_logger
 from flight_member.membership import Membership
@@ -47,6 +47,8 @@ class MomLink:
         membership: Callable[[], Membership | None],
         now: Moment,
         relayed_agents: Sequence[str] = (),
+        *,
+        uses_tls: bool,
     ) -> None:
         """Keep what it takes.
 
@@ -56,7 +58,9 @@ class MomLink:
             membership: Returns what joining left behind, or None.
             now: The clock.
             relayed_agents: Whose password must not travel further than to the MoM.
+            uses_tls: Whether this member's clients come encrypted.
         """
+        self._uses_tls = uses_tls
         self._cluster = cluster
         self._key = key
         self._membership = membership
@@ -95,7 +99,7 @@ class MomLink:
         """Have the MoM promise the schemas of a statement; its handle is of no use here."""
         headers = self._headers(call, defaults)
         return self._ask(
-            self._joined(), lambda client: client.prepare(sql, token=call.bearer, headers=headers)
+            self._nameable(), lambda client: client.prepare(sql, token=call.bearer, headers=headers)
         )
 
     def execute(
@@ -105,8 +109,11 @@ class MomLink:
 
         The user's own token goes along. "The same connection" means the MoM's, so it is replaced
         by the MoM's address.
+
+        Raises:
+            NotSupportedError: When that address is none to be named to clients that come encrypted.
         """
-        membership = self._joined()
+        membership = self._nameable()
         info = self._ask(
             membership,
             lambda client: client.get_info(
@@ -130,7 +137,7 @@ class MomLink:
 
     def renew(self, call: Call, handle: bytes) -> Endpoint:
         """Have the MoM renew a ticket of its making; see `execute` for its locations."""
-        membership = self._joined()
+        membership = self._nameable()
         endpoint = self._ask(
             membership,
             lambda client: client.renew(
@@ -256,6 +263,20 @@ class MomLink:
         if membership is None:
             raise ClusterUnavailableError(
                 f"{self._cluster} has not joined a federation; run flight-member join"
+            )
+        return membership
+
+    def _nameable(self) -> Membership:
+        """Return the membership if answers may name the MoM's address.
+
+        Before it is asked: a change must not be carried out and then be refused.
+        """
+        membership = self._joined()
+        if self._uses_tls and membership.tls_root_certs is None:
+            raise NotSupportedError(
+                f"{self._cluster} reaches the MoM without encryption, and clients that come "
+                "encrypted are not sent there; an administrator gives the MoM TLS, or "
+                f"{self._cluster} its encrypted address in mom.address"
             )
         return membership
 

@@ -62,7 +62,14 @@ class MemberServer:
         )
         self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
         self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
-        self._mom = MomLink(cluster, key, self._joined, utc_now, settings.auth.relayed_agents)
+        self._mom = MomLink(
+            cluster,
+            key,
+            self._joined,
+            utc_now,
+            settings.auth.relayed_agents,
+            uses_tls=settings.server.uses_tls,
+        )
         self._proofs = AuthTrail(self._audit, utc_now)
         authority = MemberAuthority(
             cluster,
@@ -239,9 +246,11 @@ class MemberServer:
             if membership is None or membership != self._read_membership():
                 # Joined again meanwhile: that is noticed, and must not be overwritten.
                 return
-            if membership.mom_keys != mom_keys:
+            kept = Membership.load(self._home.directory)
+            if membership.mom_keys != mom_keys and kept is not None:
                 self._membership = membership.model_copy(update={"mom_keys": mom_keys})
-                self._membership.save(self._home.directory)
+                # The address is what joining said: one that the settings name is theirs alone.
+                kept.model_copy(update={"mom_keys": mom_keys}).save(self._home.directory)
 
 
 def _is_key(text: str) -> bool:

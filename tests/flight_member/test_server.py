@@ -5,10 +5,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import flight
 
+from auth import SigningKey
 from flight_member import protocol
 from flight_member.errors import ConfigurationError
 from flight_member.memberhome import MemberHome
+from flight_member.membership import Membership
 from flight_member.server import MemberServer
+from flight_member.settings import MomSection
 from flight_sql import Client, RemoteError
 from tests.e2e.federation import bearer
 from tests.e2e.flightcalls import ask
@@ -21,6 +24,7 @@ from tests.flight_member.factories import (
     make_home,
 )
 
+JOINED_AT, SETTING = "grpc://127.0.0.1:1", "grpc://127.0.0.1:2"
 COUNT = f"select count(*) as n from {QUOTE}"
 
 
@@ -153,6 +157,26 @@ def test_keys_of_the_mom_that_cannot_be_read_are_not_learned(server: MemberServe
     assert server._membership is None
     with sign_in(server) as client:
         assert isinstance(client.query(COUNT).read_all(), pa.Table)
+
+
+def test_learning_the_moms_keys_keeps_the_address_of_joining(home: MemberHome) -> None:
+    joined = Membership(
+        federation="f", mom="headquarters", uri=JOINED_AT, mom_keys=(key_text(),), ca_certificate=""
+    )
+    joined.save(home.directory)
+    settings = home.settings.model_copy(update={"mom": MomSection(address=SETTING)})
+    server, learned = MemberServer(settings), (key_text(), key_text())
+    try:
+        server._learn_keys(learned)
+        assert server._joined() == joined.model_copy(update={"uri": SETTING, "mom_keys": learned})
+    finally:
+        server.stop(0)
+    assert Membership.load(home.directory) == joined.model_copy(update={"mom_keys": learned})
+
+
+def key_text() -> str:
+    (key,) = SigningKey.generate().ring("headquarters").keys_of("headquarters")
+    return key.to_text()
 
 
 def test_member_alone_lists_its_own_tables_and_says_that_it_knows_no_others(

@@ -16,12 +16,15 @@ from flight_member.server import MemberServer
 from flight_mom.demo.federation import MOM as DEMO_MOM
 from flight_mom.demo.federation import SHANGHAI as DEMO_SHANGHAI
 from flight_mom.demo.federation import DemoFederation
+from flight_mom.membercommands import change_member
 from flight_mom.momhome import MomHome
 from flight_mom.server import MomServer
 from flight_sql import Client, RemoteError
+from tests.e2e.federation import refusal
 from tests.flight_member.factories import (
     HANGZHOU,
     PASSWORD,
+    QUOTE,
     SHANGHAI,
     add_user,
     load_quotes,
@@ -32,7 +35,8 @@ from tests.flight_mom.test_renewal import Encrypted
 from tests.flight_mom.test_server import wait_until
 from tests.security.forwarder import coming_from
 
-QUOTE_AT = "trading.stock.quote@shanghai"
+QUOTE_AT = f"{QUOTE}@shanghai"
+ADD_SHANGHAI = protocol.MembersRequest(action="add", cluster=SHANGHAI, hosts=("127.0.0.1",))
 
 
 @pytest.fixture
@@ -133,6 +137,41 @@ def test_encrypted_mom_sends_nobody_to_a_plaintext_address(servers: Encrypted) -
         (endpoint,) = client.get_info(sql).endpoints
         assert endpoint.locations == ()
         assert client.query(sql).read_all()["n"].to_pylist() == [100]
+
+
+@pytest.fixture
+def unencrypted_mom(tmp_path: Path) -> Iterator[str]:
+    """shanghai with TLS, under a MoM in plaintext on loopback; yields shanghai's address."""
+    mom_home = MomHome.create(make_mom_settings(tmp_path / "mom"))
+    mom = MomServer(mom_home.settings)
+    home = make_home(tmp_path / SHANGHAI, cluster__name=SHANGHAI, server__tls=True)
+    load_quotes(home)
+    add_user(home)
+    with Client(mom.start()) as admin:
+        admin.sign_in(f"admin@{MOM}", mom_home.password_file.read_text().strip())
+        join_federation(home, str(change_member(admin, ADD_SHANGHAI).join_token))
+        member = MemberServer(home.settings)
+        uri = member.start()
+        wait_until(lambda: bool(mom._topology.federation.members[SHANGHAI].users))
+        yield uri
+    member.stop(1)
+    mom.stop(1)
+
+
+def test_encrypted_member_names_no_plaintext_mom(unencrypted_mom: str, tmp_path: Path) -> None:
+    roots = (tmp_path / "mom" / "ca.pem").read_bytes()
+    with Client(unencrypted_mom, tls_root_certs=roots) as client:
+        client.sign_in("user1", PASSWORD)
+        elsewhere = "select * from a.b.c@hangzhou"
+        for ask in (client.prepare, client.get_info, client.update):
+            error = refusal(ask, elsewhere if ask == client.prepare else "SHOW CLUSTERS")
+            assert (error.code, error.status) == ("statement-not-supported", "UNIMPLEMENTED")
+            assert "an administrator gives the MoM TLS" in error.text
+        assert refusal(client.get_info, elsewhere).code == "statement-not-supported"
+        # What names nobody else's address is answered.
+        assert "trading" in client.catalogs()
+        for sql in (QUOTE, QUOTE_AT):
+            assert client.query(f"select * from {sql}").read_all().num_rows == 100
 
 
 class _Misleading(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ships no types
