@@ -266,6 +266,16 @@ class GrantStore:
         """Return the grants to exactly this principal."""
         return self._read(_grants.c.principal == str(principal))
 
+    def on(self, securables: Iterable[ObjectName]) -> list[Grant]:
+        """Return the grants on exactly these objects."""
+        named = [str(name) for name in securables]
+        chunks = (named[first : first + _CHUNK] for first in range(0, len(named), _CHUNK))
+        return [one for chunk in chunks for one in self._read(_grants.c.securable.in_(chunk))]
+
+    def below(self, securable: ObjectName) -> list[Grant]:
+        """Return the grants on an object and on all below it."""
+        return self._read(_covered(securable))
+
     def all(self) -> list[Grant]:
         """Return all grants in the order of their ids."""
         return self._read()

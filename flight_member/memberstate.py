@@ -147,8 +147,8 @@ class MemberState:
                 vetoes=GrantSet([one for one in kept if not self._is_home(one)], epoch),
                 dropped=tuple(tables.dropped(_MAX_DROPPED)),
                 departed=tuple(
-                    DepartedPlace(id=departure, name=name)
-                    for departure, name in tables.departed(_MAX_DROPPED).items()
+                    DepartedPlace(id=one.id, name=one.name, new_name=one.new_name)
+                    for one in tables.departed(_MAX_DROPPED)
                 ),
             )
 

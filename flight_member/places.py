@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
-from flight_member.departures import record_departure, terminal_record
+from auth.renaming import places_below
+from flight_member.departures import record_departure, record_renaming, terminal_record
 from flight_member.errors import BadRequestError, NotFoundError
 from flight_member.memberhome import MemberHome
 from flight_member.statestore import Database
@@ -76,8 +77,7 @@ class PlaceDesk:
     def rename(self, text: str, new_text: str) -> tuple[ObjectName, ObjectName]:
         """Give a place another name; of a schema's, the last part alone stays in its catalog.
 
-        What was allowed on the old name and below it ends: denials stay by name, and must not be
-        lifted by renaming what they deny.
+        What was allowed there follows to the new name; denials hold at both.
 
         Returns:
             The old name and the new one.
@@ -95,11 +95,14 @@ class PlaceDesk:
             moving = self._below(tables, place)
             if any(new_place.covers(table.name) for table in tables.all()):
                 raise TableExistsError(f"{new_place} exists already; choose another name")
+            renamed = {table.name: table.name.moved(place, new_place) for table in moving}
             for table in moving:
-                tables.replace(replace(table, name=_moved(table.name, new_place)))
-            tables.depart(place)
+                tables.replace(replace(table, name=renamed[table.name]))
+            tables.depart(place, new_place)
+            grants = GrantStore(connection)
+            renamed |= places_below(grants, place, new_place)
             act = terminal_record("rename", place, f"to {new_place}")
-            record_departure(GrantStore(connection), AuditStore(connection), place, act)
+            record_renaming(grants, AuditStore(connection), renamed, act)
         return place, new_place
 
     def _below(self, tables: TableStore, place: ObjectName) -> list[Table]:
@@ -120,9 +123,3 @@ class PlaceDesk:
             kind, form = self._level.value, _FORMS[self._level]
             fault = f"{text} is not a {kind} of {self._cluster}: write {form}"
         raise BadRequestError(fault)
-
-
-def _moved(table: ObjectName, place: ObjectName) -> ObjectName:
-    """Return the name of a table in a place, where it keeps what lies below the place's level."""
-    schema = table.schema if place.schema is None else place.schema
-    return ObjectName(table.cluster, place.catalog, schema, table.table)

@@ -186,6 +186,7 @@ class DepartedPlace(Message):
 
     id: str
     name: str
+    new_name: str | None = None
 
 
 class Report(Message):
@@ -201,6 +202,7 @@ class Report(Message):
     dropped: tuple[str, ...] = ()
     """Ids of tables that are gone for good; one that is missing without is only not to be seen."""
     departed: tuple[DepartedPlace, ...] = ()
+    """Oldest first."""
     read_at: float | None = None
     """When the member read all this of itself, by its own clock; not part of the version."""
 

@@ -37,7 +37,7 @@ def table_commands(here: Path, home_in: Callable[[Path], MemberHome]) -> typer.T
         new_name: Annotated[str, typer.Argument(help="catalog.schema.table, or the last part.")],
         directory: Directory = here,
     ) -> None:
-        """Give a table another name; what anybody was granted on the old one ends."""
+        """Give a table another name; what anybody was granted on it follows."""
         with reported_errors():
             renamed = TableDesk.open(home_in(directory)).rename(table, new_name)
             console.print(f"{table} is {renamed.name} now", highlight=False)
@@ -65,7 +65,7 @@ def place_commands(level: Level, here: Path, home_in: Callable[[Path], MemberHom
 
     @app.command(
         "rename",
-        help=f"Give a {kind} another name; what anybody was granted there ends.",
+        help=f"Give a {kind} another name; what anybody was granted there follows.",
         epilog=f"Example: flight-member {kind} rename {_NAMED[level]} {_RENAMED[level]}",
     )
     def rename(

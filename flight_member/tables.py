@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
-from flight_member.departures import record_departure, terminal_record
+from flight_member.departures import record_departure, record_renaming, terminal_record
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
@@ -141,8 +141,7 @@ class TableDesk:
     def rename(self, text: str, new_text: str) -> Table:
         """Give a table another name; the last part alone stays in its schema.
 
-        What was allowed at home on the old name ends: denials stay by name, and must not be lifted
-        by renaming what they deny.
+        What was allowed on it at home follows to the new name; denials hold at both.
 
         Raises:
             BadRequestError: When a name is none.
@@ -157,7 +156,8 @@ class TableDesk:
         with self._database.change() as connection:
             TableStore(connection).replace(renamed)
             act = terminal_record("rename", known.name, f"to {name}")
-            record_departure(GrantStore(connection), AuditStore(connection), known.name, act)
+            grants, audit = GrantStore(connection), AuditStore(connection)
+            record_renaming(grants, audit, {known.name: name}, act)
         return renamed
 
     def _known(self, text: str) -> Table:

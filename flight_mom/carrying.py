@@ -7,9 +7,11 @@ from auth import AuditRecord, Grant, Principal, Revocation
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.groupstore import GroupStore
+from auth.renaming import follow_renames, places_below
 from auth.revocationstore import RevocationStore
 from flight_member.protocol import ReportedUser
 from flight_member.revocationlog import KEPT
+from flight_mom.reports import Departure
 from flight_mom.tableidstore import TableIdStore
 from storage.metastore import Metastore
 from storage.names import ObjectName
@@ -60,55 +62,86 @@ class CarryThrough:
         metastore: Metastore,
         dropped: Iterable[str],
     ) -> None:
-        """End what was allowed on tables that were dropped, renamed or replaced, and tickets too.
+        """End what was allowed on dropped or replaced tables; have it follow renamed ones.
 
-        A table that is merely not reported may come back: its name keeps its id, and its grants.
-        Denials stay by name.
+        Tickets for either end. A table that is merely not reported may come back: its name keeps
+        its id, and its grants. Denials stay by name.
         """
         cluster, gone = metastore.cluster, frozenset(dropped)
         known = ids.of(cluster)
         reported = {table.name.local: table.id for table in metastore.all_tables()}
-        elsewhere = frozenset(reported.values())
-        ended: dict[str, str] = {}
+        named = {table.id: table.name for table in metastore.all_tables()}
+        ended: dict[ObjectName, str] = {}
+        renamed: dict[ObjectName, ObjectName] = {}
         for name, table_id in known.items():
             if reported.get(name) == table_id:
                 continue
-            if table_id in elsewhere:
-                ended[name] = "the table was renamed"
-            elif table_id in gone:
-                ended[name] = "the table was dropped"
-            elif name in reported:
-                ended[name] = "the table was replaced by another"
-        for name, reason in ended.items():
             securable = ObjectName.parse(name, cluster=cluster)
+            if table_id in named:
+                renamed[securable] = named[table_id]
+            elif table_id in gone:
+                ended[securable] = "the table was dropped"
+            elif name in reported:
+                ended[securable] = "the table was replaced by another"
+        for securable, reason in ended.items():
             self._note(cluster, self._grants.remove_allows_on(securable), reason)
-            epoch = self._grants.bump()
-            self._revocations.append(Revocation(epoch, self._now, securable=securable))
-        ids.forget(cluster, ended)
+        self._follow(cluster, renamed)
+        self._end_tickets([*ended, *renamed])
+        passed = {name.local for name in (*ended, *renamed)}
+        ids.forget(cluster, passed)
         fresh = {
             name: table_id
             for name, table_id in reported.items()
-            if name in ended or name not in known
+            if name in passed or name not in known
         }
         ids.keep(cluster, fresh)
 
-    def places(self, before: Mapping[str, ObjectName], after: Mapping[str, ObjectName]) -> None:
-        """End what was allowed on schemas and catalogs that were dropped or renamed, and below.
+    def places(
+        self, cluster: str, before: Mapping[str, Departure], after: Mapping[str, Departure]
+    ) -> None:
+        """End what was allowed on dropped schemas and catalogs; have it follow renamed ones.
 
         Each departure counts once, however often it is reported: what is allowed on a new schema
-        of the name lives on. Denials stay by name.
+        of the name lives on. Denials stay by name. Tables that moved along are followed by
+        `tables`, which comes after this.
 
         Args:
+            cluster: The reporting member.
             before: The departures that were carried through already, by id.
             after: Those that are reported now.
         """
-        for departure, place in after.items():
+        for departure, departed in after.items():
             if departure in before:
                 continue
-            reason = f"the {place.level.value} was dropped or renamed"
-            self._note(place.cluster, self._grants.remove_allows_on(place), reason)
+            place, new_place = departed.place, departed.new_place
+            if new_place is None:
+                reason = f"the {place.level.value} was dropped"
+                self._note(cluster, self._grants.remove_allows_on(place), reason)
+            else:
+                self._follow(cluster, places_below(self._grants, place, new_place))
+            self._end_tickets([place])
+
+    def _follow(self, cluster: str, renamed: Mapping[ObjectName, ObjectName]) -> None:
+        followed = follow_renames(self._grants, renamed)
+        epoch = self._grants.epoch()
+        self._audit.append_all(
+            AuditRecord(
+                at=self._now,
+                actor=cluster,
+                source="report",
+                action="rename",
+                object=str(renamed[grant.securable]),
+                allowed=True,
+                rule=f"{grant}: holds for {renamed[grant.securable]} now",
+                epoch=epoch,
+            )
+            for grant in followed
+        )
+
+    def _end_tickets(self, securables: Iterable[ObjectName]) -> None:
+        for securable in securables:
             epoch = self._grants.bump()
-            self._revocations.append(Revocation(epoch, self._now, securable=place))
+            self._revocations.append(Revocation(epoch, self._now, securable=securable))
 
     def _remove_allows(self, principal: Principal) -> None:
         cluster = str(principal.cluster)

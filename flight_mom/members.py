@@ -12,9 +12,8 @@ from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
 from flight_member.protocol import Report, ReportedUser
 from flight_mom.memberstore import MemberStore, StoredMember
-from flight_mom.reports import ReadReport, nothing_reported, read_report
+from flight_mom.reports import Departure, ReadReport, nothing_reported, read_report
 from storage.metastore import Metastore
-from storage.names import ObjectName
 
 _log = get_logger(__name__)
 
@@ -44,7 +43,7 @@ class Member:
     """For the member's own users."""
     vetoes: GrantSet
     """For visitors: what the owner denies them."""
-    departed: Mapping[str, ObjectName]
+    departed: Mapping[str, Departure]
     """Schemas and catalogs that it has told to be dropped or renamed, by the id of the event."""
     reported_at: float
     """When it was as it reported last, by its own clock."""

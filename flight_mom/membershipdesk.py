@@ -195,7 +195,7 @@ class MembershipDesk:
                 self._now(),
             )
             carry.users(member.name, member.users, read.users)
-            carry.places(member.departed, read.departed)
+            carry.places(member.name, member.departed, read.departed)
             carry.tables(TableIdStore(connection), read.metastore, report.dropped)
         self._topology.refresh()
         _log.info("report_received", member=member.name, version=report.version)

@@ -25,6 +25,15 @@ from storage.names import Level, ObjectName
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """A schema or catalog that was dropped, or got another name."""
+
+    place: ObjectName
+    new_place: ObjectName | None
+    """None when it was dropped."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadReport:
     """What a report says, read."""
 
@@ -33,8 +42,8 @@ class ReadReport:
     users: Mapping[str, ReportedUser]
     rules: GrantSet
     vetoes: GrantSet
-    departed: Mapping[str, ObjectName]
-    """Schemas and catalogs that were dropped or renamed, by the id of the event."""
+    departed: Mapping[str, Departure]
+    """By the id of the event, oldest first."""
     read_at: float
     """When the member read all this of itself, by its own clock; infinity when it does not say."""
 
@@ -52,9 +61,9 @@ def read_report(cluster: str, report: Report) -> ReadReport:
         rules = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
         vetoes = [_veto(index, cluster, rule) for index, rule in enumerate(report.vetoes)]
         users = {fold_principal(user.name): user for user in report.users}
-        departed = {one.id: _place(cluster, one) for one in report.departed}
+        departed = {one.id: _departure(cluster, one) for one in report.departed}
         named = [name for rule in rules for name in (rule.principal, rule.securable)]
-        strangers = [str(name) for name in (*named, *departed.values()) if name.cluster != cluster]
+        strangers = [str(name) for name in named if name.cluster != cluster]
     except (ValueError, OverflowError, OSError, AuthError) as error:
         # Of these only the package's own errors have texts that are meant to be read.
         fault = (
@@ -91,10 +100,18 @@ def nothing_reported(cluster: str) -> ReadReport:
     return ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet(), GrantSet(), {}, 0)
 
 
-def _place(cluster: str, departed: DepartedPlace) -> ObjectName:
-    place = ObjectName.parse(departed.name, cluster=cluster)
-    if place.level not in {Level.SCHEMA, Level.CATALOG}:
-        raise ValueError("neither a schema nor a catalog")
+def _departure(cluster: str, departed: DepartedPlace) -> Departure:
+    place, new_name = _place(cluster, departed.name), departed.new_name
+    new_place = None if new_name is None else _place(cluster, new_name)
+    if new_place is not None and new_place.level is not place.level:
+        raise ValueError("a schema does not become a catalog")
+    return Departure(place, new_place)
+
+
+def _place(cluster: str, text: str) -> ObjectName:
+    place = ObjectName.parse(text, cluster=cluster)
+    if place.level not in {Level.SCHEMA, Level.CATALOG} or place.cluster != cluster:
+        raise ValueError("not a schema or catalog of the member")
     return place
 
 

@@ -144,6 +144,15 @@ class ObjectName:
         theirs = (other.cluster, other.catalog, other.schema, other.table)
         return all(part is None or part == their for part, their in zip(mine, theirs, strict=True))
 
+    def moved(self, old: "ObjectName", new: "ObjectName") -> "ObjectName":
+        """Return this name once the object `old`, which it names or lies below, is called `new`.
+
+        Both are of one level; a cluster keeps its name.
+        """
+        schema = new.schema if old.schema is not None else self.schema
+        table = new.table if old.table is not None else self.table
+        return ObjectName(self.cluster, new.catalog, schema, table)
+
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, ObjectName):
             return NotImplemented

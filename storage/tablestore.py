@@ -5,6 +5,7 @@ transaction. Another process sees a change by polling `version`.
 """
 
 import json
+from dataclasses import dataclass
 from uuid import uuid4
 
 import pyarrow as pa
@@ -58,6 +59,7 @@ _departed = SqlTable(
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False),
     Column("name", String, nullable=False),
+    Column("new_name", String),
 )
 _version = SqlTable(
     "metastore_version",
@@ -66,6 +68,16 @@ _version = SqlTable(
     Column("version", BigInteger, nullable=False),
 )
 _ONLY_ROW = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A schema or catalog that was dropped, or got another name: once, under an id of its own."""
+
+    id: str
+    name: str
+    new_name: str | None
+    """None when it was dropped."""
 
 
 class TableStore:
@@ -140,18 +152,21 @@ class TableStore:
         newest = select(_dropped.c.id).order_by(_dropped.c.number.desc()).limit(most)
         return list(self._connection.execute(newest).scalars())
 
-    def depart(self, place: ObjectName) -> None:
+    def depart(self, place: ObjectName, new_place: ObjectName | None = None) -> None:
         """Note that a schema or catalog was dropped, or got another name, under an id of its own.
 
         What lies there is dropped or renamed table by table.
         """
-        self._connection.execute(insert(_departed).values(id=uuid4().hex, name=place.local))
+        new_name = None if new_place is None else new_place.local
+        departure = {"id": uuid4().hex, "name": place.local, "new_name": new_name}
+        self._connection.execute(insert(_departed).values(departure))
         self._bump()
 
-    def departed(self, most: int) -> dict[str, str]:
-        """Return `{id: local name}` of the departures noted last, newest first."""
+    def departed(self, most: int) -> list[Departure]:
+        """Return the departures noted last, oldest of them first."""
         newest = select(_departed).order_by(_departed.c.number.desc()).limit(most)
-        return {row.id: row.name for row in self._connection.execute(newest)}
+        rows = self._connection.execute(newest).all()
+        return [Departure(row.id, row.name, row.new_name) for row in reversed(rows)]
 
     def version(self) -> int:
         """Return the number of changes so far."""

@@ -81,7 +81,9 @@ def test_renamed_place_keeps_its_tables_by_their_ids(
     assert {table.id for table in TableDesk.open(home).all()} == before
     assert set(names(home)) == moved
     report = MemberState(SHANGHAI, database).report
-    assert ([one.name for one in report.departed], report.dropped) == ([text], ())
+    (departed,) = report.departed
+    new_name = f"trading.{new_text}" if new_text == "shares" else new_text
+    assert (departed.name, departed.new_name, report.dropped) == (text, new_name, ())
     act = next(one for one in audited(database) if one.action == "rename")
     assert act.object == str(old)
 
@@ -96,9 +98,15 @@ def test_every_departure_has_an_id_of_its_own(home: MemberHome, database: Databa
 
 
 @pytest.mark.parametrize("change", ["drop", "rename"])
-@pytest.mark.parametrize("level, text", [(Level.SCHEMA, "trading.stock"), (Level.TABLE, QUOTE)])
-def test_home_rules_that_allowed_end_and_denials_stay(
-    home: MemberHome, database: Database, level: Level, text: str, change: str
+@pytest.mark.parametrize(
+    "level, text, new_name",
+    [
+        (Level.SCHEMA, "trading.stock", "trading.other"),
+        (Level.TABLE, QUOTE, "trading.stock.other"),
+    ],
+)
+def test_home_rules_that_allowed_end_or_follow_and_denials_stay(
+    home: MemberHome, database: Database, level: Level, text: str, new_name: str, change: str
 ) -> None:
     add_user(home, "wide", readable=("trading",))
     add_user(home, "narrow", readable=(text, OTHER))
@@ -117,12 +125,15 @@ def test_home_rules_that_allowed_end_and_denials_stay(
     desk = TableDesk.open(home) if level is Level.TABLE else PlaceDesk.open(home, level)
     getattr(desk, change)(text, *(["other"] if change == "rename" else []))
     at = f"@{SHANGHAI}"
-    assert sorted(rules(database)) == sorted(
-        [f"ALLOW trading{at}", f"ALLOW {OTHER}{at}", f"DENY {text}{at}"]
-    )
-    ended = [one.rule for one in audited(database) if one.action == "revoke"]
-    assert len(ended) == 1
-    assert ended[0].endswith(f"{change} {text}{at}")
+    stayed = [f"ALLOW trading{at}", f"ALLOW {OTHER}{at}", f"DENY {text}{at}"]
+    told = [one.rule for one in audited(database) if one.action in {"revoke", change} and one.rule]
+    if change == "drop":
+        assert sorted(rules(database)) == sorted(stayed)
+        assert told[-1].endswith(f"drop {text}{at}")
+    else:
+        followed = [f"ALLOW {new_name}{at}", f"DENY {new_name}{at}"]
+        assert sorted(rules(database)) == sorted(stayed + followed)
+        assert [one.endswith(f"holds for {new_name}{at} now") for one in told[-2:]] == [True] * 2
 
 
 @pytest.mark.parametrize(

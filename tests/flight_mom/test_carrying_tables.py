@@ -35,16 +35,14 @@ class Owner:
         self,
         tables: Sequence[Table],
         dropped: Sequence[str] = (),
-        departed: Mapping[str, str] = MappingProxyType({}),
+        departed: Mapping[str, str | tuple[str, str]] = MappingProxyType({}),
     ) -> None:
         snapshot = MemberSnapshot(
             Metastore(HANGZHOU, 1, tables),
             {"user2": make_user("user2")},
             GrantSet(),
             dropped=tuple(dropped),
-            departed=tuple(
-                protocol.DepartedPlace(id=one, name=name) for one, name in departed.items()
-            ),
+            departed=tuple(make_departed(one, names) for one, names in departed.items()),
         )
         self.mom.act(protocol.REPORT, snapshot.report(), ServiceCaller(HANGZHOU))
 
@@ -65,6 +63,11 @@ class Owner:
     def revoked(self) -> list[str]:
         since = self.mom.topology.federation.revocations.since(self.epoch)
         return [str(one.securable) for one in since if one.principal is None]
+
+
+def make_departed(number: str, names: str | tuple[str, str]) -> protocol.DepartedPlace:
+    name, new_name = (names, None) if isinstance(names, str) else names
+    return protocol.DepartedPlace(id=number, name=name, new_name=new_name)
 
 
 ALL = [
@@ -88,11 +91,38 @@ def test_dropped_table_takes_its_allows_along_and_no_others(owner: Owner) -> Non
     assert owner.revoked() == [FLIGHTS]
 
 
-def test_renamed_table_takes_nothing_to_its_new_name(owner: Owner) -> None:
-    owner.report([replace(owner.table, name=ObjectName.parse("aviation.nyc.old@hangzhou"))])
-    assert sorted(owner.held()) == sorted(LEFT)
-    assert owner.ended() == ["the table was renamed"]
+def test_renamed_table_keeps_what_was_allowed_and_is_denied_by_both_names(owner: Owner) -> None:
+    renamed = ObjectName.parse("aviation.nyc.old@hangzhou")
+    owner.report([replace(owner.table, name=renamed)])
+    denied = f"DENY {renamed} user3@shanghai"
+    assert sorted(owner.held()) == sorted([*LEFT, f"ALLOW {renamed} user1@shanghai", denied])
+    assert owner.ended() == []
+    acts = [one for one in owner.mom.audited() if one.action == "rename"]
+    assert [one.object for one in acts] == [str(renamed)] * 2
+    assert acts[0].rule.endswith(f"holds for {renamed} now")
     assert owner.revoked() == [FLIGHTS]
+    # What takes the free name inherits the denial alone.
+    owner.report([replace(owner.table, name=renamed), make_table()])
+    assert sorted(owner.held()) == sorted([*LEFT, f"ALLOW {renamed} user1@shanghai", denied])
+
+
+@pytest.mark.parametrize("has_end", [True, False])
+def test_of_two_denials_that_meet_by_renaming_the_longer_one_counts(
+    owner: Owner, has_end: bool
+) -> None:
+    other = make_table("aviation.nyc.other@hangzhou")
+    owner.report([owner.table, other])
+    owner.mom.ask(f"DENY TABLE_READ ON {other.name} TO user3@shanghai UNTIL '2999-01-01T00:00:00Z'")
+    if has_end:
+        owner.mom.ask(f"{DENY} UNTIL '2998-01-01T00:00:00Z'")
+    owner.report([replace(owner.table, name=other.name)], [other.id])
+    (held,) = [
+        row
+        for row in owner.mom.ask("SHOW GRANTS FOR user3@shanghai")
+        if row["securable"] == str(other.name)
+    ]
+    assert held["effect"] == "DENY"
+    assert (held["until"] and held["until"].year) == (2999 if has_end else None)
 
 
 def test_another_table_of_the_name_inherits_no_allow_but_every_denial(owner: Owner) -> None:
@@ -133,29 +163,73 @@ def test_grants_made_after_a_drop_live_on_however_often_it_is_reported(owner: Ow
     assert sorted(owner.held()) == sorted(ALL)
 
 
-def test_tables_that_change_names_with_each_other_pass_nothing_on(owner: Owner) -> None:
+def test_tables_that_change_names_with_each_other_keep_each_its_own(owner: Owner) -> None:
     other = make_table("aviation.nyc.other@hangzhou")
     owner.report([owner.table, other])
-    owner.mom.ask("GRANT TABLE_READ ON aviation.nyc.other@hangzhou TO user1@shanghai")
+    owner.mom.ask(f"GRANT TABLE_READ ON {other.name} TO GROUP analysts@shanghai")
     owner.report([replace(owner.table, name=other.name), replace(other, name=owner.table.name)])
-    assert sorted(owner.held()) == sorted(LEFT)
+    denials = [DENIAL, f"DENY {other.name} user3@shanghai"]
+    moved = [
+        f"ALLOW {FLIGHTS} GROUP analysts@shanghai",
+        f"ALLOW {other.name} user1@shanghai",
+    ]
+    assert sorted(owner.held()) == sorted([ALL[2], *denials, *moved])
 
 
 @pytest.mark.parametrize("place", ["aviation.nyc", "aviation"])
-@pytest.mark.parametrize("is_dropped", [True, False])
-def test_departed_place_takes_the_allows_on_it_and_below_along(
-    owner: Owner, place: str, is_dropped: bool
-) -> None:
-    """A rename is a departure whose tables are seen elsewhere."""
+def test_dropped_place_takes_the_allows_on_it_and_below_along(owner: Owner, place: str) -> None:
     owner.mom.ask("GRANT CATALOG_READ ON *@hangzhou TO user1@shanghai")
-    moved = replace(owner.table, name=ObjectName.parse("air.ny.flights@hangzhou"))
-    owner.report(
-        [] if is_dropped else [moved], [owner.table.id] if is_dropped else [], {"d1": place}
-    )
+    owner.report([], [owner.table.id], {"d1": place})
     assert sorted(owner.held()) == sorted([DENIAL, "ALLOW *@hangzhou user1@shanghai"])
     kind = "catalog" if place == "aviation" else "schema"
-    assert owner.ended() == [f"the {kind} was dropped or renamed"] * 2
+    assert owner.ended() == [f"the {kind} was dropped"] * 2
     assert f"{place}@hangzhou" in owner.revoked()
+
+
+@pytest.mark.parametrize(
+    "place, new_place, schema",
+    [("aviation.nyc", "aviation.york", "aviation.york"), ("aviation", "air", "air.nyc")],
+)
+def test_renamed_place_keeps_what_was_allowed_there_and_below(
+    owner: Owner, place: str, new_place: str, schema: str
+) -> None:
+    owner.mom.ask("GRANT CATALOG_READ ON aviation@hangzhou TO GROUP analysts@shanghai")
+    owner.mom.ask("DENY SCHEMA_READ ON aviation.nyc@hangzhou TO user1@shanghai")
+    moved = replace(owner.table, name=ObjectName.parse(f"{schema}.flights@hangzhou"))
+    owner.report([moved], [], {"d1": (place, new_place)})
+    catalog = new_place.partition(".")[0]
+    assert sorted(owner.held()) == sorted(
+        [
+            f"ALLOW {schema}.flights@hangzhou user1@shanghai",
+            f"ALLOW {schema}@hangzhou user3@shanghai",
+            f"ALLOW {catalog}@hangzhou GROUP analysts@shanghai",
+            DENIAL,
+            f"DENY {schema}.flights@hangzhou user3@shanghai",
+            "DENY aviation.nyc@hangzhou user1@shanghai",
+            f"DENY {schema}@hangzhou user1@shanghai",
+        ]
+    )
+    assert owner.ended() == []
+    assert owner.revoked() == [f"{place}@hangzhou", FLIGHTS]
+
+
+def test_schemas_that_follow_each_other_in_one_name_keep_each_its_own(owner: Owner) -> None:
+    """nyc becomes york, and bay becomes nyc, before the MoM hears of either."""
+    bay = make_table("aviation.bay.flights@hangzhou")
+    owner.report([owner.table, bay])
+    owner.mom.ask("GRANT SCHEMA_READ ON aviation.bay@hangzhou TO GROUP analysts@shanghai")
+    york, nyc = (ObjectName.parse(f"aviation.{one}.flights@hangzhou") for one in ("york", "nyc"))
+    owner.report(
+        [replace(owner.table, name=york), replace(bay, name=nyc)],
+        [],
+        {"d1": ("aviation.nyc", "aviation.york"), "d2": ("aviation.bay", "aviation.nyc")},
+    )
+    allowed = [one for one in owner.held() if one.startswith("ALLOW")]
+    assert sorted(allowed) == [
+        "ALLOW aviation.nyc@hangzhou GROUP analysts@shanghai",
+        f"ALLOW {york} user1@shanghai",
+        "ALLOW aviation.york@hangzhou user3@shanghai",
+    ]
 
 
 def test_departure_counts_once_however_often_it_is_reported(owner: Owner) -> None:
