@@ -22,6 +22,7 @@ from bench.grantstate import CLUSTER, GROUPS, USERS, GrantState
 from bench.memory import resident_bytes
 from flight_member.clock import utc_now
 from flight_mom.administration import Administration
+from flight_mom.office import Office
 from flight_mom.topology import Federation, Topology
 from planner import Administrative, Defaults, parse_statement
 from storage.names import ObjectName
@@ -57,7 +58,7 @@ def measure_grants(
         progress("started")
         decided = list(_decide(state, topology.federation, decisions))
         progress("decided")
-        administration = Administration(CLUSTER, database, topology, utc_now)
+        administration = Administration(Office.of(CLUSTER, database, topology, utc_now))
         changed = list(_change(state, administration, changes))
         progress("changed")
     return [

@@ -13,12 +13,14 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from auth import AuditRecord, Effect, Identity, Principal, Privilege
+from auth import AuditRecord, Identity, Principal
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.userstore import User
+from flight_member.administrators import Administrators
 from flight_member.answers import answer
-from flight_member.errors import NotFoundError, NotSupportedError, PermissionDeniedError
+from flight_member.errors import NotFoundError, NotSupportedError
+from flight_member.granting import change_grant
 from flight_member.grantlisting import Authority, grant_filter, show_grants
 from flight_member.memberstate import MemberState
 from flight_member.statestore import Database
@@ -36,6 +38,7 @@ class OwnerDesk:
         self._database = database
         self._state = state
         self._now = now
+        self._administrators = Administrators(cluster, database)
 
     def is_answered_here(self, statement: GrantStatement) -> bool:
         """Whether a statement is this member's own: what visitors are allowed is the MoM's."""
@@ -78,7 +81,7 @@ class OwnerDesk:
                     (Authority.OWNER, snapshot.vetoes),
                 )
                 for rule in rules
-                if (caller.administers(self._cluster) or rule.principal in mine)
+                if (self._administrators.include(caller) or rule.principal in mine)
                 and wanted in {None, rule.principal}
                 and fits(rule)
             ),
@@ -104,7 +107,7 @@ class OwnerDesk:
             object=", ".join(map(str, statement.securables)),
             allowed=True,
         )
-        self._admit(caller, record)
+        self._administrators.admit(caller, record)
         principals = [Principal.parse(text) for text in statement.principals]
         if statement.action != "REVOKE":
             self._require_known(principals, statement.securables)
@@ -113,7 +116,7 @@ class OwnerDesk:
             grants, audit = GrantStore(connection), AuditStore(connection)
             for principal in principals:
                 for securable in statement.securables:
-                    status = _change(grants, statement, principal, securable, record)
+                    status, _ = change_grant(grants, statement, principal, securable, record)
                     outcomes.append(status)
                     audit.append(
                         replace(
@@ -125,16 +128,6 @@ class OwnerDesk:
                     )
         self._state.refresh()
         return answer(GrantStatement, [(status, None) for status in outcomes])
-
-    def _admit(self, caller: Identity, record: AuditRecord) -> None:
-        if caller.administers(self._cluster):
-            return
-        refusal = PermissionDeniedError(
-            f"only administrators of {self._cluster} may do this; ask one of them"
-        )
-        with self._database.change() as connection:
-            AuditStore(connection).append(replace(record, allowed=False, rule=refusal.text))
-        raise refusal
 
     def _require_known(
         self, principals: list[Principal], securables: tuple[ObjectName, ...]
@@ -159,26 +152,3 @@ def _is_known(principal: Principal, users: Mapping[str, User]) -> bool:
     if principal.kind == "user":
         return principal.name in users
     return any(principal.name in user.groups for user in users.values())
-
-
-def _change(
-    grants: GrantStore,
-    statement: GrantStatement,
-    principal: Principal,
-    securable: ObjectName,
-    record: AuditRecord,
-) -> str:
-    privilege = Privilege(statement.privilege)
-    if statement.action == "REVOKE":
-        count = grants.remove(principal, privilege, securable)
-        return f"revoked {count}" if count else "nothing to revoke"
-    grants.add(
-        principal=principal,
-        effect=Effect(statement.action),
-        privilege=privilege,
-        securable=securable,
-        granted_by=record.actor,
-        granted_at=record.at,
-        until=statement.until,
-    )
-    return "granted" if statement.action == "ALLOW" else "denied"

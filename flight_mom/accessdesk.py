@@ -1,16 +1,12 @@
 """Who may read what, and why: explained to administrators, and to everybody of themselves."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 import pyarrow as pa
 
-from auth import AuditRecord, Identity, Principal
+from auth import Identity, Principal
 from flight_member.answers import answer
 from flight_member.errors import NotFoundError, NotSupportedError
-from flight_mom.administrators import Administrators
-from flight_mom.directory import Directory, require_securable
-from flight_mom.topology import Topology
+from flight_mom.directory import require_securable
+from flight_mom.office import Office
 from planner import ExplainAccess, ShowReadable, ShowReaders
 from storage.names import ObjectName
 
@@ -18,17 +14,8 @@ from storage.names import ObjectName
 class AccessDesk:
     """Answers EXPLAIN ACCESS, SHOW READERS and SHOW TABLES FOR."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        administrators: Administrators,
-        directory: Directory,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._topology = topology
-        self._administrators = administrators
-        self._directory = directory
-        self._now = now
+    def __init__(self, office: Office) -> None:
+        self._office = office
 
     def explain(self, statement: ExplainAccess, caller: Identity, source: str) -> pa.Table:
         """Answer EXPLAIN ACCESS: the decision and the rule that made it.
@@ -42,18 +29,19 @@ class AccessDesk:
         principal = Principal.parse(statement.principal)
         is_own = caller.principal == principal
         if not is_own:
-            self._admit(caller, source, "explain access", f"{principal} to {statement.table}")
+            named = f"{principal} to {statement.table}"
+            self._office.admit(caller, source, "explain access", named)
         if principal.kind != "user":
             raise NotSupportedError("EXPLAIN ACCESS is asked of a user, as in user1@shanghai")
-        federation = self._topology.federation
-        self._directory.require_principal(federation, principal)
-        if self._administrators.include(caller):
+        federation = self._office.federation
+        self._office.directory.require_principal(federation, principal)
+        if self._office.administrators.include(caller):
             require_securable(federation, statement.table)
-        now = self._now()
-        subject = self._directory.subject(federation, principal, now)
+        now = self._office.now()
+        subject = self._office.directory.subject(federation, principal, now)
         rules = federation.rules_for(subject.cluster, statement.table)
         decision = rules.decide(subject, statement.table, now)
-        if not self._administrators.include(caller):
+        if not self._office.administrators.include(caller):
             is_there = federation.table(statement.table) is not None
             if not (is_there and decision.is_allowed):
                 raise NotFoundError.of(statement.table)
@@ -75,11 +63,11 @@ class AccessDesk:
             NotFoundError: When there is no such table.
         """
         if not caller.administers(statement.table.cluster):
-            self._admit(caller, source, "show readers", str(statement.table))
-        federation, now = self._topology.federation, self._now()
+            self._office.admit(caller, source, "show readers", str(statement.table))
+        federation, now = self._office.federation, self._office.now()
         require_securable(federation, statement.table)
         rows: list[tuple[str, str]] = []
-        for subject in self._directory.everybody(federation, now):
+        for subject in self._office.directory.everybody(federation, now):
             rules = federation.rules_for(subject.cluster, statement.table)
             decision = rules.decide(subject, statement.table, now)
             if decision.is_allowed:
@@ -98,10 +86,10 @@ class AccessDesk:
         """
         principal = Principal.parse(statement.principal)
         if caller.principal != principal:
-            self._admit(caller, source, "show tables for", str(principal))
-        federation, now = self._topology.federation, self._now()
-        self._directory.require_principal(federation, principal)
-        subject = self._directory.subject(federation, principal, now)
+            self._office.admit(caller, source, "show tables for", str(principal))
+        federation, now = self._office.federation, self._office.now()
+        self._office.directory.require_principal(federation, principal)
+        subject = self._office.directory.subject(federation, principal, now)
         rows: list[tuple[str, str]] = []
         for cluster, member in sorted(federation.members.items()):
             rules = federation.rules_for(subject.cluster, ObjectName(cluster))
@@ -110,17 +98,3 @@ class AccessDesk:
                 if decision.is_allowed:
                     rows.append((str(name), decision.rule))
         return answer(ShowReadable, rows)
-
-    def _admit(self, caller: Identity, source: str, action: str, named: str) -> None:
-        """Let administrators through; that anybody else asked is written down."""
-        self._administrators.admit(
-            caller,
-            AuditRecord(
-                at=self._now(),
-                actor=caller.name,
-                source=source,
-                action=action,
-                object=named,
-                allowed=True,
-            ),
-        )

@@ -4,19 +4,15 @@ Every change is one transaction with its audit row, and binds when the statement
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 import pyarrow as pa
 
 from auth import Identity
-from flight_member.statestore import Database
 from flight_mom.accessdesk import AccessDesk
-from flight_mom.administrators import Administrators
 from flight_mom.declaring import DeclarationDesk
-from flight_mom.directory import Directory
 from flight_mom.grantdesk import GrantDesk
 from flight_mom.groupdesk import GroupDesk
-from flight_mom.topology import Topology
+from flight_mom.office import Office
 from flight_sql import Call
 from planner import (
     Administrative,
@@ -33,16 +29,11 @@ from planner import (
 class Administration:
     """Carries out the administrative statements, each at its desk."""
 
-    def __init__(
-        self, cluster: str, database: Database, topology: Topology, now: Callable[[], datetime]
-    ) -> None:
-        self.administrators = Administrators(cluster, database)
-        directory = Directory(cluster, database)
-        parts = (topology, self.administrators, directory, now)
-        self._grants = GrantDesk(database, *parts)
-        self._groups = GroupDesk(database, *parts)
-        self._access = AccessDesk(*parts)
-        self._declarations = DeclarationDesk(database, *parts)
+    def __init__(self, office: Office) -> None:
+        self._grants = GrantDesk(office)
+        self._groups = GroupDesk(office)
+        self._access = AccessDesk(office)
+        self._declarations = DeclarationDesk(office)
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         """Return what administrators ask beside SQL: to apply and to export a declared state."""

@@ -4,15 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from auth import AuditRecord, Grant, Principal, Revocation
-from auth.auditstore import AuditStore
-from auth.grantstore import GrantStore
-from auth.groupstore import GroupStore
 from auth.renaming import follow_renames, places_below
-from auth.revocationstore import RevocationStore
 from flight_member.protocol import ReportedUser
 from flight_member.revocationlog import KEPT
+from flight_mom.office import Stores
 from flight_mom.reports import Departure
-from flight_mom.tableidstore import TableIdStore
 from storage.metastore import Metastore
 from storage.names import ObjectName
 
@@ -20,18 +16,12 @@ from storage.names import ObjectName
 class CarryThrough:
     """Carries one report through, in the transaction that keeps it."""
 
-    def __init__(
-        self,
-        grants: GrantStore,
-        groups: GroupStore,
-        revocations: RevocationStore,
-        audit: AuditStore,
-        now: datetime,
-    ) -> None:
-        self._grants = grants
-        self._groups = groups
-        self._revocations = revocations
-        self._audit = audit
+    def __init__(self, stores: Stores, now: datetime) -> None:
+        self._grants = stores.grants
+        self._groups = stores.groups
+        self._revocations = stores.revocations
+        self._audit = stores.audit
+        self._table_ids = stores.table_ids
         self._now = now
 
     def users(
@@ -56,17 +46,13 @@ class CarryThrough:
             self._revocations.append(Revocation(self._grants.bump(), self._now, principal))
         self._revocations.forget_before(self._now - KEPT)
 
-    def tables(
-        self,
-        ids: TableIdStore,
-        metastore: Metastore,
-        dropped: Iterable[str],
-    ) -> None:
+    def tables(self, metastore: Metastore, dropped: Iterable[str]) -> None:
         """End what was allowed on dropped or replaced tables; have it follow renamed ones.
 
         Tickets for either end. A table that is merely not reported may come back: its name keeps
         its id, and its grants. Denials stay by name.
         """
+        ids = self._table_ids
         cluster, gone = metastore.cluster, frozenset(dropped)
         known = ids.of(cluster)
         reported = {table.name.local: table.id for table in metastore.all_tables()}

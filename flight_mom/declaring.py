@@ -6,14 +6,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from auth import AuditRecord, Effect, Grant, Identity, Principal, Privilege
-from auth.auditstore import AuditStore
-from auth.grantstore import GrantStore
-from auth.groupstore import GroupStore
-from auth.revocationstore import RevocationStore
-from flight_member.errors import FlightMemberError, NotFoundError, PermissionDeniedError
-from flight_member.statestore import Database
-from flight_mom.administrators import Administrators
+from auth import AuditRecord, Effect, Grant, Principal, Privilege
+from flight_member.administrators import signed_in
+from flight_member.errors import FlightMemberError, NotFoundError
 from flight_mom.declaration import (
     APPLY,
     EXPORT,
@@ -24,10 +19,10 @@ from flight_mom.declaration import (
     Difference,
     grants_of,
 )
-from flight_mom.directory import Directory, require_foreign, require_securable
+from flight_mom.directory import require_foreign, require_securable
 from flight_mom.groupdesk import GroupChange
+from flight_mom.office import Office, Stores
 from flight_mom.revoking import revoke_rights
-from flight_mom.topology import Topology
 from flight_sql import Call
 from planner import GroupStatement
 from storage.names import ObjectName
@@ -47,19 +42,8 @@ def _keep(request: ApplyRequest) -> None:
 class DeclarationDesk:
     """Answers the actions that apply and export a declared state."""
 
-    def __init__(
-        self,
-        database: Database,
-        topology: Topology,
-        administrators: Administrators,
-        directory: Directory,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._topology = topology
-        self._administrators = administrators
-        self._directory = directory
-        self._now = now
+    def __init__(self, office: Office) -> None:
+        self._office = office
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         """Return the actions by name."""
@@ -67,7 +51,7 @@ class DeclarationDesk:
 
     def _export(self, call: Call, _body: bytes) -> bytes:
         self._admit(call, "export grants")
-        grants = self._topology.federation.grants
+        grants = self._office.federation.grants
         groups = {name: tuple(sorted(held)) for name, held in grants.mom_groups.items()}
         return Declaration(groups=groups, grants=grants_of(grants)).write()
 
@@ -77,32 +61,19 @@ class DeclarationDesk:
         declared = self._read(request.declaration)
         differences: list[Difference] = []
         try:
-            with self._database.change() as connection:
-                change = _Application(
-                    GroupStore(connection),
-                    GrantStore(connection),
-                    RevocationStore(connection),
-                    AuditStore(connection),
-                    record,
-                )
+            with self._office.change() as stores:
+                change = _Application(stores, record)
                 differences += change.groups(request.declaration.groups, prune=request.prune)
                 differences += change.grants(declared, prune=request.prune)
                 _keep(request)
         except _OnlyTriedError:
             pass
         else:
-            self._topology.refresh()
+            self._office.topology.refresh()
         return ApplyReply(differences=tuple(differences)).write()
 
     def _admit(self, call: Call, action: str) -> AuditRecord:
-        caller = call.identity
-        if not isinstance(caller, Identity):
-            raise PermissionDeniedError("sign in as an administrator")
-        record = AuditRecord(
-            at=self._now(), actor=caller.name, source=call.peer, action=action, allowed=True
-        )
-        self._administrators.admit(caller, record)
-        return record
+        return self._office.admit(signed_in(call), call.peer, action)
 
     def _read(self, declaration: Declaration) -> list[Grant]:
         """Read what was declared; all of it must exist.
@@ -110,7 +81,7 @@ class DeclarationDesk:
         Raises:
             NotFoundError: Naming what is not there, or cannot be granted.
         """
-        federation = self._topology.federation
+        federation = self._office.federation
         members = {user for users in declaration.groups.values() for user in users}
         grants = [_read(one) for one in declaration.grants]
         principals = {*map(Principal.parse, members), *(grant.principal for grant in grants)}
@@ -132,7 +103,7 @@ class DeclarationDesk:
     def _require(self, principal: Principal, declaration: Declaration) -> None:
         is_new = principal.cluster is None and principal.name in declaration.groups
         if not is_new:
-            self._directory.require_principal(self._topology.federation, principal)
+            self._office.directory.require_principal(self._office.federation, principal)
 
 
 def _fault_of(look: Callable[[], None]) -> str | None:
@@ -146,25 +117,15 @@ def _fault_of(look: Callable[[], None]) -> str | None:
 class _Application:
     """One application inside a transaction, with its audit rows and revocations."""
 
-    def __init__(
-        self,
-        groups: GroupStore,
-        grants: GrantStore,
-        revocations: RevocationStore,
-        audit: AuditStore,
-        record: AuditRecord,
-    ) -> None:
-        self._groups = groups
-        self._grants = grants
-        self._revocations = revocations
-        self._audit = audit
+    def __init__(self, stores: Stores, record: AuditRecord) -> None:
+        self._stores = stores
         self._record = record
 
     def groups(
         self, declared: Mapping[str, tuple[str, ...]], *, prune: bool
     ) -> Iterable[Difference]:
         """Make groups and members that are declared, and drop the others when asked."""
-        known = self._groups.all()
+        known = self._stores.groups.all()
         steps: list[tuple[GroupStatement, list[str]]] = []
         for name, members in sorted(declared.items()):
             held = known.get(name, frozenset())
@@ -185,7 +146,7 @@ class _Application:
         differences: list[Difference] = []
         for statement, shown in steps:
             record = replace(self._record, action="apply grants", object=f"GROUP {statement.group}")
-            change = GroupChange(self._groups, self._grants, self._revocations, self._audit, record)
+            change = GroupChange(self._stores, record)
             change.carry_out(statement, [Principal.parse(user) for user in statement.members])
             word = "removed" if statement.action in {"DROP", "REMOVE"} else "added"
             differences += [Difference(change=word, what=text) for text in shown]
@@ -193,7 +154,7 @@ class _Application:
 
     def grants(self, declared: Iterable[Grant], *, prune: bool) -> Iterable[Difference]:
         """Make grants that are declared, and remove the others when asked."""
-        known = {grant.key: grant for grant in self._grants.all()}
+        known = {grant.key: grant for grant in self._stores.grants.all()}
         wanted = {grant.key: grant for grant in declared}
         fresh = [grant for key, grant in wanted.items() if key not in known]
         changed = [
@@ -204,18 +165,18 @@ class _Application:
         stale = [grant for key, grant in known.items() if key not in wanted] if prune else []
         given: dict[str, Any] = {"granted_by": self._record.actor, "granted_at": self._record.at}
         if fresh:
-            self._grants.add_all(replace(grant, **given) for grant in fresh)
+            self._stores.grants.add_all(replace(grant, **given) for grant in fresh)
         if changed:
-            self._grants.change_all(
+            self._stores.grants.change_all(
                 replace(grant, id=known[grant.key].id, **given) for grant in changed
             )
-        self._grants.remove_all(stale)
+        self._stores.grants.remove_all(stale)
         touched = {"added": fresh, "changed": changed, "removed": stale}
         self._note(touched)
         taken = [grant for grant in fresh if grant.effect is Effect.DENY] + changed + stale
         rights = [(grant.principal, grant.securable) for grant in taken]
-        epoch = self._grants.epoch()
-        revoke_rights(self._revocations, rights, epoch, self._record.at)
+        epoch = self._stores.grants.epoch()
+        revoke_rights(self._stores.revocations, rights, epoch, self._record.at)
         return [
             Difference(change=word, what=str(grant))
             for word, grants in touched.items()
@@ -223,8 +184,8 @@ class _Application:
         ]
 
     def _note(self, touched: Mapping[str, list[Grant]]) -> None:
-        epoch = self._grants.epoch()
-        self._audit.append_all(
+        epoch = self._stores.grants.epoch()
+        self._stores.audit.append_all(
             replace(
                 self._record,
                 action="revoke" if word == "removed" else grant.effect.lower(),

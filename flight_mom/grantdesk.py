@@ -1,31 +1,18 @@
 """Grants at the MoM: who may give them, what they may be on, and how they are shown."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 
 import pyarrow as pa
 
-from auth import (
-    VISITORS,
-    AuditRecord,
-    Effect,
-    Grant,
-    Identity,
-    Principal,
-    Privilege,
-)
-from auth.auditstore import AuditStore
-from auth.grantstore import GrantStore
-from auth.revocationstore import RevocationStore
+from auth import VISITORS, Grant, Identity, Principal
 from flight_member.answers import answer
 from flight_member.errors import NotSupportedError
+from flight_member.granting import change_grant
 from flight_member.grantlisting import Authority, grant_filter, show_grants
-from flight_member.statestore import Database
-from flight_mom.administrators import Administrators
-from flight_mom.directory import Directory, require_foreign, require_securable
+from flight_mom.directory import require_foreign, require_securable
+from flight_mom.office import Office
 from flight_mom.revoking import revoke_rights
-from flight_mom.topology import Topology
 from planner import GrantStatement, ShowGrants
 from storage.names import ObjectName
 
@@ -33,19 +20,8 @@ from storage.names import ObjectName
 class GrantDesk:
     """Carries out GRANT, DENY, REVOKE and SHOW GRANTS."""
 
-    def __init__(
-        self,
-        database: Database,
-        topology: Topology,
-        administrators: Administrators,
-        directory: Directory,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._topology = topology
-        self._administrators = administrators
-        self._directory = directory
-        self._now = now
+    def __init__(self, office: Office) -> None:
+        self._office = office
 
     def change(self, statement: GrantStatement, caller: Identity, source: str) -> pa.Table:
         """Apply GRANT, DENY or REVOKE, all of it or nothing; durable when this returns.
@@ -58,15 +34,8 @@ class GrantDesk:
             NotFoundError: When a principal or securable does not exist.
             NotSupportedError: When both are of one cluster: home rules apply there.
         """
-        record = AuditRecord(
-            at=self._now(),
-            actor=caller.name,
-            source=source,
-            action=statement.action.lower(),
-            object=", ".join(map(str, statement.securables)),
-            allowed=True,
-        )
-        self._administrators.admit(caller, record)
+        named = ", ".join(map(str, statement.securables))
+        record = self._office.admit(caller, source, statement.action.lower(), named)
         principals = [Principal.parse(text) for text in statement.principals]
         if VISITORS in principals:
             raise NotSupportedError(
@@ -79,13 +48,12 @@ class GrantDesk:
         # What is gone can still be revoked: denials outlive what they name.
         if statement.action != "REVOKE":
             self._require_known(principals, statement.securables)
-        with self._database.change() as connection:
-            grants, audit = GrantStore(connection), AuditStore(connection)
-            outcomes = [_change(grants, statement, *one, record) for one in changed]
-            epoch = grants.epoch()
+        with self._office.change() as stores:
+            outcomes = [change_grant(stores.grants, statement, *one, record) for one in changed]
+            epoch = stores.grants.epoch()
             if statement.action != "ALLOW":
-                revoke_rights(RevocationStore(connection), changed, epoch, record.at)
-            audit.append_all(
+                revoke_rights(stores.revocations, changed, epoch, record.at)
+            stores.audit.append_all(
                 replace(
                     record,
                     object=str(securable),
@@ -94,7 +62,7 @@ class GrantDesk:
                 )
                 for (principal, securable), (status, _) in zip(changed, outcomes, strict=True)
             )
-        self._topology.refresh()
+        self._office.topology.refresh()
         return answer(
             GrantStatement,
             [(status, self._warning(grant)) for status, grant in outcomes],
@@ -106,20 +74,20 @@ class GrantDesk:
         Administrators of a member also see the grants on their own cluster's objects. Both see
         what the owners deny to visitors.
         """
-        federation = self._topology.federation
+        federation = self._office.federation
         held = federation.grants
         grants: Iterable[Grant] = held
         vetoes: Iterable[Grant] = (
             veto
             for member in federation.members.values()
-            if self._administrators.include(caller) or caller.administers(member.name)
+            if self._office.administrators.include(caller) or caller.administers(member.name)
             for veto in member.vetoes
         )
         if statement.principal is not None:
             principal = Principal.parse(statement.principal)
             grants = held.for_principal(principal)
             vetoes = [veto for veto in vetoes if veto.principal == principal]
-        if not self._administrators.include(caller):
+        if not self._office.administrators.include(caller):
             mine = set(caller.principals(held.mom_groups))
             grants = [
                 grant
@@ -138,9 +106,9 @@ class GrantDesk:
     def _require_known(
         self, principals: Iterable[Principal], securables: Iterable[ObjectName]
     ) -> None:
-        federation = self._topology.federation
+        federation = self._office.federation
         for principal in principals:
-            self._directory.require_principal(federation, principal)
+            self._office.directory.require_principal(federation, principal)
         for securable in securables:
             for principal in principals:
                 require_foreign(principal, securable)
@@ -149,36 +117,13 @@ class GrantDesk:
     def _warning(self, grant: Grant | None) -> str | None:
         if grant is None:
             return None
-        federation = self._topology.federation
+        federation = self._office.federation
         groups = [
             Principal("group", name, grant.principal.cluster)
-            for name in sorted(self._directory.groups_of(federation, grant.principal))
+            for name in sorted(self._office.directory.groups_of(federation, grant.principal))
         ]
         owner = federation.members.get(grant.securable.cluster)
         if owner is None:
             return None
-        useless = federation.visitor_rules(owner).useless(grant, self._now(), groups)
+        useless = federation.visitor_rules(owner).useless(grant, self._office.now(), groups)
         return None if useless is None else f"has no effect while this holds: {useless}"
-
-
-def _change(
-    grants: GrantStore,
-    statement: GrantStatement,
-    principal: Principal,
-    securable: ObjectName,
-    record: AuditRecord,
-) -> tuple[str, Grant | None]:
-    privilege = Privilege(statement.privilege)
-    if statement.action == "REVOKE":
-        count = grants.remove(principal, privilege, securable)
-        return (f"revoked {count}" if count else "nothing to revoke"), None
-    grant = grants.add(
-        principal=principal,
-        effect=Effect(statement.action),
-        privilege=privilege,
-        securable=securable,
-        granted_by=record.actor,
-        granted_at=record.at,
-        until=statement.until,
-    )
-    return ("granted" if grant.effect is Effect.ALLOW else "denied"), grant

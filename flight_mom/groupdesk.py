@@ -4,42 +4,23 @@ Who leaves a group loses what it allows, and who enters one is bound by what it 
 heartbeat: tickets and streams of theirs that rest on it die. Others' live on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 
 import pyarrow as pa
 
 from auth import AuditRecord, Effect, Grant, Identity, Principal
-from auth.auditstore import AuditStore
-from auth.grantstore import GrantStore
-from auth.groupstore import GroupStore
-from auth.revocationstore import RevocationStore
 from flight_member.answers import answer
-from flight_member.statestore import Database
-from flight_mom.administrators import Administrators
-from flight_mom.directory import Directory
+from flight_mom.office import Office, Stores
 from flight_mom.revoking import revoke_rights
-from flight_mom.topology import Topology
 from planner import GroupStatement, ShowGroups
 
 
 class GroupDesk:
     """Carries out CREATE, ALTER and DROP GROUP and SHOW GROUPS."""
 
-    def __init__(
-        self,
-        database: Database,
-        topology: Topology,
-        administrators: Administrators,
-        directory: Directory,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._topology = topology
-        self._administrators = administrators
-        self._directory = directory
-        self._now = now
+    def __init__(self, office: Office) -> None:
+        self._office = office
 
     def change(self, statement: GroupStatement, caller: Identity, source: str) -> pa.Table:
         """Change a group; durable when this returns.
@@ -52,24 +33,15 @@ class GroupDesk:
             NotFoundError: When there is no such group, or no such user to add.
             AlreadyExistsError: When there is a group of that name to create.
         """
-        record = AuditRecord(
-            at=self._now(),
-            actor=caller.name,
-            source=source,
-            action=_ACTIONS[statement.action],
-            object=f"GROUP {statement.group}",
-            allowed=True,
-        )
-        self._administrators.admit(caller, record)
+        action, named = _ACTIONS[statement.action], f"GROUP {statement.group}"
+        record = self._office.admit(caller, source, action, named)
         members = [Principal.parse(text) for text in statement.members]
         if statement.action == "ADD":
             for member in members:
-                self._directory.require_principal(self._topology.federation, member)
-        with self._database.change() as connection:
-            stores = (GrantStore(connection), RevocationStore(connection), AuditStore(connection))
-            change = GroupChange(GroupStore(connection), *stores, record)
-            outcomes = change.carry_out(statement, members)
-        self._topology.refresh()
+                self._office.directory.require_principal(self._office.federation, member)
+        with self._office.change() as stores:
+            outcomes = GroupChange(stores, record).carry_out(statement, members)
+        self._office.topology.refresh()
         return answer(GroupStatement, [(outcome, None) for outcome in outcomes])
 
     def show(self, caller: Identity) -> pa.Table:
@@ -79,10 +51,10 @@ class GroupDesk:
             {group_name: utf8, member: utf8, null where there is none}, by group and member;
             others than administrators see no members but themselves.
         """
-        groups = self._topology.federation.grants.mom_groups
+        groups = self._office.federation.grants.mom_groups
         rows: list[tuple[str, str | None]] = []
         for name, members in sorted(groups.items()):
-            if self._administrators.include(caller):
+            if self._office.administrators.include(caller):
                 rows += [(name, member) for member in sorted(members)] or [(name, None)]
             elif caller.name in members:
                 rows.append((name, caller.name))
@@ -92,18 +64,11 @@ class GroupDesk:
 class GroupChange:
     """One change of a group inside a transaction, with its audit rows and revocations."""
 
-    def __init__(
-        self,
-        groups: GroupStore,
-        grants: GrantStore,
-        revocations: RevocationStore,
-        audit: AuditStore,
-        record: AuditRecord,
-    ) -> None:
-        self._groups = groups
-        self._grants = grants
-        self._revocations = revocations
-        self._audit = audit
+    def __init__(self, stores: Stores, record: AuditRecord) -> None:
+        self._groups = stores.groups
+        self._grants = stores.grants
+        self._revocations = stores.revocations
+        self._audit = stores.audit
         self._record = record
 
     def carry_out(self, statement: GroupStatement, members: Iterable[Principal]) -> list[str]:

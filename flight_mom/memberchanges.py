@@ -4,19 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from auth import AuditRecord, Identity, JoinToken
-from auth.auditstore import AuditStore
-from auth.grantstore import GrantStore
-from auth.revocationstore import RevocationStore
+from auth import AuditRecord, JoinToken
 from flight_member import protocol
-from flight_member.errors import BadRequestError, NotFoundError, PermissionDeniedError
-from flight_member.statestore import Database
+from flight_member.administrators import signed_in
+from flight_member.errors import BadRequestError, NotFoundError
 from flight_mom.departing import end_tickets
 from flight_mom.locations import read_hosts, read_location
 from flight_mom.members import Route
 from flight_mom.memberstore import MemberStore, StoredMember
-from flight_mom.tableidstore import TableIdStore
-from flight_mom.topology import Topology
+from flight_mom.office import Office
 from flight_sql import Call
 from storage.names import InvalidNameError, fold_name
 
@@ -27,22 +23,10 @@ _MAX_SHOWN, _MAX_RULE = 48, 200
 class MemberChanges:
     """Adds, sets, suspends, resumes and removes members."""
 
-    def __init__(
-        self,
-        cluster: str,
-        database: Database,
-        topology: Topology,
-        require_administrator: Callable[[Identity], None],
-        make_token: Callable[[str], JoinToken],
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, office: Office, make_token: Callable[[str], JoinToken]) -> None:
         """Keep what it takes; `make_token` returns a new join token for a member."""
-        self._cluster = cluster
-        self._database = database
-        self._topology = topology
-        self._require_administrator = require_administrator
+        self._office = office
         self._make_token = make_token
-        self._now = now
 
     def carry_out(self, call: Call, body: bytes) -> bytes:
         """Answer the action of an administrator; refusals are audited as well.
@@ -53,36 +37,18 @@ class MemberChanges:
             NotFoundError: When there is no such member.
         """
         request = protocol.MembersRequest.read(body)
-        caller = call.identity
-        if not isinstance(caller, Identity):
-            raise PermissionDeniedError("sign in as an administrator")
-        name = _read_name(request.cluster)
-        now = self._now()
-        record = AuditRecord(
-            at=now,
-            actor=caller.name,
-            source=call.peer,
-            action=f"member {request.action}"[:_MAX_SHOWN],
-            object=name,
-            allowed=True,
-            rule=(request.route or " ".join(request.hosts))[:_MAX_RULE],
-        )
-        try:
-            self._require_administrator(caller)
-        except PermissionDeniedError as error:
-            refusal = error
-        else:
-            return self._change_members(request, name, record).write()
-        with self._database.change() as connection:
-            AuditStore(connection).append(replace(record, allowed=False, rule=refusal.text))
-        raise refusal
+        caller, name = signed_in(call), _read_name(request.cluster)
+        action = f"member {request.action}"[:_MAX_SHOWN]
+        record = self._office.admit(caller, call.peer, action, name)
+        rule = (request.route or " ".join(request.hosts))[:_MAX_RULE]
+        return self._change_members(request, name, replace(record, rule=rule)).write()
 
     def _change_members(
         self, request: protocol.MembersRequest, name: str, record: AuditRecord
     ) -> protocol.MembersReply:
         reply = protocol.MembersReply(cluster=name, state="done")
-        with self._database.change() as connection:
-            members, audit = MemberStore(connection), AuditStore(connection)
+        with self._office.change() as stores:
+            members, audit = stores.members, stores.audit
             stored = members.find(name)
             if request.action == protocol.MembersRequest.ADD:
                 reply = self._add(members, stored, name, request, record.at)
@@ -90,25 +56,23 @@ class MemberChanges:
                 raise NotFoundError(f"{name} is no member; flight-mom clusters lists them")
             elif request.action == protocol.MembersRequest.REMOVE:
                 members.remove(name)
-                TableIdStore(connection).forget_all(name)
-                grants, revocations = GrantStore(connection), RevocationStore(connection)
+                stores.table_ids.forget_all(name)
                 # Whoever joins under that name later is somebody else, and inherits nothing.
                 audit.append_all(
                     replace(record, action="revoke", rule=f"{grant}: removed")
-                    for grant in grants.remove_allows_of(name)
+                    for grant in stores.grants.remove_allows_of(name)
                 )
-                known = self._topology.federation.members.get(name)
+                known = self._office.federation.members.get(name)
                 users = known.users if known is not None else ()
-                end_tickets(grants, revocations, name, record.at, users)
+                end_tickets(stores.grants, stores.revocations, name, record.at, users)
             else:
                 _change(members, stored, request)
                 if request.action == protocol.MembersRequest.SUSPEND:
-                    grants, revocations = GrantStore(connection), RevocationStore(connection)
-                    end_tickets(grants, revocations, name, record.at)
+                    end_tickets(stores.grants, stores.revocations, name, record.at)
             audit.append(record)
-        self._topology.refresh()
-        member = self._topology.federation.members.get(name)
-        state = "removed" if member is None else str(self._topology.status(member))
+        self._office.topology.refresh()
+        member = self._office.federation.members.get(name)
+        state = "removed" if member is None else str(self._office.topology.status(member))
         return reply.model_copy(update={"state": state})
 
     def _add(
@@ -120,7 +84,7 @@ class MemberChanges:
         now: datetime,
     ) -> protocol.MembersReply:
         """Name a member, or give one a new join token; one that has joined may join again."""
-        if name == self._cluster:
+        if name == self._office.cluster:
             raise BadRequestError(f"{name} is the MoM itself; choose another name")
         hosts = read_hosts(request.hosts) or (stored.hosts if stored else ("127.0.0.1",))
         if stored is None:

@@ -7,34 +7,27 @@ from datetime import datetime
 from auth import (
     AuditRecord,
     CertificateAuthority,
-    Identity,
     InvalidTokenError,
     JoinToken,
     PublicKey,
     SigningKey,
 )
 from auth import PermissionDeniedError as UnnamedHostError
-from auth.auditstore import AuditStore
-from auth.grantstore import GrantStore
-from auth.groupstore import GroupStore
-from auth.revocationstore import RevocationStore
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.errors import BadRequestError, PermissionDeniedError
 from flight_member.logs import get_logger
 from flight_member.revocationlog import written
 from flight_member.settings import is_loopback
-from flight_member.statestore import Database
 from flight_mom.carrying import CarryThrough
 from flight_mom.locations import ENCRYPTED, fold_host, read_location
 from flight_mom.memberchanges import MemberChanges
 from flight_mom.members import Member
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.momhome import CERTIFICATE_DAYS
+from flight_mom.office import Office
 from flight_mom.reports import read_report
 from flight_mom.settings import MomSettings
-from flight_mom.tableidstore import TableIdStore
-from flight_mom.topology import Topology
 from flight_sql import Call
 
 _log = get_logger(__name__)
@@ -65,27 +58,17 @@ class MembershipDesk:
         federation: str,
         key: SigningKey,
         authority: CertificateAuthority,
-        database: Database,
-        topology: Topology,
-        require_administrator: Callable[[Identity], None],
-        now: Callable[[], datetime],
+        office: Office,
     ) -> None:
         self._settings = settings
-        self._cluster = settings.cluster.name
+        self._cluster = office.cluster
         self._federation = federation
         self._key = key
         self._authority = authority
-        self._database = database
-        self._topology = topology
-        self._now = now
+        self._office = office
         self.uri = ""
         self._changes = MemberChanges(
-            self._cluster,
-            database,
-            topology,
-            require_administrator,
-            lambda member: JoinToken.make(member, self.uri, authority.fingerprint),
-            now,
+            office, lambda member: JoinToken.make(member, self.uri, authority.fingerprint)
         )
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
@@ -108,15 +91,15 @@ class MembershipDesk:
         request = protocol.JoinRequest.read(body)
         request.check_protocol(request.cluster[:_MAX_SHOWN])
         token = JoinToken.parse(request.token)
-        now = self._now()
+        now = self._office.now()
         try:
-            with self._database.change() as connection:
-                certificate = self._admit(MemberStore(connection), token, request, now)
-                AuditStore(connection).append(_join_record(call, request, now, refusal=None))
+            with self._office.change() as stores:
+                certificate = self._admit(stores.members, token, request, now)
+                stores.audit.append(_join_record(call, request, now, refusal=None))
         except _REFUSALS as error:
             refusal = error
         else:
-            self._topology.refresh()
+            self._office.topology.refresh()
             _log.info("member_joined", member=request.cluster)
             return protocol.JoinReply(
                 federation=self._federation,
@@ -125,8 +108,8 @@ class MembershipDesk:
                 ca_certificate=self._authority.certificate_pem.decode(),
                 certificate=certificate.decode(),
             ).write()
-        with self._database.change() as connection:
-            AuditStore(connection).append(_join_record(call, request, now, refusal=refusal))
+        with self._office.change() as stores:
+            stores.audit.append(_join_record(call, request, now, refusal=refusal))
         if isinstance(refusal, _UnknownJoinTokenError):
             raise InvalidTokenError(
                 "the join token does not count: it is unknown, used, expired or another "
@@ -164,17 +147,17 @@ class MembershipDesk:
         beat.check_protocol(member.name)
         self._require_named_host(beat.uri, member)
         if beat.uri != member.uri:
-            with self._database.change() as connection:
-                MemberStore(connection).set_uri(member.name, beat.uri)
-            self._topology.refresh()
+            with self._office.change() as stores:
+                stores.members.set_uri(member.name, beat.uri)
+            self._office.topology.refresh()
             _log.info("member_moved", member=member.name)
         self._learn_keys(call, member, beat.public_keys)
-        self._topology.hear(member.name, beat.nodes)
+        self._office.topology.hear(member.name, beat.nodes)
         member = self._calling_member(call)
         # One state: an epoch that is newer than its revocations would hide one for good.
-        federation = self._topology.federation
+        federation = self._office.federation
         return protocol.HeartbeatReply(
-            state=str(self._topology.status(member)),
+            state=str(self._office.topology.status(member)),
             policy_epoch=federation.epoch,
             mom_keys=self._own_keys(),
             wants_report=beat.report_version != member.report_version,
@@ -185,19 +168,13 @@ class MembershipDesk:
         member = self._calling_member(call)
         report = protocol.Report.read(body)
         read = read_report(member.name, report)
-        with self._database.change() as connection:
-            MemberStore(connection).set_report(member.name, report.write())
-            carry = CarryThrough(
-                GrantStore(connection),
-                GroupStore(connection),
-                RevocationStore(connection),
-                AuditStore(connection),
-                self._now(),
-            )
+        with self._office.change() as stores:
+            stores.members.set_report(member.name, report.write())
+            carry = CarryThrough(stores, self._office.now())
             carry.users(member.name, member.users, read.users)
             carry.places(member.name, member.departed, read.departed)
-            carry.tables(TableIdStore(connection), read.metastore, report.dropped)
-        self._topology.refresh()
+            carry.tables(read.metastore, report.dropped)
+        self._office.topology.refresh()
         _log.info("report_received", member=member.name, version=report.version)
         return protocol.Acknowledgement().write()
 
@@ -205,7 +182,7 @@ class MembershipDesk:
         member = self._calling_member(call)
         request = protocol.RenewRequest.read(body)
         record = AuditRecord(
-            at=self._now(),
+            at=self._office.now(),
             actor=member.name,
             source=call.peer,
             action="renew certificate",
@@ -217,17 +194,21 @@ class MembershipDesk:
         except (InvalidTokenError, UnnamedHostError) as error:
             refusal = error
         else:
-            with self._database.change() as connection:
-                AuditStore(connection).append(record)
+            with self._office.change() as stores:
+                stores.audit.append(record)
             return protocol.RenewReply(certificate=certificate.decode()).write()
-        with self._database.change() as connection:
-            AuditStore(connection).append(replace(record, allowed=False, rule=refusal.text))
+        with self._office.change() as stores:
+            stores.audit.append(replace(record, allowed=False, rule=refusal.text))
         raise refusal
 
     def _certify(self, request: str, name: str, hosts: Sequence[str]) -> bytes:
         """Return a certificate for the hosts that an administrator named, and no others."""
         return self._authority.sign_request(
-            request.encode(), common_name=name, hosts=hosts, now=self._now(), days=CERTIFICATE_DAYS
+            request.encode(),
+            common_name=name,
+            hosts=hosts,
+            now=self._office.now(),
+            days=CERTIFICATE_DAYS,
         )
 
     def _own_keys(self) -> tuple[str, ...]:
@@ -241,10 +222,10 @@ class MembershipDesk:
         if len(texts) > _MAX_KEYS:
             raise BadRequestError(f"a member has at most {_MAX_KEYS} keys at a time")
         keys = [_read_key(text) for text in texts]
-        now = self._now()
-        with self._database.change() as connection:
-            MemberStore(connection).set_keys(member.name, keys, now)
-            AuditStore(connection).append(
+        now = self._office.now()
+        with self._office.change() as stores:
+            stores.members.set_keys(member.name, keys, now)
+            stores.audit.append(
                 AuditRecord(
                     at=now,
                     actor=member.name,
@@ -255,12 +236,12 @@ class MembershipDesk:
                     rule=" ".join(key.kid for key in keys)[:_MAX_RULE],
                 )
             )
-        self._topology.refresh()
+        self._office.topology.refresh()
         _log.info("member_keys_changed", member=member.name)
 
     def _calling_member(self, call: Call) -> Member:
         if isinstance(call.identity, ServiceCaller):
-            member = self._topology.federation.members.get(call.identity.cluster)
+            member = self._office.federation.members.get(call.identity.cluster)
             if member is not None:
                 return member
         raise PermissionDeniedError("only members of the federation may send this")

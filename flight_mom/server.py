@@ -17,6 +17,7 @@ from flight_mom.coordinator import MomBackend
 from flight_mom.federationtables import AuditTable
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
+from flight_mom.office import Office
 from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
@@ -57,16 +58,14 @@ class MomServer:
             settings.auth,
             utc_now,
         )
-        administration = Administration(cluster, self._database, self._topology, utc_now)
+        office = Office.of(cluster, self._database, self._topology, utc_now)
+        administration = Administration(office)
         self._desk = MembershipDesk(
             settings,
             home.federation,
             key,
             certificates,
-            self._database,
-            self._topology,
-            administration.administrators.require,
-            utc_now,
+            office,
         )
         backend = MomBackend(
             settings,

@@ -31,6 +31,7 @@ from flight_mom.administration import Administration
 from flight_mom.members import Member
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
+from flight_mom.office import Office
 from flight_mom.settings import MomSettings
 from flight_mom.topology import Topology
 from flight_sql import Call
@@ -142,16 +143,14 @@ class Mom:
         self.database = self.home.open_database()
         self.topology = Topology(MOM, self.database, self.settings.heartbeat, self.clock)
         self.topology.trust(self.key.public_key)
-        self.administration = Administration(MOM, self.database, self.topology, self.clock)
+        office = Office.of(MOM, self.database, self.topology, self.clock)
+        self.administration = Administration(office)
         self.desk = MembershipDesk(
             self.settings,
             self.home.federation,
             self.key,
             self.home.load_authority(),
-            self.database,
-            self.topology,
-            self.administration.administrators.require,
-            self.clock,
+            office,
         )
         self.desk.uri = "grpc://127.0.0.1:32010"
         self.admin = make_identity(f"admin@{MOM}", is_admin=True)

@@ -1,4 +1,4 @@
-"""Who administers the federation, and the record of those who only tried to."""
+"""Who administers a cluster, and the record of those who only tried to."""
 
 from dataclasses import replace
 
@@ -6,24 +6,25 @@ from auth import AuditRecord, Identity
 from auth.auditstore import AuditStore
 from flight_member.errors import PermissionDeniedError
 from flight_member.statestore import Database
+from flight_sql import Call
 
 
 class Administrators:
-    """Lets the MoM's own administrators through, and nobody else."""
+    """Lets a cluster's own administrators through, and nobody else."""
 
     def __init__(self, cluster: str, database: Database) -> None:
         self._cluster = cluster
         self._database = database
 
     def include(self, caller: Identity) -> bool:
-        """Whether the caller is one; members' administrators are not."""
+        """Whether the caller is one; administrators of other clusters are not."""
         return caller.administers(self._cluster)
 
     def require(self, caller: Identity) -> None:
-        """Refuse anybody but the MoM's own administrators.
+        """Refuse anybody but the cluster's own administrators.
 
         Raises:
-            PermissionDeniedError: For everybody else, members' administrators included.
+            PermissionDeniedError: For everybody else, other clusters' administrators included.
         """
         if not self.include(caller):
             raise PermissionDeniedError(
@@ -45,3 +46,14 @@ class Administrators:
         with self._database.change() as connection:
             AuditStore(connection).append(replace(record, allowed=False, rule=refusal.text))
         raise refusal
+
+
+def signed_in(call: Call) -> Identity:
+    """Return the user who calls; servers call too, and administer nothing.
+
+    Raises:
+        PermissionDeniedError: When it is no user.
+    """
+    if not isinstance(call.identity, Identity):
+        raise PermissionDeniedError("sign in as an administrator")
+    return call.identity
