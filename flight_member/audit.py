@@ -6,12 +6,13 @@ records older than the setting are forgotten.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from auth import AuditRecord, AuditUnavailableError, AuditWriter
 from auth.auditstore import AuditStore
+from flight_member.clock import Moment
 from flight_member.logs import get_logger
 from flight_member.settings import AuditSection
 from flight_member.statestore import Database
@@ -29,7 +30,7 @@ class AuditTrail:
         cluster: str,
         database: Database,
         settings: AuditSection,
-        now: Callable[[], datetime],
+        now: Moment,
         *,
         keeping_interval_s: float = _KEEPING_INTERVAL_S,
     ) -> None:

@@ -8,8 +8,6 @@ query does not fill the audit, and everybody's first one is there.
 """
 
 import sys
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from auth import (
@@ -24,6 +22,7 @@ from auth import (
 )
 from flight_member.audit import AuditTrail
 from flight_member.authority import ServiceCaller
+from flight_member.clock import Moment
 from flight_member.logs import get_logger
 from flight_member.signin import HANDSHAKE
 from flight_member.sources import UNKNOWN, host_of
@@ -43,7 +42,7 @@ class AuthTrail:
     def __init__(
         self,
         audit: AuditTrail,
-        now: Callable[[], datetime],
+        now: Moment,
         cap: FailureCap | None = None,
         sign_in_cap: FailureCap | None = None,
     ) -> None:
@@ -118,7 +117,7 @@ class AuthTrail:
 class AuditedAuthenticator:
     """A judge whose every refusal is written down, and every exchange of a token."""
 
-    def __init__(self, inner: Judge, trail: AuthTrail, now: Callable[[], datetime]) -> None:
+    def __init__(self, inner: Judge, trail: AuthTrail, now: Moment) -> None:
         self._inner = inner
         self._trail = trail
         self._now = now

@@ -17,6 +17,7 @@ from auth import (
     seal,
     verify_password,
 )
+from flight_member.clock import Moment
 from flight_member.errors import RevokedTokenError
 from flight_member.memberstate import MemberState
 from flight_member.protocol import SignInRequest
@@ -59,7 +60,7 @@ class MemberAuthority:
         keys: Callable[[], KeyRing],
         audit: SignInTrail,
         settings: AuthSection,
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         """Keep what it takes; `keys` returns the public keys of this member and of the MoM."""
         self._cluster = cluster

@@ -7,10 +7,10 @@ a minute later, as long as it takes.
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from auth import TlsKey, certificate_lifetime, is_certificate_of, make_request
+from flight_member.clock import Moment
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
 from flight_member.profiles import write_private
@@ -34,7 +34,7 @@ class CertificateKeeper:
         authority: Callable[[], bytes],
         sign: Callable[[bytes], bytes],
         renewed: Callable[[], None],
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         """Keep what a renewal needs.
 

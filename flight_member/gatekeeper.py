@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from auth import AuditRecord, Identity, Rules
 from flight_member.audit import AuditTrail
+from flight_member.clock import Moment
 from flight_member.errors import NotFoundError
 from flight_sql import Call
 from storage.metastore import Metastore, Table
@@ -60,9 +61,7 @@ class Authorised:
 class Gatekeeper:
     """Decides and audits. `policy` returns the newest state; a decision uses one to its end."""
 
-    def __init__(
-        self, policy: Callable[[], Policy], audit: AuditTrail, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, policy: Callable[[], Policy], audit: AuditTrail, now: Moment) -> None:
         self._policy = policy
         self._audit = audit
         self._now = now

@@ -6,9 +6,8 @@ holds here whatever the MoM granted; the MoM learns of it with the next report, 
 nobody to apply it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +18,7 @@ from auth.grantstore import GrantStore
 from auth.userstore import User
 from flight_member.administrators import Administrators
 from flight_member.answers import answer
+from flight_member.clock import Moment
 from flight_member.errors import NotFoundError, NotSupportedError
 from flight_member.granting import change_grant
 from flight_member.grantlisting import Authority, grant_filter, show_grants
@@ -31,9 +31,7 @@ from storage.names import ObjectName
 class OwnerDesk:
     """Carries out GRANT, DENY and REVOKE on a member's own objects."""
 
-    def __init__(
-        self, cluster: str, database: Database, state: MemberState, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, cluster: str, database: Database, state: MemberState, now: Moment) -> None:
         self._cluster = cluster
         self._database = database
         self._state = state

@@ -7,11 +7,12 @@ member that the MoM removed is told by the refusal of its heartbeat. One that do
 MoM any more cannot know: it ends what runs on a ticket when that expires.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from auth import Principal, Revocation, RevocationSet, RevokedTicketError, Ticket
 from auth.revocationstore import RevocationStore
+from flight_member.clock import Moment
 from flight_member.errors import ClusterUnavailableError
 from flight_member.protocol import RevokedRight
 from flight_member.statestore import Database
@@ -24,9 +25,7 @@ KEPT = timedelta(hours=2)
 class RevocationLog:
     """The current snapshot of revocations. Read without a lock; one thread learns."""
 
-    def __init__(
-        self, database: Database, now: Callable[[], datetime], *, silence_s: float = 15.0
-    ) -> None:
+    def __init__(self, database: Database, now: Moment, *, silence_s: float = 15.0) -> None:
         """Read what was learned before.
 
         Args:

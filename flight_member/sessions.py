@@ -20,6 +20,7 @@ from auth import (
     open_sealed,
     seal,
 )
+from flight_member.clock import Moment
 from flight_member.errors import BadRequestError, NotFoundError
 from flight_member.tokencache import TokenCache
 from flight_sql import EMPTY_SESSION, Call, OptionError, OptionValue
@@ -64,7 +65,7 @@ class Sessions:
         cluster: str,
         key: SigningKey,
         life: timedelta,
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         """Keep what it takes; a cookie lives for `life`, and is believed if our keys signed it."""
         self._cluster = cluster

@@ -26,6 +26,7 @@ from auth import (
 )
 from auth.userstore import User, UserStore
 from flight_member.agents import has_agent
+from flight_member.clock import Moment
 from flight_member.settings import AuthSection
 from flight_member.sources import UNKNOWN, Sources
 from flight_member.statestore import Database
@@ -62,7 +63,7 @@ class SignIn:
         prove: Callable[[str, str, str, str, bool], str],
         audit: SignInTrail,
         settings: AuthSection,
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         """Keep what it takes.
 
@@ -187,7 +188,7 @@ class OwnUsers:
         database: Database,
         key: Callable[[], SigningKey],
         settings: AuthSection,
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         self._cluster = cluster
         self._database = database

@@ -1,9 +1,7 @@
 """Whether the MoM's tickets are honoured here: what they rest on, and what the owner says."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 from auth import RevokedTicketError, Ticket
+from flight_member.clock import Moment
 from flight_member.memberstate import MemberState
 from flight_member.revocationlog import RevocationLog
 from storage.names import ObjectName
@@ -17,7 +15,7 @@ class VisitorDoor:
         cluster: str,
         state: MemberState,
         revoked: RevocationLog,
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         self._cluster = cluster
         self._state = state

@@ -6,11 +6,11 @@ before it. Where it is bound is kept in the database, so that every replica know
 restart forgets nothing; a renewed session carries its address itself.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 from auth import InvalidTokenError, SessionToken
 from auth.bindingstore import BindingStore
+from flight_member.clock import Moment
 from flight_member.sources import Sources
 from flight_member.statestore import Database
 from flight_sql import Call
@@ -21,9 +21,7 @@ _MOST = 10_000
 class AddressBinding:
     """Binds sessions, and refuses them from elsewhere. Safe to use from many threads."""
 
-    def __init__(
-        self, database: Database, trusted_proxies: Sequence[str], now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, database: Database, trusted_proxies: Sequence[str], now: Moment) -> None:
         self._database = database
         self._sources = Sources(trusted_proxies)
         self._now = now

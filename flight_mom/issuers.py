@@ -8,7 +8,7 @@ count for a day.
 
 import threading
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.client import HTTPException, HTTPMessage
@@ -24,6 +24,7 @@ from auth import (
     OutsideToken,
     open_outside_token,
 )
+from flight_member.clock import Moment
 from flight_member.logs import get_logger
 from flight_mom.settings import IssuerSection
 
@@ -38,7 +39,7 @@ _MAX_BYTES = 1_048_576
 class OutsideIssuers:
     """The configured issuers of one MoM. Safe to use from many threads."""
 
-    def __init__(self, sections: Iterable[IssuerSection], now: Callable[[], datetime]) -> None:
+    def __init__(self, sections: Iterable[IssuerSection], now: Moment) -> None:
         """Take the configuration; nothing is fetched before it is needed."""
         self._now = now
         self._known = {
@@ -81,9 +82,7 @@ class _Fetched:
 class _Published:
     """One issuer's keys, as they were last fetched."""
 
-    def __init__(
-        self, section: IssuerSection, now: Callable[[], datetime], source: "_Source"
-    ) -> None:
+    def __init__(self, section: IssuerSection, now: Moment, source: "_Source") -> None:
         self.issuer = OutsideIssuer(
             issuer=section.issuer,
             audience=section.audience,

@@ -3,13 +3,13 @@
 import itertools
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from typing import Self
 
 import pyarrow as pa
 
 from auth import SigningKey
 from flight_member.authority import service_token
+from flight_member.clock import Moment
 from flight_member.errors import ClusterUnavailableError, ForwardedError
 from flight_member.logs import get_logger
 from flight_mom.members import Member
@@ -39,7 +39,7 @@ class Relay:
         cluster: str,
         key: SigningKey,
         tls_root_certs: Callable[[], bytes],
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         self._cluster = cluster
         self._key = key

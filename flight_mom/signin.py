@@ -1,6 +1,5 @@
 """Who is asking at the MoM: its own users, every member's users, and the members themselves."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 from auth import (
@@ -22,6 +21,7 @@ from auth import (
 from auth.userstore import User
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
+from flight_member.clock import Moment
 from flight_member.errors import ForwardedError, RevokedTokenError, UserNotReportedError
 from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn, SignInTrail
 from flight_member.statestore import Database
@@ -55,7 +55,7 @@ class MomAuthority:
         relay: Relay,
         audit: SignInTrail,
         settings: MomAuthSection,
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         self._cluster = cluster
         self._key = key

@@ -6,7 +6,7 @@ because it changes all the time.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,6 +21,7 @@ from auth import (
 )
 from auth.policystore import UNKNOWN_EPOCH, PolicyStore
 from auth.revocationstore import RevocationStore
+from flight_member.clock import Moment
 from flight_member.protocol import NodeRow
 from flight_member.revocationlog import KEPT
 from flight_member.settings import HeartbeatSection
@@ -100,7 +101,7 @@ class Topology:
         cluster: str,
         database: Database,
         settings: HeartbeatSection,
-        now: Callable[[], datetime],
+        now: Moment,
     ) -> None:
         self._cluster = cluster
         self._database = database
