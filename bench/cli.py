@@ -3,11 +3,13 @@
 import json
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from bench.federation import MeasuredFederation
 from bench.formreport import form_table, write_form_plot
@@ -26,10 +28,11 @@ from bench.planning import measure_planning, planning_steps, prepare_tables
 from bench.planreport import timing_table, write_timing_plot
 from bench.planresults import timings_json
 from bench.plot import write_plot
+from bench.progress import shown_steps
 from bench.report import check_table, measurement_table
 from bench.results import checks, to_json
 from bench.scan import measure_scans, step_count
-from flight_member.terminal import console, errors, reported_errors
+from flight_member.terminal import console, reported_errors
 
 app = typer.Typer(
     name="python -m bench",
@@ -39,6 +42,9 @@ app = typer.Typer(
 )
 
 _HERE = Path(__file__).parent
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DataDirectory = Annotated[Path, typer.Option(help="Where the generated data is kept.")]
+ResultsDirectory = Annotated[Path, typer.Option(help="Where the results go.")]
 _PLAN_SCALE = 0.01
 
 
@@ -56,94 +62,69 @@ def _bench() -> None:
 def scan(
     scale: Annotated[float, typer.Option(min=0.001, help="TPC-H's scale; 1: 6 M rows.")] = 2,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each contender.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    data: Annotated[Path, typer.Option(help="Where the generated data is kept.")] = _HERE / "data",
-    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+    as_json: AsJson = False,
+    data: DataDirectory = _HERE / "data",
+    results: ResultsDirectory = _HERE / "results",
 ) -> None:
     """Read lineitem in four ways from two layouts: alone, from a member, through the MoM."""
     with reported_errors():
-        with _progress() as progress:
-            task = progress.add_task("preparing", total=None)
-            layouts = prepare_lineitem(
-                data, scale, lambda text: progress.update(task, description=text)
-            )
-            progress.update(task, total=step_count(len(layouts), runs))
-            measurements = measure_scans(
-                layouts, runs, lambda text: progress.update(task, description=text, advance=1)
-            )
+        with shown_steps() as steps:
+            layouts = prepare_lineitem(data, scale, steps.describe)
+            steps.expect(step_count(len(layouts), runs))
+            measurements = measure_scans(layouts, runs, steps.advance)
         row_count = count_rows(next(iter(layouts.values())))
         answer = to_json(measurements, scale=scale, runs=runs, row_count=row_count)
-        _write(results / "scan.json", answer)
         title = f"TPC-H lineitem, {row_count:,} rows: median of {runs} runs"
-        write_plot(measurements, results / "scan.png", title)
-        if as_json:
-            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-            return
-        console.print(measurement_table(measurements), check_table(checks(measurements)))
-        console.print(f"written: {results / 'scan.json'} and scan.png", highlight=False)
+        plot = partial(write_plot, measurements, title=title)
+        _tell(
+            results / "scan",
+            answer,
+            plot,
+            measurement_table(measurements),
+            check_table(checks(measurements)),
+            as_json=as_json,
+        )
 
 
 @app.command(epilog="Example: python -m bench forms --scale 1 --runs 5")
 def forms(
     scale: Annotated[float, typer.Option(min=0.001, help="TPC-H's scale; 1: 6 M rows.")] = 1,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each form.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    data: Annotated[Path, typer.Option(help="Where the generated data is kept.")] = _HERE / "data",
-    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+    as_json: AsJson = False,
+    data: DataDirectory = _HERE / "data",
+    results: ResultsDirectory = _HERE / "results",
 ) -> None:
     """Read lineitem in the forms that clients may choose: safe or native types, compressed."""
     with reported_errors():
-        with _progress() as progress:
-            task = progress.add_task("preparing", total=None)
-            layouts = prepare_lineitem(
-                data, scale, lambda text: progress.update(task, description=text)
-            )
-            progress.update(task, total=form_steps(runs))
-            found = measure_forms(
-                *(PLAIN, layouts[PLAIN], runs),
-                lambda text: progress.update(task, description=text, advance=1),
-            )
+        with shown_steps() as steps:
+            layouts = prepare_lineitem(data, scale, steps.describe)
+            steps.expect(form_steps(runs))
+            found = measure_forms(PLAIN, layouts[PLAIN], runs, steps.advance)
         answer = forms_json(found, scale=scale, runs=runs)
-        _write(results / "forms.json", answer)
         title = f"TPC-H lineitem, {found[0].row_count:,} rows: median of {runs} runs"
-        write_form_plot(found, results / "forms.png", title)
-        if as_json:
-            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-            return
-        console.print(form_table(found))
-        console.print(f"written: {results / 'forms.json'} and forms.png", highlight=False)
+        plot = partial(write_form_plot, found, title=title)
+        _tell(results / "forms", answer, plot, form_table(found), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench plan --runs 300")
 def plan(
     runs: Annotated[int, typer.Option(min=2, help="Timed runs of each contender.")] = 300,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    data: Annotated[Path, typer.Option(help="Where the generated data is kept.")] = _HERE / "data",
-    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+    as_json: AsJson = False,
+    data: DataDirectory = _HERE / "data",
+    results: ResultsDirectory = _HERE / "results",
 ) -> None:
     """Plan statements of 1 KiB at first sight and again: in this process, and asked of a MoM."""
     with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
-        with _progress() as progress:
-            task = progress.add_task("preparing", total=planning_steps(runs))
+        with shown_steps(planning_steps(runs)) as steps:
             at = Path(directory)
             tables = prepare_tables(prepare_lineitem(data, _PLAN_SCALE)[PLAIN], at)
             federation = MeasuredFederation(at / "federation", tables)
             with federation.running(), federation.visitor_client() as client:
-                timings = measure_planning(
-                    tables,
-                    client,
-                    runs,
-                    lambda text: progress.update(task, description=text, advance=1),
-                )
+                timings = measure_planning(tables, client, runs, steps.advance)
         answer = timings_json("plan", timings, runs=runs)
-        _write(results / "plan.json", answer)
         title = f"planning a statement of about 1 KiB: {runs} runs"
-        write_timing_plot(timings, results / "plan.png", title)
-        if as_json:
-            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-            return
-        console.print(timing_table(timings))
-        console.print(f"written: {results / 'plan.json'} and plan.png", highlight=False)
+        plot = partial(write_timing_plot, timings, title=title)
+        _tell(results / "plan", answer, plot, timing_table(timings), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench grants --grants 1000000 --clusters 1000")
@@ -152,60 +133,40 @@ def grants(
     clusters: Annotated[int, typer.Option(min=10, help="Members, of 50 users each.")] = 1_000,
     decisions: Annotated[int, typer.Option(min=2, help="Timed decisions.")] = 100_000,
     changes: Annotated[int, typer.Option(min=2, help="Timed statements.")] = 200,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+    as_json: AsJson = False,
+    results: ResultsDirectory = _HERE / "results",
 ) -> None:
     """Start, decide and change with very many grants, at a MoM with its database on the disk."""
     with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
         state = GrantState(clusters, grants)
-        with _progress() as progress:
-            task = progress.add_task("preparing", total=state.steps + 3)
+        with shown_steps(state.steps + 3) as steps:
             figures = measure_grants(
-                state,
-                Path(directory) / CLUSTER,
-                decisions,
-                changes,
-                lambda text: progress.update(task, description=text, advance=1),
+                state, Path(directory) / CLUSTER, decisions, changes, steps.advance
             )
         answer = grants_json(figures, clusters=clusters, grants=grants)
-        _write(results / "grants.json", answer)
         title = f"{grants:,} grants over {clusters:,} clusters"
-        write_figure_plot(figures, results / "grants.png", title)
-        if as_json:
-            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-            return
-        console.print(figure_table(figures))
-        console.print(f"written: {results / 'grants.json'} and grants.png", highlight=False)
+        plot = partial(write_figure_plot, figures, title=title)
+        _tell(results / "grants", answer, plot, figure_table(figures), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench metadata --tables 100000 --runs 200")
 def metadata(
     tables: Annotated[int, typer.Option(min=1000, help="Tables in all.")] = 100_000,
     runs: Annotated[int, typer.Option(min=20, help="Timed runs of each command.")] = 200,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+    as_json: AsJson = False,
+    results: ResultsDirectory = _HERE / "results",
 ) -> None:
     """Ask a MoM for metadata as BI tools do, seeing a few of very many tables, or all."""
     with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
         state, at = MetadataState.of(tables), Path(directory) / "mom"
-        with _progress() as progress:
-            task = progress.add_task("preparing", total=MEMBERS + metadata_steps(runs))
-
-            def advance(text: str) -> None:
-                progress.update(task, description=text, advance=1)
-
-            state.make(at, advance)
+        with shown_steps(MEMBERS + metadata_steps(runs)) as steps:
+            state.make(at, steps.advance)
             with running_mom(at) as uri:
-                timings = measure_metadata(state, uri, runs, advance)
+                timings = measure_metadata(state, uri, runs, steps.advance)
         answer = timings_json("metadata", timings, runs=runs, tables=tables)
-        _write(results / "metadata.json", answer)
         title = f"metadata of {tables:,} tables, asked of a MoM: {runs} runs"
-        write_timing_plot(timings, results / "metadata.png", title)
-        if as_json:
-            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-            return
-        console.print(timing_table(timings))
-        console.print(f"written: {results / 'metadata.json'} and metadata.png", highlight=False)
+        plot = partial(write_timing_plot, timings, title=title)
+        _tell(results / "metadata", answer, plot, timing_table(timings), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench limits --kind windows --kind 'IN numbers'")
@@ -213,40 +174,36 @@ def limits(
     kind: Annotated[
         list[str] | None, typer.Option(help="A kind of statement; without it, all of them.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    results: Annotated[Path, typer.Option(help="Where the results go.")] = _HERE / "results",
+    as_json: AsJson = False,
+    results: ResultsDirectory = _HERE / "results",
 ) -> None:
     """Plan the largest statements that the limits let through, and those just beyond them."""
     unknown = [each for each in kind or () if each not in LIMIT_STATEMENTS]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(LIMIT_STATEMENTS)}")
     with reported_errors():
-        with _progress() as progress:
-            count = len(kind or LIMIT_STATEMENTS) * len(LIMIT_TABLES)
-            task = progress.add_task("preparing", total=count)
-            edges = measure_limits(
-                kind or (), lambda text: progress.update(task, description=text, advance=1)
-            )
+        with shown_steps(len(kind or LIMIT_STATEMENTS) * len(LIMIT_TABLES)) as steps:
+            edges = measure_limits(kind or (), steps.advance)
         answer = limits_json(edges)
-        _write(results / "limits.json", answer)
-        write_edge_plot(edges, results / "limits.png", "statements at the limits")
-        if as_json:
-            sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-            return
-        console.print(edge_table(edges))
-        console.print(f"written: {results / 'limits.json'} and limits.png", highlight=False)
+        plot = partial(write_edge_plot, edges, title="statements at the limits")
+        _tell(results / "limits", answer, plot, edge_table(edges), as_json=as_json)
 
 
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=errors)
-
-
-def _write(file: Path, answer: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
+def _tell(
+    named: Path,
+    answer: dict[str, Any],
+    write: Callable[[Path], None],
+    *tables: Table,
+    as_json: bool,
+) -> None:
+    """Keep what was measured, and its plot, in files of one name, and print it."""
+    named.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(answer, indent=2) + "\n"
+    file = named.with_suffix(".json")
+    file.write_text(text, "utf-8")
+    write(named.with_suffix(".png"))
+    if as_json:
+        sys.stdout.write(text)
+        return
+    console.print(*tables)
+    console.print(f"written: {file} and {named.name}.png", highlight=False)
