@@ -21,10 +21,11 @@ from datafusion.expr import Expr
 
 from planner.columns import resolve_columns
 from planner.errors import NotFoundError, not_found_text
-from planner.faults import Function, explain_fault, explain_join
+from planner.faults import Function, explain_fault, explain_join, explain_subquery
 from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_rows, cast_values, infer_types
 from planner.resulttypes import check_result_types
 from planner.statement import Query
+from planner.subplans import find_fault
 from planner.work import check_work
 from storage.names import ObjectName
 
@@ -146,10 +147,11 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
     else:
         plan = Plan(resolve_columns(query, schemas), pa.schema([]))
     context = _context(query, schemas)
+    shown: list[str] = []
     try:
         frame = context.sql_with_options(plan.text, _ONLY_QUERIES, param_values=dict(plan.values))
         logical = frame.logical_plan()
-        shown = [logical.display_indent()]
+        shown.append(logical.display_indent())
         schema = frame.schema()
         if query.parameters and query.values is None:
             # Not optimised: what the types come to is known when there are values.
@@ -157,15 +159,7 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
             plan = replace(plan, parameters=types)
             schema = _typed_schema(schema)
         else:
-            if _is_chain(shown[0]):
-                # Of a single table no optimiser makes a join: its types are all that is wanted.
-                analysed = _analyser().create_dataframe_from_logical_plan(logical)
-                optimized = analysed.optimized_logical_plan()
-            else:
-                optimized = frame.optimized_logical_plan()
-                shown.append(optimized.display_indent())
-            coerced = context.create_dataframe_from_logical_plan(optimized).schema()
-            schema = _coerced_schema(schema, coerced, plan.text)
+            schema = _optimized_schema(context, logical, shown, plan.text, schema)
     except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
         message = str(error)
     except BaseException as error:
@@ -173,12 +167,27 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
             raise
         message = "panic"
     else:
-        if not query.is_home:
-            _check_joins(query, schemas, shown)
+        _check_plans(query, schemas, shown)
         check_result_types(schema)
         return replace(plan, arrow_schema=schema)
     logger.debug("plan refused", extra={"engine_text": message})
+    if query.is_home:
+        _check_plans(query, schemas, shown)
     raise explain_fault(message, query, plan.text, schemas, known_functions())
+
+
+def _optimized_schema(
+    context: SessionContext, logical: Any, shown: list[str], text: str, schema: pa.Schema
+) -> pa.Schema:
+    """Return the schema with the types of an optimised plan, which is shown too if it is whole."""
+    if _is_chain(shown[0]):
+        # Of a single table no optimiser makes a join: its types are all that is wanted.
+        optimized = _analyser().create_dataframe_from_logical_plan(logical).optimized_logical_plan()
+    else:
+        optimized = context.create_dataframe_from_logical_plan(logical).optimized_logical_plan()
+        shown.append(optimized.display_indent())
+    coerced = context.create_dataframe_from_logical_plan(optimized).schema()
+    return _coerced_schema(schema, coerced, text)
 
 
 def _plan_rows(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
@@ -324,12 +333,19 @@ def _new_context(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Sessi
     return context
 
 
-def _check_joins(query: Query, schemas: Mapping[ObjectName, pa.Schema], plans: list[str]) -> None:
+def _check_plans(query: Query, schemas: Mapping[ObjectName, pa.Schema], plans: list[str]) -> None:
     """Refuse a plan that holds a join, or reads a column of the query around a subquery.
+
+    At home both are allowed, but for subqueries that would be answered wrongly.
 
     Raises:
         JoinNotSupportedError: When it does.
+        StatementNotSupportedError: When a subquery would be answered wrongly.
     """
+    if query.is_home:
+        if plans and (fault := find_fault(plans[0])) is not None:
+            raise explain_subquery(fault, query, schemas)
+        return
     lines = [line for plan in plans for line in plan.splitlines()]
     if not any(_JOIN.match(line) for line in lines) and not _has_outer(query, lines):
         return

@@ -21,7 +21,7 @@ from planner.errors import (
 from planner.faults.asked import Asked, Function
 from planner.faults.columns import read_column_fault
 from planner.faults.functions import read_function_fault
-from planner.faults.joins import explain_join
+from planner.faults.joins import explain_join, explain_subquery
 from planner.faults.laws import read_law_fault
 from planner.faults.syntax import read_syntax_fault
 from planner.faults.types import read_type_fault
@@ -86,4 +86,4 @@ def explain_fault(
     )
 
 
-__all__ = ["Function", "explain_fault", "explain_join"]
+__all__ = ["Function", "explain_fault", "explain_join", "explain_subquery"]

@@ -1,4 +1,4 @@
-"""Joins that are seen only in the plan: subqueries that use columns of the query around them."""
+"""What is seen only in the plan: subqueries that use columns of the query around them."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from planner.dialect import shown
-from planner.errors import JoinNotSupportedError
+from planner.errors import JoinNotSupportedError, StatementNotSupportedError
 from planner.faults.asked import Asked
 from planner.rules.joins import INSTEAD
 from planner.rules.wording import tables_of
@@ -31,6 +31,16 @@ def explain_join(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> JoinN
     refusal = JoinNotSupportedError(text)
     refusal.tables = query.tables
     return refusal
+
+
+def explain_subquery(
+    fault: str, query: Query, schemas: Mapping[ObjectName, pa.Schema]
+) -> StatementNotSupportedError:
+    """Return the refusal of a query at home with a subquery that would be answered wrongly."""
+    asked = Asked(query, query.text, schemas, {})
+    return StatementNotSupportedError(
+        f"{asked.of_node(_outer_column(asked))}the engine would answer wrongly {fault}"
+    )
 
 
 def _outer_column(asked: Asked) -> exp.Column | None:

@@ -11,6 +11,7 @@ from planner.rules.constructs import check_construct
 from planner.rules.functions import check_functions
 from planner.rules.generators import check_generators
 from planner.rules.grouping import check_grouping
+from planner.rules.home_subqueries import check_home_subqueries
 from planner.rules.joins import check_joins
 from planner.rules.live_tables import check_live_tables
 from planner.rules.one_cluster import check_one_cluster
@@ -27,6 +28,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     check_one_cluster,
     check_joins,
     check_subqueries,
+    check_home_subqueries,
     check_windows,
     check_grouping,
     check_generators,

@@ -30,7 +30,7 @@ def outcome(path: Path) -> str:
 
 
 def home(path: Path) -> str | None:
-    return DEFAULTS.cluster if path.parent.name == "home" else None
+    return DEFAULTS.cluster if path.parent.name.partition("_")[0] == "home" else None
 
 
 def coded() -> Iterator[type[PlannerError]]:
