@@ -31,8 +31,10 @@ lint: install
 types: install
 	$(BIN)/mypy
 
+# A file's tests stay together: they share servers. JOBS=0 runs all in one process.
+JOBS ?= 2
 unit: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 # The JDBC driver is one jar, from Maven; its digest is checked before it is used.
 CLIENTS := .clients

@@ -60,7 +60,7 @@ DAMAGED = [
 ]
 
 
-@pytest.mark.parametrize("encoded", DAMAGED)
+@pytest.mark.parametrize("encoded", DAMAGED, ids=map(str, range(len(DAMAGED))))
 def test_a_damaged_hash_is_nobodys_password(encoded: str) -> None:
     assert not verify_password("correct horse", encoded)
 

@@ -306,7 +306,11 @@ def test_a_claim_that_stands_twice_or_is_no_json_is_refused(text: str) -> None:
         open_identity_token(forge(payload=payload_with(text)), RING, now=NOW)
 
 
-@pytest.mark.parametrize("secret", [SHANGHAI_RAW, SHANGHAI_KEY.public_key.to_text().encode()])
+@pytest.mark.parametrize(
+    "secret",
+    [SHANGHAI_RAW, SHANGHAI_KEY.public_key.to_text().encode()],
+    ids=["its bytes", "its text"],
+)
 def test_an_hmac_with_the_public_key_is_refused(secret: bytes) -> None:
     payload = {
         "sub": "user1",
