@@ -287,6 +287,7 @@ def test_what_the_driver_cannot_do_is_as_documented(found: Facts) -> None:
     driver = found["driver"]
     assert driver["moment"] == ""
     assert driver["unbound"].startswith("SQLException: ")
+    assert "arrow-compression" in driver["compressed"]
     assert driver["close after catalog"] == "SQLException: Channel shutdown invoked"
 
 

@@ -45,6 +45,9 @@ final class Sessions {
         facts.tell("headers", () -> ask(
                 connect(user, "x-cluster", "hangzhou", "x-catalog", "aviation", "x-schema", "nyc"),
                 COUNT));
+        new Facts("driver").tell("compressed", () -> ask(
+                connect(user, "x-compression", "zstd"),
+                "select carrier from aviation.nyc.flights@hangzhou limit 1000"));
         facts.tell("use", () -> {
             try (Connection connection = connect(user);
                     Statement statement = connection.createStatement()) {
