@@ -62,3 +62,10 @@ def at_home(federation: DemoFederation) -> Iterator[Client]:
     """user1@shanghai at shanghai."""
     with federation.client("user1", SHANGHAI, at=SHANGHAI) as client:
         yield client
+
+
+@pytest.fixture(params=["at_mom", "at_home"])
+def reader(request: pytest.FixtureRequest) -> Client:
+    """user1@shanghai, at the MoM and at home."""
+    client: Client = request.getfixturevalue(request.param)
+    return client

@@ -8,6 +8,7 @@ import pytest
 
 from auth import AuditRecord, AuditUnavailableError, AuditWriter
 from tests.auth.factories import NOW
+from tests.waiting import wait_until
 
 
 def make_record(number: int = 0) -> AuditRecord:
@@ -47,13 +48,6 @@ def writing(
     finally:
         sink.is_broken = False
         writer.close()
-
-
-def wait_for_failure(writer: AuditWriter) -> None:
-    deadline = time.monotonic() + 5
-    while not writer.is_failing:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_records_are_written_within_a_second_without_asking() -> None:
@@ -103,7 +97,7 @@ def test_reads_are_refused_while_the_audit_cannot_be_written_and_allowed_when_it
     sink.is_broken = True
     with writing(sink) as writer:
         writer.append(make_record(1))
-        wait_for_failure(writer)
+        wait_until(lambda: writer.is_failing)
         with pytest.raises(AuditUnavailableError) as refusal:
             writer.append(make_record(2))
         assert refusal.value.retryable
@@ -121,7 +115,7 @@ def test_where_the_audit_is_not_required_reads_go_on_and_losses_are_counted() ->
     sink.is_broken = True
     with writing(sink, is_required=False, max_pending=3) as writer:
         writer.append(make_record(0))
-        wait_for_failure(writer)
+        wait_until(lambda: writer.is_failing)
         for number in range(1, 5):
             writer.append(make_record(number))
         assert writer.dropped_count == 2

@@ -1,4 +1,4 @@
-"""The demo itself, on its real data."""
+"""The demo itself, on its real data; and the servers that most calls are asked of."""
 
 import json
 import subprocess
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from flight_mom.demo.federation import MOM, SHANGHAI, DemoFederation
+from flight_sql import Client
 from tests.e2e.commands import DemoProcess, run_mom
 
 
@@ -33,3 +35,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealDemo]:
     first_run = run_mom("demo", "--dir", str(directory), "--port", "0", "--once")
     with DemoProcess.serving(directory) as process:
         yield RealDemo(directory, first_run, process)
+
+
+@pytest.fixture(params=(MOM, SHANGHAI))
+def at(request: pytest.FixtureRequest) -> str:
+    """The MoM, and the home of who asks."""
+    return str(request.param)
+
+
+@pytest.fixture
+def asked(federation: DemoFederation, at: str) -> Iterator[Client]:
+    """user1@shanghai at either server."""
+    with federation.client("user1", SHANGHAI, at=at) as client:
+        yield client

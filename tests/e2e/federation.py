@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ SAMPLES_AT = f"{SAMPLES}@{HANGZHOU}"
 SALARIES_AT = f"{SALARIES}@{HANGZHOU}"
 QUOTES_AT = f"{QUOTES}@{SHANGHAI}"
 READER = f"user1@{SHANGHAI}"
+AUDIT = "system.federation.audit"
 COUNT_FLIGHTS = f"select count(*) as n from {FLIGHTS_AT}"
 COUNT_QUOTES = f"select count(*) as n from {QUOTES}"
 
@@ -127,6 +127,13 @@ def count(client: Client, sql: str, **options: Any) -> int:
     return int(client.query(sql, **options).read_all()["n"][0].as_py())
 
 
+def latest_read(client: Client, securable: str) -> dict[str, object]:
+    """Return the newest audit record of a read, as its reader sees it."""
+    sql = f"select * from {AUDIT} where object = '{securable}' and action = 'read'"
+    (row,) = client.query(f"{sql} order by at desc limit 1").read_all().to_pylist()
+    return dict(row)
+
+
 def refusal(ask: Callable[..., object], *arguments: object) -> RemoteError:
     """Return what a server refused with, whose message must be clean; fail when it answered."""
     try:
@@ -151,13 +158,6 @@ def require_clean(text: str) -> None:
     said = text.partition(". Detail:")[0].partition("gRPC client debug context")[0]
     found = SECRETS.search(said)
     assert found is None, f"{found.group() if found else ''} in {said}"
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)
 
 
 def kill(federation: DemoFederation, name: str) -> None:

@@ -31,8 +31,8 @@ from tests.e2e.federation import (
     refusal,
     refused_sql,
     refused_ticket,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 FOR_A_MINUTE = "select count(*) as n from {} union all select count(*) from generate_series(1, {})"
 AT_HANGZHOU = FOR_A_MINUTE.format(FLIGHTS_AT, 10**12)

@@ -19,7 +19,7 @@ from adbc_driver_flightsql import DatabaseOptions, dbapi
 
 from tests.e2e.commands import run_member, run_mom, served, try_member, try_mom
 from tests.e2e.factories import make_flights, make_quotes
-from tests.e2e.federation import wait_until
+from tests.waiting import wait_until
 
 MOM_ENV = {"FLIGHT_MOM_SERVER__TLS": "true", "FLIGHT_MOM_HEARTBEAT__INTERVAL_S": "1"}
 MEMBER_ENV = {"FLIGHT_MEMBER_SERVER__TLS": "true", "FLIGHT_MEMBER_HEARTBEAT__INTERVAL_S": "1"}

@@ -25,8 +25,8 @@ from tests.e2e.federation import (
     READER,
     count,
     make_federation,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 STOP_S = 5.0
 PROFILE_KEYS = {

@@ -6,26 +6,13 @@ import pytest
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI
 from flight_sql import Client
 from tests.e2e.federation import (
+    AUDIT,
     COUNT_FLIGHTS,
     READER,
     count,
+    latest_read,
     refused_sql,
 )
-
-AUDIT = "system.federation.audit"
-LATEST = f"select * from {AUDIT} where object = '{{}}' and action = 'read' order by at desc limit 1"
-
-
-@pytest.fixture(params=["at_mom", "at_home"])
-def reader(request: pytest.FixtureRequest) -> Client:
-    """user1@shanghai, at the MoM and at home."""
-    client: Client = request.getfixturevalue(request.param)
-    return client
-
-
-def latest(client: Client, securable: str) -> dict[str, object]:
-    (row,) = client.query(LATEST.format(securable)).read_all().to_pylist()
-    return dict(row)
 
 
 def test_it_is_asked_like_any_table(reader: Client) -> None:
@@ -122,5 +109,5 @@ def steady(rows: list[dict[str, object]]) -> list[dict[str, object]]:
 
 def test_reading_it_is_written_down_too(reader: Client) -> None:
     count(reader, f"select count(*) as n from {AUDIT}")
-    seen = latest(reader, f"{AUDIT}@{MOM}")
+    seen = latest_read(reader, f"{AUDIT}@{MOM}")
     assert (seen["actor"], seen["allowed"]) == (READER, True)

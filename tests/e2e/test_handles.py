@@ -28,18 +28,6 @@ SELECT = f"select flight from {FLIGHTS_AT} where carrier = ? and flight < ? orde
 pytestmark = pytest.mark.usefixtures("granted")
 
 
-@pytest.fixture(params=(MOM, SHANGHAI))
-def at(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def asked(federation: DemoFederation, at: str) -> Iterator[Client]:
-    """user1@shanghai at either server."""
-    with federation.client("user1", SHANGHAI, at=at) as client:
-        yield client
-
-
 @pytest.fixture
 def raw(asked: Client) -> Iterator[Any]:
     with flight.connect(asked.uri) as raw:

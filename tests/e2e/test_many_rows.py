@@ -27,18 +27,6 @@ ANSWER = [("UA", 3), ("UA", 7), ("AA", 0), ("AA", 4), ("UA", 3)]
 pytestmark = pytest.mark.usefixtures("granted")
 
 
-@pytest.fixture(params=(MOM, SHANGHAI))
-def at(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def asked(federation: DemoFederation, at: str) -> Iterator[Client]:
-    """user1@shanghai at either server."""
-    with federation.client("user1", SHANGHAI, at=at) as client:
-        yield client
-
-
 @pytest.fixture
 def connection(federation: DemoFederation, at: str) -> Iterator[Any]:
     secrets = {"username": READER, "password": federation.password("user1")}

@@ -20,8 +20,8 @@ from tests.e2e.federation import (
     count,
     refused_sql,
     refused_ticket,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 # More rows than any buffer between engine and client holds.
 LONG = f"select carrier, unnest(range(1, 20000)) as n from {FLIGHTS_AT}"

@@ -24,8 +24,8 @@ from tests.e2e.federation import (
     refused_sql,
     restart,
     revoke_everything,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 TIMEOUT_S = 3.0
 COUNT_QUOTES_AT = f"select count(*) as n from {QUOTES_AT}"

@@ -37,18 +37,6 @@ SET_COOKIE = f"{SESSION_COOKIE}="
 pytestmark = pytest.mark.usefixtures("granted")
 
 
-@pytest.fixture(params=SERVERS)
-def at(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def asked(federation: DemoFederation, at: str) -> Iterator[Client]:
-    """user1@shanghai at either server."""
-    with federation.client("user1", SHANGHAI, at=at) as client:
-        yield client
-
-
 @contextmanager
 def connected(federation: DemoFederation, at: str, **options: str) -> Iterator[Any]:
     secrets = {"username": READER, "password": federation.password("user1")}

@@ -21,8 +21,8 @@ from tests.e2e.federation import (
     make_federation,
     restart,
     wait_for_end,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 DRAIN_S = 3.0
 CLOSING_S = 4.0

@@ -1,8 +1,6 @@
 """The audit as operators keep it: trimmed, noted in the log, shown, exported, checked."""
 
 import json
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from flight_member.settings import AuditSection
 from flight_member.statestore import Database
 from tests.e2e.commands import try_member
 from tests.flight_member.factories import audited
+from tests.waiting import wait_until
 
 
 def write(database: Database, *days_ago: int) -> None:
@@ -32,19 +31,11 @@ def write(database: Database, *days_ago: int) -> None:
             )  # fmt: skip
 
 
-def wait_for(is_so: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if is_so():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come about")
-
-
 def test_old_records_are_forgotten_and_that_is_recorded(database: Database) -> None:
     write(database, 40, 31, 29, 1)
     trail = AuditTrail("shanghai", database, AuditSection(keep_days=30), utc_now)
     try:
-        wait_for(lambda: any(record.action == "trim audit" for record in audited(database)))
+        wait_until(lambda: any(record.action == "trim audit" for record in audited(database)))
     finally:
         trail.close()
     kept = [record.object for record in audited(database)]

@@ -1,4 +1,3 @@
-import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from tests.flight_member.factories import (
     load_quotes,
     make_home,
 )
+from tests.waiting import wait_until
 
 JOINED_AT, SETTING = "grpc://127.0.0.1:1", "grpc://127.0.0.1:2"
 COUNT = f"select count(*) as n from {QUOTE}"
@@ -52,22 +52,15 @@ def sign_in(server: MemberServer, user: str = "user1") -> Client:
     return client
 
 
-def wait_for_none(server: MemberServer) -> None:
-    deadline = time.monotonic() + 5
-    while server._admission.running:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_clients_that_leave_before_the_first_row_take_no_place_with_them(
     server: MemberServer,
 ) -> None:
     with sign_in(server) as client:
         for _ in range(10):
             client.query(f"select * from {QUOTE}").close()
-            wait_for_none(server)
+            wait_until(lambda: not server._admission.running)
         assert client.query(COUNT).read_all().to_pylist() == [{"n": 100}]
-    wait_for_none(server)
+    wait_until(lambda: not server._admission.running)
 
 
 def test_ticket_counts_for_the_user_it_was_made_for_alone(server: MemberServer) -> None:

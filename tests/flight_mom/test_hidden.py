@@ -13,7 +13,8 @@ from flight_member.memberhome import MemberHome
 from flight_sql import Client, RemoteError
 from flight_sql.messages import pack, sql_message
 from tests.flight_member.factories import HANGZHOU, SHANGHAI, load_quotes, make_settings
-from tests.flight_mom.test_server import QUOTES, Servers, wait_until
+from tests.flight_mom.test_server import QUOTES, Servers
+from tests.waiting import wait_until
 
 TRADES = f"trading.stock.trade@{HANGZHOU}"
 HIDDEN = f"trading.unseen.trade@{HANGZHOU}"

@@ -29,7 +29,7 @@ from tests.flight_member.factories import (
     make_home,
 )
 from tests.flight_mom.factories import MOM, make_mom_settings
-from tests.flight_mom.test_server import wait_until
+from tests.waiting import wait_until
 
 HOSTS = ("127.0.0.1", "localhost")
 

@@ -1,7 +1,6 @@
 """The MoM and two members in this process, over the wire."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from tests.flight_member.factories import (
     make_home,
 )
 from tests.flight_mom.factories import MOM, make_mom_settings
+from tests.waiting import wait_until
 
 QUOTES = f"{QUOTE}@{HANGZHOU}"
 COUNT = f"select count(*) as n from {QUOTES}"
@@ -74,13 +74,6 @@ class Servers:
         for member in self.members.values():
             member.stop(1)
         self.mom.stop(1)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

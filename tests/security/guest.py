@@ -13,7 +13,8 @@ from flight_mom.demo.federation import MOM, DemoFederation
 from flight_mom.membercommands import change_member
 from flight_sql import Client, RemoteError
 from tests.e2e.factories import batches_of, make_flights
-from tests.e2e.federation import READER, kill, wait_until
+from tests.e2e.federation import READER, kill
+from tests.waiting import wait_until
 
 TABLE = "transit.metro.rides"
 USER = "rider"

@@ -7,6 +7,7 @@ import pytest
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client
 from tests.e2e.federation import (
+    AUDIT,
     CHIEF,
     COUNT_FLIGHTS,
     FLIGHTS_AT,
@@ -15,18 +16,9 @@ from tests.e2e.federation import (
     SALARIES_AT,
     STRANGER,
     count,
+    latest_read,
     refused_sql,
 )
-
-AUDIT = "system.federation.audit"
-LATEST = f"select * from {AUDIT} where object = '{{}}' and action = 'read' order by at desc limit 1"
-
-
-@pytest.fixture(params=["at_mom", "at_home"])
-def reader(request: pytest.FixtureRequest) -> Client:
-    """user1@shanghai, at the MoM and at home."""
-    client: Client = request.getfixturevalue(request.param)
-    return client
 
 
 @pytest.fixture(params=[MOM, HANGZHOU])
@@ -36,18 +28,13 @@ def chief(request: pytest.FixtureRequest, federation: DemoFederation) -> Iterato
         yield client
 
 
-def latest(client: Client, securable: str) -> dict[str, object]:
-    (row,) = client.query(LATEST.format(securable)).read_all().to_pylist()
-    return dict(row)
-
-
 @pytest.mark.usefixtures("granted")
 def test_who_read_sees_it_and_so_does_the_owner(reader: Client, chief: Client) -> None:
     assert count(reader, COUNT_FLIGHTS) > 0
-    own = latest(reader, FLIGHTS_AT)
+    own = latest_read(reader, FLIGHTS_AT)
     assert (own["actor"], own["allowed"]) == (READER, True)
     assert own["statement_digest"]
-    assert latest(chief, FLIGHTS_AT) == own
+    assert latest_read(chief, FLIGHTS_AT) == own
 
 
 def test_everybody_sees_their_own_part(
@@ -79,13 +66,13 @@ def test_why_a_read_was_refused_is_told_to_those_whose_rules_refused_it(
     for table in (SALARIES_AT, missing):
         refused_sql(reader, f"select * from {table}")
     unsaid = ("at", "source", "object", "statement_digest")
-    told, untold = latest(reader, SALARIES_AT), latest(reader, missing)
+    told, untold = latest_read(reader, SALARIES_AT), latest_read(reader, missing)
     assert {k: v for k, v in told.items() if k not in unsaid} == {
         k: v for k, v in untold.items() if k not in unsaid
     }
     assert told["rule"] == ""
-    assert "DENY" in str(latest(chief, SALARIES_AT)["rule"])
-    assert "DENY" in str(latest(admin, SALARIES_AT)["rule"])
+    assert "DENY" in str(latest_read(chief, SALARIES_AT)["rule"])
+    assert "DENY" in str(latest_read(admin, SALARIES_AT)["rule"])
     for guess in (f"rule like '%DENY%' and object = '{SALARIES_AT}'", "rule = 'x' and 1 = 1"):
         assert count(reader, f"select count(*) as n from {AUDIT} where {guess}") == 0
 

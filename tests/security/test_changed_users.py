@@ -17,9 +17,9 @@ from tests.e2e.federation import (
     refusal,
     refused_sql,
     refused_ticket,
-    wait_until,
 )
 from tests.security.factories import TerminalUser
+from tests.waiting import wait_until
 
 CHANGES = ("lock", "groups", "password", "remove")
 # The federation of the tests beats every second.

@@ -14,10 +14,11 @@ from flight_member.tables import TableDesk
 from flight_mom.demo.federation import MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, RemoteError
 from tests.e2e.factories import make_ticket
-from tests.e2e.federation import READER, mom_key, refused_ticket, wait_until
+from tests.e2e.federation import READER, mom_key, refused_ticket
 from tests.security.forwarder import coming_from
 from tests.security.guest import TABLE, Guest, visiting
 from tests.security.test_leaving import ended_with, is_dead, long, sealed
+from tests.waiting import wait_until
 
 SOON_S = 4.0
 TICKET_S = 5.0

@@ -23,12 +23,12 @@ from tests.e2e.federation import (
     make_federation,
     refused_sql,
     restart,
-    wait_until,
 )
 from tests.security.forwarder import coming_from
 from tests.security.guest import Guest, visiting
 from tests.security.operator import ANSWER, Recorder, in_place_of
 from tests.security.test_refused_credentials import recorded
+from tests.waiting import wait_until
 
 ELSEWHERE = "127.0.0.9"
 HEADER = DatabaseOptions.RPC_CALL_HEADER_PREFIX.value

@@ -9,9 +9,10 @@ from adbc_driver_flightsql import dbapi
 
 from flight_mom.demo.federation import MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, RemoteError
-from tests.e2e.federation import COUNT_QUOTES, count, wait_until
+from tests.e2e.federation import COUNT_QUOTES, count
 from tests.security.factories import PASSWORD, TerminalUser
 from tests.security.forwarder import coming_from
+from tests.waiting import wait_until
 
 GUESSES = 5
 ELSEWHERE = "127.0.0.9"

@@ -11,14 +11,9 @@ from flight_member.authority import service_token
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, Endpoint, RemoteError, Rows
 from tests.e2e.commands import try_member
-from tests.e2e.federation import (
-    FLIGHTS_AT,
-    count,
-    refused_sql,
-    refused_ticket,
-    wait_until,
-)
+from tests.e2e.federation import FLIGHTS_AT, count, refused_sql, refused_ticket
 from tests.security.guest import USER, Guest, visiting
+from tests.waiting import wait_until
 
 # The federation of the tests beats every second.
 SOON_S = 4.0

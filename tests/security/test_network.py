@@ -32,8 +32,8 @@ from tests.flight_member.factories import (
 )
 from tests.flight_mom.factories import MOM, make_mom_settings
 from tests.flight_mom.test_renewal import Encrypted
-from tests.flight_mom.test_server import wait_until
 from tests.security.forwarder import coming_from
+from tests.waiting import wait_until
 
 QUOTE_AT = f"{QUOTE}@shanghai"
 ADD_SHANGHAI = protocol.MembersRequest(action="add", cluster=SHANGHAI, hosts=("127.0.0.1",))

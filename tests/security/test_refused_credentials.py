@@ -16,15 +16,9 @@ from auth.principals import Identity
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, RemoteError
 from tests.e2e.commands import try_member, try_mom
-from tests.e2e.federation import (
-    COUNT_FLIGHTS,
-    bearer,
-    member_key,
-    refused_sql,
-    refused_ticket,
-    wait_until,
-)
+from tests.e2e.federation import COUNT_FLIGHTS, bearer, member_key, refused_sql, refused_ticket
 from tests.security.forwarder import coming_from
+from tests.waiting import wait_until
 
 SOON_S = 4.0
 EACH_MINUTE = 20

@@ -19,8 +19,8 @@ from tests.e2e.federation import (
     make_federation,
     refused_sql,
     refused_ticket,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 # What the MoM waits until every member that is alive has heard of a new key.
 TIMEOUT_S = 3.0

@@ -16,8 +16,8 @@ from tests.e2e.federation import (
     count,
     refusal,
     refused_sql,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 GRANT = f"GRANT TABLE_READ ON {SALARIES_AT} TO {READER}"
 SOON_S = 10.0
