@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
@@ -94,18 +94,6 @@ def walk_settings(
             yield f"{prefix}{name}", value, field.description or ""
         else:
             yield f"{prefix}{name}", field.get_default(), field.description or ""
-
-
-def allowed_values(kind: type[BaseModel], dotted: str) -> tuple[str, ...]:
-    """Return the values that a setting may take when they are a closed list, else nothing."""
-    model, *rest = kind, *dotted.split(".")
-    for part in rest:
-        annotation = model.model_fields[part].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-        else:
-            return tuple(str(value) for value in get_args(annotation) if isinstance(value, str))
-    return ()
 
 
 def _read_toml(file: Path, faults: list[str]) -> dict[str, Any]:

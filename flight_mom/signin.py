@@ -18,7 +18,6 @@ from auth import (
     session_ttl_s,
     verify_password,
 )
-from auth.userstore import User
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.clock import Moment
@@ -101,10 +100,6 @@ class MomAuthority:
             raise InvalidTokenError(WRONG)
         # The home cluster's own time: it is compared with its own times of change.
         return str(self._seal(identity, proved_at=identity.issued_at, is_long=is_long))
-
-    def issue_identity(self, user: User) -> str:
-        """Return an identity token for one of the MoM's own users."""
-        return self._own.issue(user)
 
     def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller | AwaitingProof:
         """Return who presents a token.
