@@ -73,6 +73,11 @@ class StaleTicketError(FlightMemberError):
 
     code, status, retryable = "stale-metastore", "UNAVAILABLE", True
 
+    @classmethod
+    def of(cls, name: object) -> "StaleTicketError":
+        """Return the refusal of a ticket for a table that changed, or is gone."""
+        return cls(f"{name} changed since the statement was planned; execute it again")
+
 
 class WrongCallerError(FlightMemberError):
     """A ticket was presented by somebody else than its caller, or at the wrong server."""

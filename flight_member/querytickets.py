@@ -51,7 +51,7 @@ class QueryTickets:
             sql=plan.text,
             catalog=query.catalog,
             schema=query.schema,
-            tables=tuple(_sealed_table(table) for table in authorised.tables),
+            tables=tuple(sealed_table(table) for table in authorised.tables),
             epoch=authorised.epoch,
             issued_at=now,
             expires_at=self._expires_at(now, authorised),
@@ -69,10 +69,8 @@ class QueryTickets:
         """
         now = self._now()
         for table, sealed in zip(authorised.tables, ticket.tables, strict=True):
-            if _sealed_table(table) != sealed:
-                raise StaleTicketError(
-                    f"{table.name} changed since the statement was planned; execute it again"
-                )
+            if sealed_table(table) != sealed:
+                raise StaleTicketError.of(table.name)
         explain = ticket.explain
         return replace(
             ticket,
@@ -101,7 +99,8 @@ class QueryTickets:
         return min(expires_at, authorised.until or expires_at)
 
 
-def _sealed_table(table: Table) -> TicketTable:
+def sealed_table(table: Table) -> TicketTable:
+    """Return what a ticket says of a table, by which it is known to be the one decided on."""
     return TicketTable(table.name, table.id, table.schema_version, table.snapshot)
 
 

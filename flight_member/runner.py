@@ -14,6 +14,7 @@ from auth import RevokedTicketError, Ticket
 from flight_member.admission import Admission
 from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
+from flight_member.querytickets import sealed_table
 from flight_member.rowbyrow import one_after_another
 from flight_member.running import Asked, BatchSource, RunningStatement
 from flight_member.settings import LimitsSection
@@ -162,15 +163,8 @@ class StatementRunner:
     def _table(self, name: ObjectName, ticket: Ticket) -> Table:
         table = self._metastore().table(name)
         sealed = next(one for one in ticket.tables if one.name == name)
-        if (
-            table is None
-            or table.id != sealed.id
-            or table.schema_version != sealed.schema_version
-            or table.snapshot != sealed.snapshot
-        ):
-            raise StaleTicketError(
-                f"{name} changed since the statement was planned; execute it again"
-            )
+        if table is None or sealed_table(table) != sealed:
+            raise StaleTicketError.of(name)
         return table
 
 

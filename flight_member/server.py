@@ -23,12 +23,11 @@ from flight_member.ownerdesk import OwnerDesk
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner
+from flight_member.serving import make_flight_server
 from flight_member.settings import MemberSettings
-from flight_member.sqlfacts import sql_facts
 from flight_member.tables import TableDesk
 from flight_member.visitors import VisitorDoor
 from flight_member.watching import Watch
-from flight_sql import FlightSqlServer, ReplaceableServer, TlsFiles
 from storage.engine import Engine
 
 _log = get_logger(__name__)
@@ -111,17 +110,8 @@ class MemberServer:
         )
         self._desk = TableDesk(cluster, self._database, home)
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
-        tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
-        self._flight = ReplaceableServer(
-            lambda port: FlightSqlServer(
-                backend,
-                authenticator,
-                host=settings.server.host,
-                port=port,
-                tls=tls,
-                sql_info=sql_facts(settings, joins=True),
-            ),
-            settings.server.port,
+        self._flight = make_flight_server(
+            settings, home.tls_files, backend, authenticator, joins=True
         )
         self._keeper = CertificateKeeper(
             name=cluster,

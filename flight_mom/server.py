@@ -10,7 +10,7 @@ from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.clock import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.process import require_free_port
-from flight_member.sqlfacts import sql_facts
+from flight_member.serving import make_flight_server
 from flight_member.watching import Watch
 from flight_mom.administration import Administration
 from flight_mom.coordinator import MomBackend
@@ -22,7 +22,6 @@ from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
 from flight_mom.topology import Topology
-from flight_sql import FlightSqlServer, ReplaceableServer, TlsFiles
 
 
 class MomServer:
@@ -85,17 +84,8 @@ class MomServer:
         )
         self._watch = Watch(self._topology.notice, self._notice_keys, self._proofs.tell_left_out)
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
-        tls = TlsFiles(*home.tls_files) if settings.server.uses_tls else None
-        self._flight = ReplaceableServer(
-            lambda port: FlightSqlServer(
-                backend,
-                authenticator,
-                host=settings.server.host,
-                port=port,
-                tls=tls,
-                sql_info=sql_facts(settings, joins=False),
-            ),
-            settings.server.port,
+        self._flight = make_flight_server(
+            settings, home.tls_files, backend, authenticator, joins=False
         )
         self._keeper = CertificateKeeper(
             name=cluster,
