@@ -1,6 +1,5 @@
 """Queries with several rows of values: run once for each, answered one after the other."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +8,9 @@ import pyarrow as pa
 import pytest
 from adbc_driver_flightsql import dbapi
 
-from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
+from flight_mom.demo.federation import HANGZHOU, DemoFederation
 from flight_sql import Client
 from tests.e2e.federation import (
-    ADMIN,
     FLIGHTS_AT,
     QUOTES_AT,
     READER,
@@ -32,11 +30,6 @@ def connection(federation: DemoFederation, at: str) -> Iterator[Any]:
     secrets = {"username": READER, "password": federation.password("user1")}
     with dbapi.connect(federation.uri(at), db_kwargs=secrets, autocommit=True) as connection:
         yield connection
-
-
-def set_route(admin: Client, route: str) -> None:
-    body = json.dumps({"action": "set", "cluster": HANGZHOU, "route": route}).encode()
-    admin.action("federation.members", body)
 
 
 def answered(client: Client, sql: str, rows: pa.RecordBatch) -> list[tuple[Any, ...]]:
@@ -89,18 +82,10 @@ def test_home_tables_are_asked_for_each_row(asked: Client) -> None:
     assert counted[4] > 0
 
 
-def test_direct_route_answers_each_row(federation: DemoFederation, at: str) -> None:
-    with (
-        federation.client(ADMIN, MOM, at=MOM) as admin,
-        federation.client("user1", SHANGHAI, at=at) as client,
-    ):
-        set_route(admin, "direct")
-        try:
-            info = client.get_info(SELECT, parameters=ROWS)
-            assert federation.uri(HANGZHOU) in info.endpoints[0].locations
-            assert answered(client, SELECT, ROWS) == ANSWER
-        finally:
-            set_route(admin, "relay")
+def test_direct_route_answers_each_row(federation: DemoFederation, asked: Client) -> None:
+    info = asked.get_info(SELECT, parameters=ROWS)
+    assert federation.uri(HANGZHOU) in info.endpoints[0].locations
+    assert answered(asked, SELECT, ROWS) == ANSWER
 
 
 def test_explain_tells_each_row(asked: Client) -> None:
