@@ -4,7 +4,7 @@ Every function takes the caller's connection, so that a change and its audit row
 transaction. Times are seconds since the epoch, UTC.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -59,6 +59,13 @@ _membership = Table(
     Column("version", BigInteger, nullable=False),
 )
 _ONLY_ROW = 1
+# Apart from the members: beats change nothing of the membership.
+_heard = Table(
+    "member_heard",
+    metadata,
+    Column("member", String, primary_key=True),
+    Column("heard_at", Float, nullable=False),
+)
 _join_tokens = Table(
     "join_tokens",
     metadata,
@@ -191,12 +198,31 @@ class MemberStore:
         """Keep a member's last report."""
         self._set(name, report=report)
 
+    def heard(self) -> dict[str, datetime]:
+        """Return when each member was last heard from, by any replica; not all need be there."""
+        return {
+            row.member: _moment(row.heard_at) for row in self._connection.execute(select(_heard))
+        }
+
+    def keep_heard(self, heard: Mapping[str, datetime]) -> None:
+        """Keep when members were last heard from, where nothing later is kept."""
+        kept = self.heard()
+        for name, heard_at in heard.items():
+            if name in kept and kept[name] >= heard_at:
+                continue
+            values = {"member": name, "heard_at": heard_at.timestamp()}
+            change = (
+                update(_heard).where(_heard.c.member == name) if name in kept else insert(_heard)
+            )
+            self._connection.execute(change.values(values))
+
     def remove(self, name: str) -> None:
         """Forget a member, its keys and its unused join tokens."""
         for table, column in (
             (_members, _members.c.name),
             (_keys, _keys.c.member),
             (_join_tokens, _join_tokens.c.member),
+            (_heard, _heard.c.member),
         ):
             self._connection.execute(delete(table).where(column == name))
         self._bump()

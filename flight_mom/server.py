@@ -82,7 +82,12 @@ class MomServer:
                 max_record_count=settings.audit.max_record_count,
             ),
         )
-        self._watch = Watch(self._topology.notice, self._notice_keys, self._proofs.tell_left_out)
+        self._watch = Watch(
+            self._topology.notice,
+            self._topology.share,
+            self._notice_keys,
+            self._proofs.tell_left_out,
+        )
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         self._flight = make_flight_server(
             settings, home.tls_files, backend, authenticator, joins=False

@@ -89,6 +89,7 @@ class Federation:
         return VisitorRules(self.grants, owner.vetoes)
 
 
+_SHARED_PER_INTERVAL = 4
 # Older than any state: what is there is read as a whole.
 _NOTHING = GrantSet(epoch=UNKNOWN_EPOCH)
 
@@ -108,7 +109,11 @@ class Topology:
         self._settings = settings
         self._now = now
         self._started_at = now()
-        self._heard_at: dict[str, datetime] = {}
+        # Here, and at other replicas over the same database; what of the first they were told.
+        self._heard_here: dict[str, datetime] = {}
+        self._heard_anywhere: Mapping[str, datetime] = {}
+        self._told: dict[str, datetime] = {}
+        self._share_at = self._started_at
         self._nodes: dict[str, tuple[NodeRow, ...]] = {}
         self._refreshing = threading.Lock()
         self._own_keys: tuple[PublicKey, ...] = ()
@@ -136,12 +141,33 @@ class Topology:
 
     def hear(self, name: str, nodes: tuple[NodeRow, ...]) -> None:
         """Note a heartbeat."""
-        self._heard_at[name] = self._now()
+        self._heard_here[name] = self._now()
         self._nodes[name] = nodes
 
     def heard_at(self, name: str) -> datetime | None:
-        """Return when a member was last heard from since this process started."""
-        return self._heard_at.get(name)
+        """Return when a member was last heard from, at any replica, since this one started."""
+        heard = self._heard_here.get(name), self._heard_anywhere.get(name)
+        return max((at for at in heard if at is not None), default=None)
+
+    def share(self) -> None:
+        """Tell other replicas who was heard from here, and learn whom they heard from.
+
+        Several times in each interval, so that a beat that another took is not missed here.
+        """
+        now = self._now()
+        if now < self._share_at:
+            return
+        self._share_at = now + timedelta(seconds=self._settings.interval_s / _SHARED_PER_INTERVAL)
+        heard = dict(self._heard_here)
+        news = {name: at for name, at in heard.items() if at != self._told.get(name)}
+        if news:
+            with self._database.change() as connection:
+                MemberStore(connection).keep_heard(news)
+            self._told = heard
+        with self._database.read() as connection:
+            heard = MemberStore(connection).heard()
+        # A member that was alive before may have moved or died since.
+        self._heard_anywhere = {name: at for name, at in heard.items() if at > self._started_at}
 
     def status(self, member: Member) -> MemberStatus:
         """Return how a member is doing now.
@@ -152,7 +178,7 @@ class Topology:
             return MemberStatus.SUSPENDED
         if member.joined_at is None or not member.uri:
             return MemberStatus.JOINING
-        silence = self._now() - self._heard_at.get(member.name, self._started_at)
+        silence = self._now() - (self.heard_at(member.name) or self._started_at)
         if silence > timedelta(seconds=self._settings.timeout_s):
             return MemberStatus.DEAD
         # Half an interval of grace keeps a beat that is merely late from looking missed.

@@ -90,3 +90,13 @@ def handshake(uri: str, authorization: str | None) -> str | None:
         client.authenticate(_Silent(), flight.FlightCallOptions(timeout=30, headers=sent))
     answered = received.headers.get("authorization", ())
     return str(answered[-1]) if answered else None
+
+
+def renewed_token(uri: str, token: str) -> str | None:
+    """Return the token that a server hands out with its answer to any call; None when none."""
+    received = _Received()
+    sent = [(b"authorization", f"Bearer {token}".encode())]
+    with flight.FlightClient(uri, middleware=[received]) as client:
+        list(client.list_actions(flight.FlightCallOptions(timeout=30, headers=sent)))
+    answered = received.headers.get("authorization", ())
+    return str(answered[-1]).removeprefix("Bearer ") if answered else None

@@ -70,6 +70,35 @@ def test_members_get_the_timeout_to_be_heard_after_a_restart(mom: Mom) -> None:
     assert status(mom) is MemberStatus.DEAD
 
 
+def test_replicas_share_who_was_heard_from(mom: Mom) -> None:
+    mom.join(SHANGHAI)
+    other = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock)
+    for _ in range(4):
+        mom.clock.move(5)
+        mom.beat(SHANGHAI)
+        mom.topology.share()
+        other.share()
+        assert other.heard_at(SHANGHAI) == mom.clock.now
+        assert other.status(mom.member(SHANGHAI)) is MemberStatus.ALIVE
+    mom.clock.move(15.1)
+    assert other.status(mom.member(SHANGHAI)) is status(mom) is MemberStatus.DEAD
+
+
+def test_replica_lowers_no_later_beat_that_another_took(mom: Mom) -> None:
+    mom.join(SHANGHAI)
+    other = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock)
+    mom.clock.move(5)
+    mom.beat(SHANGHAI)
+    mom.clock.move(5)
+    other.hear(SHANGHAI, ())
+    other.share()
+    mom.topology.share()
+    assert mom.topology.heard_at(SHANGHAI) == other.heard_at(SHANGHAI) == mom.clock.now
+    mom.change_members("remove", SHANGHAI)
+    with mom.database.read() as connection:
+        assert MemberStore(connection).heard() == {}
+
+
 def test_report_is_there_after_a_restart(federation: Mom) -> None:
     again = Topology(MOM, federation.database, federation.settings.heartbeat, federation.clock)
     assert again.federation.table(ObjectName.parse(FLIGHTS)) is not None
