@@ -5,8 +5,8 @@ from bench.forms import FORM_STATEMENTS, FORMS, ROUTES
 from tests.bench.commands import run_bench
 
 
-def test_forms_are_measured_by_both_routes(tmp_path: Path) -> None:
-    places = ["--data", str(tmp_path / "data"), "--results", str(tmp_path / "results")]
+def test_forms_are_measured_by_both_routes(tmp_path: Path, lineitem: Path) -> None:
+    places = ["--data", str(lineitem), "--results", str(tmp_path / "results")]
     done = run_bench("forms", "--scale", "0.01", "--runs", "1", "--json", *places)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

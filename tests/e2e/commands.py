@@ -51,15 +51,16 @@ def _run(
 
 def try_mom(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `flight-mom` inside this process: what fails at once needs no interpreter of its own."""
-    return _try(flight_mom_app, arguments)
+    return try_command(flight_mom_app, arguments)
 
 
 def try_member(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `flight-member` inside this process."""
-    return _try(flight_member_app, arguments)
+    return try_command(flight_member_app, arguments)
 
 
-def _try(app: Typer, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def try_command(app: Typer, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Run a command of one of the programs inside this process."""
     done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"}, input="")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
