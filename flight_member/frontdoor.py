@@ -130,7 +130,13 @@ class FrontDoor(NamesDoor):
 
     @abstractmethod
     def open_query(self, call: Call, handle: bytes) -> ResultStream:
-        """Open the rows that a query ticket stands for."""
+        """Open the rows that a query ticket stands for.
+
+        Raises:
+            WrongCallerError: When it was made for somebody else.
+            NotFoundError: When a table of it may not be read any more.
+            RevokedTicketError: When what it rests on was taken back.
+        """
 
     @abstractmethod
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
@@ -209,7 +215,11 @@ class FrontDoor(NamesDoor):
         return self._describe(call, self.parse(call, sql, values)).arrow_schema
 
     def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
-        """Execute a statement as far as its ticket; changes are made here, exactly once."""
+        """Execute a statement as far as its ticket; changes are made here, exactly once.
+
+        Raises:
+            BadRequestError: When it has parameters and no values are bound.
+        """
         statement = self.parse(call, sql, values)
         query = query_of(statement)
         if query is not None and query.parameters and values is None:

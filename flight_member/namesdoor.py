@@ -82,7 +82,11 @@ class NamesDoor(ABC):
     # Sessions.
 
     def use(self, call: Call, statement: Use) -> pa.Table:
-        """Choose what completes names from now on, and answer what is in effect then."""
+        """Choose what completes names from now on, and answer what is in effect then.
+
+        Raises:
+            NotFoundError: When it chooses a place of which the caller may know nothing.
+        """
         self.sessions.check(call)
         caller = self.caller(call)
         names = names_of_use(statement, self._knows(call))

@@ -46,7 +46,7 @@ class MemberServer:
         """
         require_free_port(settings.server.host, settings.server.port)
         home = MemberHome(settings)
-        cluster = settings.cluster.name
+        self._cluster = cluster = settings.cluster.name
         home.load_key()
         self._key = key = RotatingKey(home.directory, utc_now)
         home.require_certificate()
@@ -60,7 +60,7 @@ class MemberServer:
             self._database, utc_now, silence_s=settings.heartbeat.timeout_s
         )
         self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
-        self._audit = AuditTrail(settings.cluster.name, self._database, settings.audit, utc_now)
+        self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._mom = MomLink(
             cluster,
             key,
@@ -85,31 +85,9 @@ class MemberServer:
             spill_directory=home.spill_directory,
         )
         self._admission = Admission(settings.limits)
-        runner = StatementRunner(
-            cluster,
-            self._engine,
-            self._state.metastore,
-            self._admission,
-            settings.limits,
-            self._check_ticket,
-        )
-        gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
-        owner = OwnerDesk(cluster, self._database, self._state, utc_now)
-        backend = MemberBackend(
-            settings,
-            key,
-            self._state,
-            authority,
-            runner,
-            self._mom,
-            gatekeeper,
-            owner,
-            self._visitors,
-            self._tell_mom,
-            utc_now,
-        )
         self._desk = TableDesk(cluster, self._database, home)
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
+        backend = self._make_backend(authority)
         self._flight = make_flight_server(
             settings, home.tls_files, backend, authenticator, joins=True
         )
@@ -130,6 +108,31 @@ class MemberServer:
             self._notice_membership,
         )
 
+    def _make_backend(self, authority: MemberAuthority) -> MemberBackend:
+        runner = StatementRunner(
+            self._cluster,
+            self._engine,
+            self._state.metastore,
+            self._admission,
+            self._settings.limits,
+            self._check_ticket,
+        )
+        gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
+        owner = OwnerDesk(self._cluster, self._database, self._state, utc_now)
+        return MemberBackend(
+            self._settings,
+            self._key,
+            self._state,
+            authority,
+            runner,
+            self._mom,
+            gatekeeper,
+            owner,
+            self._visitors,
+            self._tell_mom,
+            utc_now,
+        )
+
     @property
     def keys(self) -> KeyRing:
         """Whose signatures count here."""
@@ -140,7 +143,7 @@ class MemberServer:
         self._flight.start()
         uri = self._settings.server.uri(self._flight.port)
         self._heart = Heart(
-            cluster=self._settings.cluster.name,
+            cluster=self._cluster,
             uri=uri,
             key=self._key,
             interval_s=self._settings.heartbeat.interval_s,
@@ -182,7 +185,7 @@ class MemberServer:
 
     def _check_ticket(self, ticket: Ticket) -> None:
         """Refuse a ticket whose user changed at home, or which the MoM took back."""
-        cluster = self._settings.cluster.name
+        cluster = self._cluster
         issued_at = ticket.issued_at.timestamp()
         if ticket.cluster == cluster and not self._state.is_current(ticket.identity, issued_at):
             raise RevokedTicketError("the user was changed since this ticket; sign in again")

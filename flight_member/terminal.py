@@ -106,7 +106,11 @@ def _cell(value: object) -> str:
 
 
 def read_secret(file: Path | None, what: str) -> str:
-    """Read a secret from a file, a prompt or standard input; never from an argument."""
+    """Read a secret from a file, a prompt or standard input; never from an argument.
+
+    Raises:
+        ConfigurationError: When the file cannot be read, or there is nothing in it.
+    """
     try:
         if file is not None:
             text = file.read_text("utf-8")

@@ -29,11 +29,19 @@ class TicketDoor(FrontDoor):
 
     @abstractmethod
     def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:
-        """Stop what runs on a query ticket, for its caller or an administrator."""
+        """Stop what runs on a query ticket, for its caller or an administrator.
+
+        Raises:
+            WrongCallerError: When it is somebody else who asks.
+        """
 
     @abstractmethod
     def renew_query(self, call: Call, handle: bytes) -> Endpoint:
-        """Decide anew on a query ticket for its caller."""
+        """Decide anew on a query ticket for its caller.
+
+        Raises:
+            WrongCallerError: When it was made for somebody else, or its cluster has left.
+        """
 
     def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
         """Execute a statement as far as its ticket; see `FrontDoor.execute`.

@@ -227,7 +227,11 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             return flight_stream(result, call, self._check_time)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
-        """Run an update, or bind values to a prepared statement."""
+        """Run an update, or bind values to a prepared statement.
+
+        Raises:
+            RequestNotSupportedError: For every other command; an ingest is told what to do.
+        """
         with self._called(context) as call:
             command = _command(descriptor)
             name = message_name(command)
