@@ -161,10 +161,7 @@ class GrantStore:
                 "effect": grant.effect.value,
                 "privilege": grant.privilege.value,
                 "securable": str(grant.securable),
-                "granted_by": grant.granted_by,
-                "granted_at": to_micros(grant.granted_at),
-                "until": to_micros(grant.until) if grant.until else None,
-                "epoch": epoch,
+                **_given(grant, epoch),
             }
             for grant in grants
         ]
@@ -180,10 +177,7 @@ class GrantStore:
         rows = [
             {
                 "known_id": grant.id,
-                "granted_by": grant.granted_by,
-                "granted_at": to_micros(grant.granted_at),
-                "until": to_micros(grant.until) if grant.until else None,
-                "epoch": epoch,
+                **_given(grant, epoch),
             }
             for grant in grants
         ]
@@ -392,3 +386,13 @@ def _covered(securable: ObjectName) -> ColumnElement[bool]:
         return name.endswith(cluster, autoescape=True)
     below = name.startswith(f"{securable.local}.", autoescape=True)
     return or_(name == str(securable), and_(below, name.endswith(cluster, autoescape=True)))
+
+
+def _given(grant: Grant, epoch: int) -> dict[str, Any]:
+    """Return what is kept of how a grant was given last."""
+    return {
+        "granted_by": grant.granted_by,
+        "granted_at": to_micros(grant.granted_at),
+        "until": to_micros(grant.until) if grant.until else None,
+        "epoch": epoch,
+    }
