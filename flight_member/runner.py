@@ -71,7 +71,8 @@ class StatementRunner:
         """
         self._check_ticket(ticket)
         query = self._read(ticket, is_home=is_home)
-        tables = [self._table(name, ticket) for name in query.tables]
+        metastore = self._metastore()
+        tables = [_require_sealed(metastore, name, ticket) for name in query.tables]
         schemas = {table.name: table.arrow_schema for table in tables}
         plan = plan_query(query, schemas)
         batch_rows = batch_rows_for(wire_schema(plan.arrow_schema))
@@ -160,13 +161,6 @@ class StatementRunner:
             return query
         return replace(query, values=Values(ticket.parameters))
 
-    def _table(self, name: ObjectName, ticket: Ticket) -> Table:
-        table = self._metastore().table(name)
-        sealed = next(one for one in ticket.tables if one.name == name)
-        if table is None or sealed_table(table) != sealed:
-            raise StaleTicketError.of(name)
-        return table
-
 
 def text_limits(limits: LimitsSection) -> Limits:
     """Return the planner's part of the limits."""
@@ -177,3 +171,12 @@ def text_limits(limits: LimitsSection) -> Limits:
         max_plan_steps=limits.max_plan_steps,
         max_grouping_sets=limits.max_grouping_sets,
     )
+
+
+def _require_sealed(metastore: Metastore, name: ObjectName, ticket: Ticket) -> Table:
+    """Return a table that a ticket is for, if it is still the one that was decided on."""
+    table = metastore.table(name)
+    sealed = next(one for one in ticket.tables if one.name == name)
+    if table is None or sealed_table(table) != sealed:
+        raise StaleTicketError.of(name)
+    return table
