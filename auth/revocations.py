@@ -85,7 +85,7 @@ class RevocationSet:
                 return
             if each.touches(ticket, holders):
                 raise RevokedTicketError(
-                    "what this ticket rests on was taken back; ask the query again"
+                    "what this ticket rests on was taken back; execute the statement again"
                 )
 
     def since(self, epoch: int) -> tuple[Revocation, ...]:

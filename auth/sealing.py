@@ -318,4 +318,4 @@ def _noun(kind: TokenKind) -> str:
 
 
 def _again(kind: TokenKind) -> str:
-    return "prepare it again" if kind is TokenKind.PREPARED else "ask the query again"
+    return "prepare it again" if kind is TokenKind.PREPARED else "execute the statement again"

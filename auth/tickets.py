@@ -201,7 +201,7 @@ def open_ticket(
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError, NotFoundError):
         pass
-    raise InvalidTicketError("this ticket does not say what to stream; ask the query again")
+    raise InvalidTicketError("this ticket does not say what to stream; execute the statement again")
 
 
 def _table(value: Any) -> TicketTable:

@@ -81,11 +81,11 @@ class RevocationLog:
         if self._is_cut_off() and ticket.expires_at <= self._now():
             raise RevokedTicketError(
                 "the ticket has expired, and whether you may read on cannot be asked while the "
-                "MoM is away; ask the query again"
+                "MoM is away; execute the statement again"
             )
         if self._disowned_at is not None and ticket.issued_at <= self._disowned_at:
             raise RevokedTicketError(
-                "the MoM knows this cluster no more; ask the query again once it has joined"
+                "the MoM knows this cluster no more; execute the statement again once it has joined"
             )
         self._known.check_ticket(ticket)
         if self._heard_at is None:

@@ -113,6 +113,32 @@ def test_server_lets_streams_end_in_time_and_ends_the_rest(
     restart(stoppable, cluster)
 
 
+def test_member_that_stops_lets_relayed_streams_end_in_time_too(stoppable: DemoFederation) -> None:
+    process = stoppable.processes[SHANGHAI].process
+    with reader(stoppable, MOM) as client:
+        # What reads no table runs at the caller's home, and is relayed.
+        ending = client.query(LONG)
+        first = next(ending).num_rows
+        endless = Reading(client.query(COUNTING))
+        process.send_signal(signal.SIGTERM)
+        error = refused(lambda: client.query(f"select 1 as one from ({LONG}) limit 1").read_all())
+        assert (error.code, error.status, error.retryable) == (
+            "cluster-unavailable",
+            "UNAVAILABLE",
+            True,
+        )
+        assert SHANGHAI in error.text
+        assert first + ending.read_all().num_rows == ROW_COUNT
+        endless.wait()
+        assert endless.error is not None
+        assert (endless.error.code, endless.error.status) == ("cluster-unavailable", "UNAVAILABLE")
+        assert SHANGHAI in endless.error.text
+        assert wait_for_end(stoppable, SHANGHAI, DRAIN_S + CLOSING_S + 20) == 0
+        # The MoM itself goes on.
+        assert client.catalogs()
+    restart(stoppable, SHANGHAI)
+
+
 def test_second_signal_ends_streams_at_once(stoppable: DemoFederation) -> None:
     kill(stoppable, HANGZHOU)
     with environment({"FLIGHT_MEMBER_SERVER__DRAIN_TIMEOUT_S": "120"}):

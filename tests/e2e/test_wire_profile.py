@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
-from flight_sql import Client
+from flight_sql import REUSE_CONNECTION, Client
 from tests.e2e.federation import FLIGHTS_AT
 
 NATIVE = (("x-wire", "native"),)
@@ -48,6 +48,27 @@ def test_native_types_are_promised_and_streamed(client: Client, sql: str) -> Non
     assert safe.schema.field("carrier").type == pa.string()
     rows = [sorted(map(str, table.to_pylist())) for table in (safe, answered)]
     assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("route", ["relay", "direct"])
+def test_native_types_come_by_either_route(
+    federation: DemoFederation, granted: None, at_mom: Client, route: str
+) -> None:
+    del granted
+    headers = (*NATIVE, ("x-route", route), ("x-compression", "zstd"))
+    info = at_mom.get_info(f"{SQL} order by 3", headers=headers)
+    (endpoint,) = info.endpoints
+    places = {"relay": (), "direct": (federation.uri(HANGZHOU), REUSE_CONNECTION)}
+    assert endpoint.locations == places[route]
+    answered = at_mom.open_endpoint(endpoint, headers=headers).read_all()
+    # The ticket alone says it, also where the member knows nothing of who fetches.
+    with Client(federation.uri(HANGZHOU)) as direct:
+        rows = direct.open_ticket(endpoint.handle).read_all()
+    assert rows.to_pylist() == answered.to_pylist()
+    assert answered.schema == info.arrow_schema
+    assert answered.schema.field("carrier").type == ENCODED
+    assert answered.schema.field("flight").type == pa.large_string()
+    assert answered.num_rows == 4_000
 
 
 @pytest.mark.parametrize("name", ["the MoM", "their home"])

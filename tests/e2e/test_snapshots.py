@@ -1,0 +1,156 @@
+"""Tables that change while tickets on them are out: the same rows, or to be executed again."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from adbc_driver_flightsql import dbapi
+
+from auth import seal_ticket
+from flight_member.tables import TableDesk
+from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
+from flight_sql import Client, Endpoint, RemoteError
+from tests.e2e.factories import make_flights, make_ticket
+from tests.e2e.federation import (
+    COUNT_FLIGHTS,
+    COUNT_QUOTES,
+    READER,
+    member_key,
+    mom_key,
+    refusal,
+    require_clean,
+    stored_table,
+)
+from tests.e2e.test_revocation import is_listed
+from tests.waiting import wait_until
+
+GROWING = "aviation.nyc.growing"
+GROWING_AT = f"{GROWING}@{HANGZHOU}"
+SELECT = f"select flight from {GROWING_AT} order by flight"
+ROWS = make_flights(100)
+STALE = ("stale-metastore", "UNAVAILABLE", True)
+NOTICED_S = 15.0
+
+
+class Growing:
+    """A table of hangzhou that user1@shanghai may read, and to which files are added."""
+
+    def __init__(self, federation: DemoFederation) -> None:
+        self._federation = federation
+        self.desk = TableDesk.open(federation.member_home(HANGZHOU))
+        table = self.desk.load_batches(
+            GROWING, iter(ROWS.to_batches()), partition_by=(), progress=lambda _: None
+        )
+        self._directory = Path(str(table.location))
+
+    def add_file(self) -> None:
+        """Put a file beside the others, as who writes an attached table does."""
+        (known,) = self._directory.glob("*.parquet")
+        hidden = self._directory / ".new"
+        pq.write_table(pq.read_table(known), hidden)
+        hidden.rename(self._directory / "more.parquet")
+
+    def wait_for_notice(self, client: Client) -> None:
+        """Wait until the MoM plans on the new files."""
+        wait_until(lambda: answers(client, 2 * ROWS.num_rows), NOTICED_S)
+
+
+@pytest.fixture
+def growing(federation: DemoFederation, admin: Client, at_mom: Client) -> Iterator[Growing]:
+    growing = Growing(federation)
+    wait_until(lambda: is_listed(admin, GROWING_AT), NOTICED_S)
+    admin.update(f"GRANT TABLE_READ ON {GROWING_AT} TO {READER}")
+    assert answers(at_mom, ROWS.num_rows)
+    yield growing
+    growing.desk.drop(GROWING)
+    wait_until(lambda: not is_listed(admin, GROWING_AT), NOTICED_S)
+
+
+def answers(client: Client, row_count: int) -> bool:
+    try:
+        return int(client.query(SELECT).read_all().num_rows) == row_count
+    except RemoteError:
+        return False
+
+
+def told(error: RemoteError) -> tuple[str, str, bool]:
+    require_clean(error.text)
+    return error.code, error.status, error.retryable
+
+
+def test_ticket_answers_its_snapshot_or_is_stale_on_every_route(
+    federation: DemoFederation, growing: Growing, at_mom: Client, at_home: Client
+) -> None:
+    (asked,) = at_mom.get_info(SELECT).endpoints
+    (asked_at_home,) = at_home.get_info(SELECT).endpoints
+    with Client(federation.uri(HANGZHOU)) as direct:
+        fetches: tuple[Callable[[], Any], ...] = (
+            lambda: at_mom.open_ticket(asked.handle).read_all(),
+            lambda: direct.open_ticket(asked.handle).read_all(),
+            lambda: at_mom.open_endpoint(asked).read_all(),
+            lambda: at_home.open_endpoint(asked_at_home).read_all(),
+        )
+        assert [fetch()["flight"].to_pylist() for fetch in fetches] == [list(range(100))] * 4
+        growing.add_file()
+        # At once, before anybody has looked, and when everybody knows.
+        for _ in range(2):
+            for fetch in fetches:
+                error = refusal(fetch)
+                assert told(error) == STALE
+                assert GROWING in error.text
+                assert error.text.endswith("execute it again")
+            growing.wait_for_notice(at_mom)
+    for client, endpoint in ((at_mom, asked), (at_home, asked_at_home)):
+        error = refusal(client.renew, endpoint)
+        assert told(error) == STALE
+        assert error.text.endswith("execute it again")
+        assert answers(client, 2 * ROWS.num_rows)
+
+
+def test_adbc_is_told_to_execute_again(
+    federation: DemoFederation, growing: Growing, at_mom: Client
+) -> None:
+    options = {"username": READER, "password": federation.password("user1")}
+    with (
+        dbapi.connect(federation.uri(MOM), db_kwargs=options, autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        (partition,), _ = cursor.adbc_execute_partitions(SELECT)
+        cursor.adbc_read_partition(partition)
+        assert len(cursor.fetchall()) == ROWS.num_rows
+        growing.add_file()
+        growing.wait_for_notice(at_mom)
+        with pytest.raises(dbapi.OperationalError) as refused:
+            cursor.adbc_read_partition(partition)
+        assert "stale-metastore: " in str(refused.value)
+        assert "execute it again" in str(refused.value)
+        require_clean(str(refused.value))
+        cursor.execute(SELECT)
+        assert len(cursor.fetchall()) == 2 * ROWS.num_rows
+
+
+@pytest.mark.usefixtures("granted")
+def test_expired_ticket_is_neither_renewed_nor_fetched_and_says_what_to_do(
+    federation: DemoFederation, at_mom: Client, at_home: Client
+) -> None:
+    earlier = datetime.now(UTC) - timedelta(seconds=60)
+    times: dict[str, Any] = {"issued_at": earlier, "expires_at": earlier + timedelta(seconds=59)}
+    flights = make_ticket(
+        stored_table(federation, HANGZHOU, "aviation.nyc.flights"), COUNT_FLIGHTS, **times
+    )
+    quotes = make_ticket(
+        stored_table(federation, SHANGHAI, "trading.stock.quote"), COUNT_QUOTES, **times
+    )
+    at_the_mom = seal_ticket(flights, mom_key(federation), issuer=MOM)
+    at_their_home = seal_ticket(quotes, member_key(federation, SHANGHAI), issuer=SHANGHAI)
+    for client, handle in ((at_mom, at_the_mom), (at_home, at_the_mom), (at_home, at_their_home)):
+        error = refusal(client.renew, Endpoint(handle))
+        assert told(error) == ("expired-ticket", "UNAUTHENTICATED", False)
+        assert "execute the statement again" in error.text
+    for client, handle in ((at_mom, at_the_mom), (at_home, at_their_home)):
+        error = refusal(lambda: client.open_ticket(handle).read_all())  # noqa: B023  called at once
+        assert told(error) == ("expired-ticket", "UNAUTHENTICATED", False)
+        assert "execute the statement again" in error.text
