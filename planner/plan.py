@@ -48,6 +48,11 @@ _JOIN = re.compile(r"\s*(?:\w+ )?(?:Cross)?Join(?::|\s*$)")
 _BRANCHES = re.compile(r"\b(?:UNION|CASE)\b", re.IGNORECASE)
 _PLAIN_LIMIT = re.compile(r"Limit: skip=\d+, fetch=(?:\d+|None)")
 _OUTER = re.compile(r"\bouter_ref\(")
+# Whether a cast can be is seen by the engine when it plans to run, which for deep expressions
+# takes several times as long as what is asked of it here.
+_CAST = re.compile(r"cast\s*\(|::", re.IGNORECASE)
+_NO_CAST = re.compile(r"Unsupported (?:TRY_)?CAST")
+_MOST_TERMS_PREPARED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,8 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
             schema = _typed_schema(schema)
         else:
             schema = _optimized_schema(context, logical, shown, plan.text, schema)
+            if _is_refused_late(query, plan.text, shown[0]):
+                _check_casts(frame)
     except Exception as error:  # noqa: BLE001  the engine raises whatever it likes
         message = str(error)
     except BaseException as error:
@@ -188,6 +195,27 @@ def _optimized_schema(
         shown.append(optimized.display_indent())
     coerced = context.create_dataframe_from_logical_plan(optimized).schema()
     return _coerced_schema(schema, coerced, text)
+
+
+def _check_casts(frame: DataFrame) -> None:
+    """Raise what the engine says of a cast that cannot be.
+
+    Constants are not computed here, so that it may miss something else, and then that is no fault.
+    """
+    try:
+        frame.execution_plan()
+    except Exception as error:
+        if _NO_CAST.search(str(error)) is not None:
+            raise
+
+
+def _is_refused_late(query: Query, text: str, shown: str) -> bool:
+    """Whether a query holds casts, which the engine judges only when it plans to run.
+
+    Subqueries are not all turned into joins here, without which the engine cannot plan to run.
+    """
+    is_small = query.work.terms <= _MOST_TERMS_PREPARED
+    return is_small and "Subquery:" not in shown and _CAST.search(text) is not None
 
 
 def _plan_rows(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:

@@ -22,6 +22,7 @@ from storage.parquet import list_files, snapshot_of
 
 _log = logging.getLogger(__name__)
 
+_DATE_PARTS = "there is no such part of a date; write 'year', 'month', 'day', 'hour' or 'minute'"
 # What the engine's texts hold, in lower case, and what is wrong then; the first that fits counts.
 _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
     (
@@ -34,7 +35,31 @@ _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("statement not supported", StatementRefusedError, "only queries are executed here"),
     ("unless information_schema", StatementRefusedError, "only queries are executed here"),
     ("no sql statement", StatementRefusedError, "there is no statement"),
-    ("feature is not implemented", StatementRefusedError, "only single queries are executed here"),
+    (
+        "unsupported cast",
+        TypeMismatchError,
+        "a value cannot be cast to that type; cast to another type first, such as BIGINT",
+    ),
+    (
+        "unsupported try_cast",
+        TypeMismatchError,
+        "a value cannot be cast to that type; cast to another type first, such as BIGINT",
+    ),
+    (
+        "count distinct with",
+        StatementRefusedError,
+        "count(DISTINCT …) takes one argument; count the rows of a SELECT DISTINCT in FROM",
+    ),
+    (
+        "does not support logical expression",
+        StatementRefusedError,
+        "a subquery cannot be planned where it stands; join the tables instead",
+    ),
+    (
+        "feature is not implemented",
+        StatementRefusedError,
+        "the statement uses a construct that is not supported; write it in simpler ones",
+    ),
     ("sql error", StatementRefusedError, "only single queries are executed here"),
     (
         "planning: table '",
@@ -50,6 +75,23 @@ _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
         TypeMismatchError,
         "a subquery used as a value returned more than one row; add limit 1 or an aggregate",
     ),
+    (
+        "nth value indices",
+        TypeMismatchError,
+        "elements are counted from 1; write [1] for the first",
+    ),
+    (
+        "percentile value must",
+        TypeMismatchError,
+        "a percentile lies between 0 and 1; write 0.5 for the median",
+    ),
+    (
+        "expressions must appear in argument list",
+        TypeMismatchError,
+        "an aggregate with DISTINCT can be ordered only by what it takes; leave out ORDER BY",
+    ),
+    ("date part", TypeMismatchError, _DATE_PARTS),
+    ("date_trunc granularity", TypeMismatchError, _DATE_PARTS),
     ("regex", TypeMismatchError, "a regular expression cannot be read; check its brackets"),
     ("cast", TypeMismatchError, "a value cannot be cast to the type asked for; use try_cast"),
     (

@@ -19,6 +19,7 @@ from planner.errors import (
     not_found_text,
 )
 from planner.faults.asked import Asked, Function
+from planner.faults.casts import read_cast_fault
 from planner.faults.columns import read_column_fault
 from planner.faults.functions import read_function_fault
 from planner.faults.joins import explain_join, explain_subquery
@@ -34,6 +35,7 @@ _READERS: tuple[_Reader, ...] = (
     read_column_fault,
     read_syntax_fault,
     read_law_fault,
+    read_cast_fault,
     read_function_fault,
     read_type_fault,
 )

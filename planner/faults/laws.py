@@ -82,7 +82,8 @@ def _distinct_order(_found: re.Match[str], asked: Asked) -> str:
 
 
 def _same_name(found: re.Match[str], asked: Asked) -> str:
-    name = parts_of_name(found["name"])[-1] if found["name"] else ""
+    is_plain = found["name"] and "(" not in found["name"]
+    name = parts_of_name(found["name"])[-1] if is_plain else ""
     columns = list(asked.columns_named(name))
     place = asked.of_node(columns[1] if len(columns) > 1 else None)
     named = (
@@ -197,6 +198,12 @@ _UNSUPPORTED: tuple[tuple[re.Pattern[str], _Law], ...] = (
                            "table, and filter around it")),
     (re.compile(r'variable \["(?P<name>@{0,2}\w+)"\]'), _variable),
     (re.compile(r"compound identifier"), _compound),
+    (re.compile(r"Dot access not supported"),
+     _plain(text="a field of what a function returns is read with brackets; write ['field'] after "
+                 "it")),
+    (re.compile(r"RANGE requires exactly one ORDER BY"),
+     _plain("range", text="RANGE measures how far rows lie apart; write OVER (ORDER BY … RANGE "
+                          "…) with one column, or ROWS instead")),
     (re.compile(r"ANY in LIKE expression"),
      _plain("like", "ilike", text="LIKE ANY is not supported; write x LIKE 'a' OR x LIKE 'b'")),
     (re.compile(r"Unsupported ast node Pivot"),

@@ -361,6 +361,29 @@ def test_value_that_does_not_fit_is_a_type_mismatch_in_our_own_words(
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "expression, code, advice",
+    [
+        ("array_agg(number)[0]", "type-mismatch", "counted from 1"),
+        ("percentile_cont(number, 2)", "type-mismatch", "between 0 and 1"),
+        ("max(date_part('foo', now()))", "type-mismatch", "'month'"),
+        ("array_agg(distinct number order by text)", "type-mismatch", "leave out ORDER BY"),
+        ("max(cast(number > 1 as decimal(10, 2)))", "type-mismatch", "another type"),
+        ("count(distinct number, text)", "statement-not-supported", "SELECT DISTINCT"),
+    ],
+)
+def test_refusal_of_the_engine_says_what_to_write_instead(
+    tmp_path: Path, engine: Engine, expression: str, code: str, advice: str
+) -> None:
+    write_file(tmp_path / "a.parquet", number=[1, 2], text=["a", "b"])
+
+    with pytest.raises(StorageError) as refused:
+        ask(engine, f"select {expression} as value from quote", table_of(tmp_path))
+
+    assert refused.value.code == code
+    assert advice in refused.value.text
+
+
 def test_words_of_the_engine_go_to_the_log_alone(
     tmp_path: Path, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
