@@ -156,6 +156,7 @@ class Heart:
             uri=self._uri,
             nodes=(self._node_row(),),
             report_version=report.version,
+            read_at=report.read_at or 0.0,
             policy_epoch=self._revoked.epoch,
             public_keys=tuple(key.to_text() for key in published),
         )

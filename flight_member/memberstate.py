@@ -118,6 +118,8 @@ class MemberState:
         with self._refreshing:
             fresh, report = self._read()
             if report.version == self._report.version:
+                # Only when it was read is new; the MoM is told with the next heartbeat.
+                self._report = report
                 return False
             self._snapshot, self._report = fresh, report
             return True

@@ -122,6 +122,8 @@ class Heartbeat(Versioned):
     """The MoM's policy epoch as the member last heard it; what came since is replied."""
     public_keys: tuple[str, ...] = ()
     """Every key that the member signs with, will sign with, or signed with until its date."""
+    read_at: float = 0.0
+    """When the member last found that this report is what it is, by its own clock."""
 
 
 class RevokedRight(Message):

@@ -152,7 +152,8 @@ class MembershipDesk:
             self._office.topology.refresh()
             _log.info("member_moved", member=member.name)
         self._learn_keys(call, member, beat.public_keys)
-        self._office.topology.hear(member.name, beat.nodes)
+        is_current = beat.report_version == member.report_version
+        self._office.topology.hear(member.name, beat.nodes, beat.read_at if is_current else 0)
         member = self._calling_member(call)
         # One state: an epoch that is newer than its revocations would hide one for good.
         federation = self._office.federation

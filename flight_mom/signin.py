@@ -263,7 +263,7 @@ class MomAuthority:
                 not is_current
                 and is_by_home
                 and member is not None
-                and proved_at.timestamp() > member.reported_at
+                and proved_at.timestamp() > self._topology.told_at(member)
             ):
                 # Home has signed for them since: what the MoM knows is older than that.
                 raise UserNotReportedError(

@@ -115,6 +115,7 @@ class Topology:
         self._told: dict[str, datetime] = {}
         self._share_at = self._started_at
         self._nodes: dict[str, tuple[NodeRow, ...]] = {}
+        self._current_at: dict[str, float] = {}
         self._refreshing = threading.Lock()
         self._own_keys: tuple[PublicKey, ...] = ()
         self._ring_keys: tuple[PublicKey, ...] = ()
@@ -139,10 +140,22 @@ class Topology:
         self.refresh()
         return self.federation is not before
 
-    def hear(self, name: str, nodes: tuple[NodeRow, ...]) -> None:
-        """Note a heartbeat."""
+    def hear(self, name: str, nodes: tuple[NodeRow, ...], current_at: float = 0) -> None:
+        """Note a heartbeat.
+
+        Args:
+            name: Whose it is.
+            nodes: How the member's nodes are doing.
+            current_at: Until when its last report was what it is, by its own clock; 0 when it is
+                not any more.
+        """
         self._heard_here[name] = self._now()
         self._nodes[name] = nodes
+        self._current_at[name] = max(current_at, self._current_at.get(name, 0))
+
+    def told_at(self, member: Member) -> float:
+        """Return until when the MoM knows how a member is, by the member's own clock."""
+        return max(member.reported_at, self._current_at.get(member.name, 0))
 
     def heard_at(self, name: str) -> datetime | None:
         """Return when a member was last heard from, at any replica, since this one started."""
