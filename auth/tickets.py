@@ -17,6 +17,9 @@ from auth.principals import Identity
 from auth.sealing import DEFAULT_SKEW_S, TokenKind, expires_at, issued_at, open_sealed, seal
 from storage.names import Level, ObjectName
 
+# The names of the types in which rows travel, by which clients choose them.
+WIRES = ("safe", "signed", "native")
+
 
 @dataclass(frozen=True, slots=True)
 class TicketTable:
@@ -73,8 +76,8 @@ class Ticket:
     """Which part of how many, counted from 0, when several nodes answer."""
     explain: TicketExplain | None = None
     """How the statement is to be explained; None when its rows are to be streamed."""
-    is_native: bool = False
-    """Whether rows keep the engine's types, as was promised; else they travel in safe ones."""
+    wire: str = "safe"
+    """In which of `WIRES` its rows were promised."""
     issuer: str = field(default="", compare=False)
     """The cluster that signed it; known when it is opened."""
 
@@ -125,7 +128,7 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         else base64.b64encode(ticket.parameters).decode(),
         "shard": list(ticket.shard) if ticket.shard else None,
         "explain": _explain_claim(ticket.explain),
-        "wire": "native" if ticket.is_native else "safe",
+        "wire": ticket.wire,
     }
     text = seal(
         TokenKind.TICKET,
@@ -196,7 +199,7 @@ def open_ticket(
             parameters=_optional_bytes(claims["parameters"]),
             shard=_shard(claims["shard"]),
             explain=_explain(claims["explain"], len(tables)),
-            is_native=_is_native(claims["wire"]),
+            wire=_wire(claims["wire"]),
             issuer=claims["iss"],
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError, NotFoundError):
@@ -235,10 +238,10 @@ def _explain(value: Any, table_count: int) -> TicketExplain | None:
     return TicketExplain(_switch(analyze), _switch(verbose), _switch(is_tree), texts)
 
 
-def _is_native(value: Any) -> bool:
-    if value not in ("safe", "native"):
+def _wire(value: Any) -> str:
+    if value not in WIRES:
         raise TypeError
-    return bool(value == "native")
+    return _text(value)
 
 
 def _switch(value: Any) -> bool:

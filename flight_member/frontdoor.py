@@ -236,7 +236,7 @@ class FrontDoor(NamesDoor):
         elif isinstance(statement, Change):
             rows = self.answer(call, statement)
         endpoint = self._handles.answer_endpoint(
-            Answering(sql, self.caller(call).name, names, values, call.profile.is_native, rows)
+            Answering(sql, self.caller(call).name, names, values, call.profile.wire, rows)
         )
         return StatementInfo(
             self._describe(call, statement).arrow_schema,
@@ -281,9 +281,9 @@ class FrontDoor(NamesDoor):
             statement = self._read(call, answering.sql, answering.names, answering.values)
             if isinstance(statement, LiveQuery):
                 stream = self._run_live(call, statement)
-                return replace(stream, is_native=answering.is_native)
+                return replace(stream, wire=answering.wire)
             table = self.answer(call, statement)
-        return ResultStream(table.schema, iter(table.to_batches()), answering.is_native)
+        return ResultStream(table.schema, iter(table.to_batches()), answering.wire)
 
     def _describe(self, call: Call, statement: Statement) -> Described:
         if isinstance(statement, Query):

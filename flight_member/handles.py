@@ -17,7 +17,7 @@ import pyarrow as pa
 from auth import SigningKey, TokenKind, open_sealed, seal
 from flight_member.clock import Moment
 from flight_member.errors import BadRequestError
-from flight_sql import Endpoint
+from flight_sql import Endpoint, WireTypes
 from planner import Defaults, Values
 
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
@@ -37,7 +37,7 @@ class Answering:
         caller: Whom it was made for, as `user1@shanghai`.
         names: What completed its names when it was executed.
         values: The rows that were bound to it.
-        is_native: Whether its rows were promised in the engine's types.
+        wire: The types in which its rows were promised.
         rows: The answer itself, where executing changed something; else it is made when fetched.
         expires_at: When the ticket that holds it expires; known when it is opened.
     """
@@ -46,7 +46,7 @@ class Answering:
     caller: str
     names: Defaults
     values: pa.RecordBatch | None = None
-    is_native: bool = False
+    wire: WireTypes = WireTypes.SAFE
     rows: pa.Table | None = None
     expires_at: datetime = _UNKNOWN
 
@@ -109,7 +109,7 @@ class Handles:
             "sql": answering.sql,
             "sub": answering.caller,
             "names": [names.cluster, names.catalog, names.schema, names.mom],
-            "wire": "native" if answering.is_native else "safe",
+            "wire": answering.wire,
         }
         if answering.values is not None:
             claims["values"] = _encoded(Values.of(answering.values).data)
@@ -135,7 +135,7 @@ class Handles:
             caller=str(claims["sub"]),
             names=Defaults(*claims["names"]),
             values=_bound_rows(claims),
-            is_native=claims["wire"] == "native",
+            wire=WireTypes(claims["wire"]),
             rows=None if rows is None else _from_ipc(base64.b64decode(rows)),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         )

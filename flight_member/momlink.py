@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from auth import KeyRing, PublicKey, SigningKey
 from flight_member import protocol
-from flight_member.agents import has_agent
 from flight_member.authority import service_token
 from flight_member.clock import Moment
 from flight_member.errors import ClusterUnavailableError, ForwardedError, NotSupportedError
@@ -25,6 +24,7 @@ from flight_sql import (
     Prepared,
     RemoteError,
     StatementInfo,
+    has_agent,
 )
 from planner import Defaults, ShowGrants
 from storage.names import ObjectName
@@ -244,7 +244,7 @@ class MomLink:
 
     def _headers(self, call: Call, defaults: Defaults | None) -> tuple[tuple[str, str], ...]:
         """Return the headers that make the MoM read a statement as it was meant at home."""
-        is_relayed = has_agent(call, self._relayed_agents)
+        is_relayed = has_agent(call.headers, self._relayed_agents)
         named = {
             "x-query-id": call.query_id,
             "x-route": "relay" if is_relayed else call.headers.get("x-route"),

@@ -58,7 +58,7 @@ class QueryTickets:
             query_id=call.query_id,
             parameters=query.values.data if query.values is not None else None,
             explain=_explain_of(query, authorised),
-            is_native=call.profile.is_native,
+            wire=call.profile.wire,
         )
 
     def renew(self, ticket: Ticket, caller: Identity, authorised: Authorised) -> Ticket:

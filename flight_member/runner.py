@@ -18,7 +18,7 @@ from flight_member.querytickets import sealed_table
 from flight_member.rowbyrow import one_after_another
 from flight_member.running import Asked, BatchSource, RunningStatement
 from flight_member.settings import LimitsSection
-from flight_sql import Call, ResultStream, batch_rows_for, wire_schema
+from flight_sql import Call, ResultStream, WireTypes, batch_rows_for, wire_schema
 from planner import Defaults, Limits, Plan, Query, Values, parse_statement, plan_query
 from storage.engine import Engine, Execution, Explaining
 from storage.metastore import Metastore, Table
@@ -111,7 +111,7 @@ class StatementRunner:
                 Asked(ticket.query_id, ticket.caller, ticket.sql),
                 stop_reason,
             ),
-            is_native=ticket.is_native,
+            wire=WireTypes(ticket.wire),
         )
 
     def _told(self, started: Execution | Explaining, ticket: Ticket) -> BatchSource:

@@ -34,6 +34,7 @@ def make_flight_server(
             port=port,
             tls=tls,
             sql_info=sql_facts(settings, joins=joins),
+            signed_agents=settings.wire.signed_agents,
         ),
         server.port,
     )

@@ -148,6 +148,16 @@ class AuthSection(Section):
     )
 
 
+class WireSection(Section):
+    """In what form rows travel to a client that does not say."""
+
+    signed_agents: tuple[str, ...] = Field(
+        default=("grpc-java",),
+        description="user agents that read unsigned integers as signed ones (JDBC): they get wider "
+        "signed types, as with `x-wire: signed`",
+    )
+
+
 class LimitsSection(Section):
     """What one statement and all statements together may take."""
 
@@ -231,6 +241,7 @@ class ServerSettings(BaseSettings):
     state: StateSection = Field(default_factory=StateSection)
     heartbeat: HeartbeatSection = Field(default_factory=HeartbeatSection)
     auth: AuthSection = Field(default_factory=AuthSection)
+    wire: WireSection = Field(default_factory=WireSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     audit: AuditSection = Field(default_factory=AuditSection)
     log: LogSection = Field(default_factory=LogSection)

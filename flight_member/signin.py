@@ -25,12 +25,11 @@ from auth import (
     verify_password,
 )
 from auth.userstore import User, UserStore
-from flight_member.agents import has_agent
 from flight_member.clock import Moment
 from flight_member.settings import AuthSection
 from flight_member.sources import UNKNOWN, Sources
 from flight_member.statestore import Database
-from flight_sql import Call
+from flight_sql import Call, has_agent
 
 WRONG = "user or password is wrong"
 HANDSHAKE = "handshake"
@@ -128,7 +127,7 @@ class SignIn:
 
     def is_long(self, call: Call) -> bool:
         """Whether a call is of a client that cannot take a renewed token."""
-        return has_agent(call, self._agents)
+        return has_agent(call.headers, self._agents)
 
     def proved(self, token: str) -> str | None:
         """Return the token that counts: the same, or what a pending sign-in became; else None."""

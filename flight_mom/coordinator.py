@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from auth import RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
 from flight_member import protocol
-from flight_member.agents import has_agent
 from flight_member.answers import answer
 from flight_member.clock import Moment
 from flight_member.errors import (
@@ -38,6 +37,8 @@ from flight_sql import (
     Endpoint,
     ResultStream,
     StatementInfo,
+    WireTypes,
+    has_agent,
     summary_of,
 )
 from planner import (
@@ -113,7 +114,7 @@ class MomBackend(TicketDoor):
         is_bound = kind_of(call.bearer or "") is TokenKind.SESSION
         if self._uses_tls and not member.uri.startswith(ENCRYPTED):
             return ()
-        if has_agent(call, self._relayed_agents):
+        if has_agent(call.headers, self._relayed_agents):
             return ()
         if (
             member.route is Route.DIRECT
@@ -145,7 +146,7 @@ class MomBackend(TicketDoor):
                 member,
                 handle,
                 lambda: self._stop_reason(ticket),
-                is_native=ticket.is_native,
+                wire=WireTypes(ticket.wire),
             ),
         )
 

@@ -21,6 +21,7 @@ from flight_sql import (
     RemoteError,
     ResultStream,
     Rows,
+    WireTypes,
 )
 
 _log = get_logger(__name__)
@@ -58,7 +59,7 @@ class Relay:
         handle: bytes,
         stop_reason: Callable[[], Exception | None],
         *,
-        is_native: bool,
+        wire: WireTypes,
     ) -> ResultStream:
         """Open a ticket at its member.
 
@@ -68,7 +69,7 @@ class Relay:
             handle: The ticket.
             stop_reason: Says why the rows must not go on, or None as long as they may; asked
                 while they run, so that a member that is slow or unwilling to stop is not needed.
-            is_native: Which types the ticket promised.
+            wire: Which types the ticket promised.
 
         Raises:
             ClusterUnavailableError: When the member does not answer.
@@ -84,7 +85,7 @@ class Relay:
         else:
             relayed = RelayedRows(member, rows)
             self._watch(relayed, call, stop_reason)
-            return ResultStream(rows.arrow_schema, relayed, is_native=is_native)
+            return ResultStream(rows.arrow_schema, relayed, wire)
         raise _refusal(member, refusal)
 
     def action(self, member: Member, kind: str, body: bytes) -> bytes:

@@ -4,6 +4,7 @@ Servers implement `Backend` and `Authenticator` and hand them to `FlightSqlServe
 another server uses `Client`. This package alone knows pyarrow.flight and protobuf.
 """
 
+from flight_sql.agents import has_agent
 from flight_sql.backend import (
     REUSE_CONNECTION,
     Authenticator,
@@ -45,7 +46,7 @@ from flight_sql.server import FlightSqlServer, TlsFiles
 from flight_sql.sessions import EMPTY_SESSION, OptionError, OptionValue
 from flight_sql.typeinfo import numeric_size
 from flight_sql.wire import batch_rows_for, recut
-from flight_sql.wiretypes import wire_schema
+from flight_sql.wiretypes import WireTypes, wire_schema
 
 __all__ = [
     "EMPTY_SESSION",
@@ -78,8 +79,10 @@ __all__ = [
     "TableFilter",
     "TlsFiles",
     "WireProfile",
+    "WireTypes",
     "batch_rows_for",
     "cast_batch",
+    "has_agent",
     "like_pattern",
     "numeric_size",
     "read_statement_ticket",

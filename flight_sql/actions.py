@@ -40,8 +40,8 @@ def _create_prepared_statement(backend: Backend, call: Call, body: bytes) -> byt
         dataset = call.profile.schema(dataset)
     parameters = prepared.parameter_schema
     if parameters is not None:
-        # Clients send values in the types of the wire, whatever they read.
-        parameters = wire_schema(parameters)
+        # Clients send values in the types of the wire, also those that read the engine's.
+        parameters = wire_schema(parameters, call.profile.wire.plain)
     return pack(
         sql_message(
             "ActionCreatePreparedStatementResult",

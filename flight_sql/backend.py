@@ -14,6 +14,7 @@ import pyarrow as pa
 from flight_sql.messages import CancelStatus
 from flight_sql.profile import SAFE_PROFILE, WireProfile
 from flight_sql.sessions import OptionError, OptionValue, session_cookie
+from flight_sql.wiretypes import WireTypes
 
 # A location that says: on the connection over which you asked.
 REUSE_CONNECTION = "arrow-flight-reuse-connection://?"
@@ -98,12 +99,12 @@ class StatementInfo:
 class ResultStream:
     """The rows of a handle. The iterator's `close`, if it has one, is called in every case.
 
-    `is_native` is what the handle's call promised, not what the fetching call asks for.
+    `wire` is what the handle's call promised, not what the fetching call asks for.
     """
 
     arrow_schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
-    is_native: bool = False
+    wire: WireTypes = WireTypes.SAFE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ from typing import Any
 
 from pyarrow import flight
 
+from flight_sql.agents import has_agent
 from flight_sql.backend import Authenticator, Call
 from flight_sql.draining import RunningCalls
 from flight_sql.errors import CodedError, InvalidTokenError, translated
 from flight_sql.profile import read_profile
 from flight_sql.sessions import EMPTY_SESSION, read_session, session_cookie
+from flight_sql.wiretypes import WireTypes
 
 MIDDLEWARE = "call"
 _QUERY_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}", re.ASCII)
@@ -108,11 +110,16 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
     """Authenticates every RPC."""
 
     def __init__(
-        self, authenticator: Authenticator, check_open: Callable[[], None], running: RunningCalls
+        self,
+        authenticator: Authenticator,
+        check_open: Callable[[], None],
+        running: RunningCalls,
+        signed_agents: Sequence[str],
     ) -> None:
         self._authenticator = authenticator
         self._check_open = check_open
         self._running = running
+        self._signed_agents = signed_agents
 
     def start_call(self, info: Any, headers: Mapping[str, Sequence[Any]]) -> CallMiddleware:
         """Return the call's middleware, or refuse the call."""
@@ -128,7 +135,8 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
                 value for value in headers.get("authorization", ()) if isinstance(value, str)
             ]
             session = read_session(headers.get("cookie", ()))
-            profile = read_profile(headers)
+            is_signed = has_agent(texts, self._signed_agents)
+            profile = read_profile(headers, WireTypes.SIGNED if is_signed else WireTypes.SAFE)
             call = Call(query_id=query_id, headers=texts, profile=profile, session=session)
             if info.method == flight.FlightMethod.HANDSHAKE:
                 answer: str | None = self._shake_hands(call, credentials)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from flight_sql.backend import TableEntry
 from flight_sql.typeinfo import numeric_size
-from flight_sql.wiretypes import wire_schema
+from flight_sql.wiretypes import WireTypes, wire_schema
 
 _METADATA_PREFIX = "ARROW:FLIGHT:SQL:"
 _SECOND_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
@@ -16,16 +16,16 @@ _BINARY = 2
 
 
 @lru_cache(maxsize=4096)
-def serialized_schema(entry: TableEntry) -> bytes:
+def serialized_schema(entry: TableEntry, wire: WireTypes) -> bytes:
     """Return the table's wire schema as an IPC message, each field described for BI tools."""
-    data: bytes = table_schema(entry).serialize().to_pybytes()
+    data: bytes = table_schema(entry, wire).serialize().to_pybytes()
     return data
 
 
-def table_schema(entry: TableEntry) -> pa.Schema:
+def table_schema(entry: TableEntry, wire: WireTypes = WireTypes.SAFE) -> pa.Schema:
     """Return the table's wire schema with Flight SQL's column metadata."""
-    wire = wire_schema(entry.arrow_schema)
-    return pa.schema([field.with_metadata(_column_metadata(field, entry)) for field in wire])
+    fields = wire_schema(entry.arrow_schema, wire)
+    return pa.schema([field.with_metadata(_column_metadata(field, entry)) for field in fields])
 
 
 def _column_metadata(field: Any, entry: TableEntry) -> dict[str, str]:

@@ -21,6 +21,7 @@ from flight_sql.messages import message_name
 from flight_sql.sqlinfo import SQL_INFO_SCHEMA, default_sql_info, sql_info_table
 from flight_sql.typeinfo import TYPE_INFO_SCHEMA, type_info_table
 from flight_sql.wire import recut
+from flight_sql.wiretypes import WireTypes
 
 _TABLE_TYPES = ("TABLE", "VIEW")
 # Some drivers filter by the name that ANSI's information schema has for TABLE.
@@ -121,7 +122,8 @@ def _answer(command: Any, call: Call, backend: Backend, sql_info: Mapping[int, A
         values = default_sql_info(backend.server_name, backend.server_version) | dict(sql_info)
         return sql_info_table(values, command.info)
     if name == "CommandGetXdbcTypeInfo":
-        return type_info_table(command.data_type if command.HasField("data_type") else None)
+        data_type = command.data_type if command.HasField("data_type") else None
+        return type_info_table(data_type, is_signed=call.profile.wire is WireTypes.SIGNED)
     rows = _ROWS.get(name, _no_rows)(command, call, backend)
     schema: Any = metadata_schema(command)
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
@@ -156,7 +158,8 @@ def _table_rows(command: Any, call: Call, backend: Backend) -> list[tuple[Any, .
     if not command.include_schema:
         return sorted(map(table_key, entries))
     ordered = sorted(entries, key=table_key)
-    return [(*table_key(entry), serialized_schema(entry)) for entry in ordered]
+    wire = call.profile.wire.plain
+    return [(*table_key(entry), serialized_schema(entry, wire)) for entry in ordered]
 
 
 _ROWS: Mapping[str, Callable[[Any, Call, Backend], list[tuple[Any, ...]]]] = {

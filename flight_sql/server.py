@@ -71,6 +71,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         port: The port to listen on; 0 takes a free one (`port` tells which).
         tls: Certificate and key; None serves in plaintext.
         sql_info: SqlInfo values that differ from the defaults, by id.
+        signed_agents: Words of the user agents that get signed types when they choose none.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         port: int = 0,
         tls: TlsFiles | None = None,
         sql_info: Mapping[int, Any] | None = None,
+        signed_agents: Sequence[str] = (),
     ) -> None:
         self._backend = backend
         self._authenticator = authenticator
@@ -100,7 +102,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             auth_handler=SilentAuthHandler(),
             tls_certificates=certificates,
             middleware={
-                MIDDLEWARE: CallMiddlewareFactory(authenticator, self._check_open, self._running)
+                MIDDLEWARE: CallMiddlewareFactory(
+                    authenticator, self._check_open, self._running, signed_agents
+                )
             },
         )
 

@@ -30,7 +30,7 @@ def flight_stream(result: ResultStream, call: Call, check_time: Callable[[], Non
         check_time: Raises a coded error when the server has no time left for this stream.
     """
     # Its types were promised with the ticket; how it is compressed is this call's own matter.
-    profile = WireProfile(result.is_native, call.profile.compression)
+    profile = WireProfile(result.wire, call.profile.compression)
     schema = profile.schema(result.arrow_schema)
     tables = _tables(result, schema, _sender(schema, profile), call, check_time)
     # Entering the generator arms its `finally`, also for a client that leaves before the first row.

@@ -83,8 +83,12 @@ def numeric_size(type_name: str) -> tuple[int, int] | None:
     return _NUMERIC_SIZES.get(type_name)
 
 
-def type_info_table(data_type: int | None = None) -> pa.Table:
+def type_info_table(data_type: int | None = None, *, is_signed: bool = False) -> pa.Table:
     """Return the types, or those of one JDBC type code.
+
+    Args:
+        data_type: The code; None for all.
+        is_signed: Leave out what a client never gets that knows no unsigned integers.
 
     Returns:
         `TYPE_INFO_SCHEMA`, ordered by data_type and type_name; empty for an unknown code.
@@ -92,7 +96,11 @@ def type_info_table(data_type: int | None = None) -> pa.Table:
     Source:
         Flight SQL, CommandGetXdbcTypeInfo.
     """
-    chosen = [kind for kind in _TYPES if data_type is None or kind.code == data_type]
+    chosen = [
+        kind
+        for kind in _TYPES
+        if data_type in (None, kind.code) and not (is_signed and kind.is_unsigned)
+    ]
     rows = [_row(kind) for kind in sorted(chosen, key=lambda kind: (kind.code, kind.name))]
     return pa.Table.from_pylist(rows, schema=TYPE_INFO_SCHEMA)
 

@@ -18,6 +18,7 @@ from auth import (
     seal_ticket,
     session_ttl_s,
 )
+from flight_sql import WireTypes
 from tests.auth.factories import (
     HANGZHOU,
     HANGZHOU_KEY,
@@ -138,7 +139,7 @@ def test_a_session_is_renewed_at_half_its_time_and_ends_some_hours_after_the_pro
         {"shard": (2, 3)},
         {"epoch": 2**53},
         {"tables": (), "explain": TicketExplain(True, False, True, ())},
-        {"is_native": True},
+        *({"wire": wire} for wire in WireTypes),
     ],
 )
 def test_a_ticket_comes_back_as_it_was_sealed(changes: dict[str, object]) -> None:

@@ -39,7 +39,7 @@ LEAVES = (
     _plain(pa.bool_(), st.booleans()),
     *(_plain(kind, _SMALL) for kind in (pa.int8(), pa.int16(), pa.int32(), pa.int64())),
     *(
-        _plain(kind, st.integers(0, 255))
+        _plain(kind, st.integers(0, 2**kind.bit_width - 1))
         for kind in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
     ),
     _plain(pa.float16(), _SMALL.map(lambda number: number / 4)),

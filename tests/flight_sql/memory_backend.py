@@ -25,6 +25,7 @@ from flight_sql import (
     StatementInfo,
     TableEntry,
     TableFilter,
+    WireTypes,
 )
 
 STATUSES = (
@@ -147,7 +148,8 @@ class MemoryBackend:
         if sql.startswith("UPDATE"):
             return StatementInfo(pa.schema([]), (), self.update(call, sql))
         schema = self.describe(call, sql)
-        handle = _signed(f"{_NATIVE}{sql}" if call.profile.is_native else sql)
+        wire = call.profile.wire
+        handle = _signed(sql if wire is WireTypes.SAFE else f"{_AS}{wire} {sql}")
         return StatementInfo(schema, [Endpoint(handle, self.locations, self.expires_at)])
 
     def update(self, _call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
@@ -161,8 +163,11 @@ class MemoryBackend:
     def open(self, call: Call, handle: bytes) -> ResultStream:
         self.calls.append(call)
         sql = _verified(handle)
-        is_native = sql.startswith(_NATIVE)
-        verb, _, rest = sql.removeprefix(_NATIVE).partition(" ")
+        wire = WireTypes.SAFE
+        if sql.startswith(_AS):
+            named, _, sql = sql.removeprefix(_AS).partition(" ")
+            wire = WireTypes(named)
+        verb, _, rest = sql.partition(" ")
         if verb == "OPENFAIL":
             raise_status(rest)
         if verb == "LATE":
@@ -175,7 +180,7 @@ class MemoryBackend:
             return ResultStream(table.schema, stream)
         table = self.tables[rest]
         batches = iter(table.to_batches(max_chunksize=self.batch_rows))
-        return ResultStream(table.schema, batches, is_native)
+        return ResultStream(table.schema, batches, wire)
 
     def _late(self, status: str) -> Iterator[pa.RecordBatch]:
         yield from self.tables["quote"].to_batches()
@@ -274,7 +279,7 @@ class MemoryAuthenticator:
         return self.renewed
 
 
-_NATIVE = "NATIVELY "
+_AS = "AS "
 _KEY = b"a key for tests"
 
 

@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import flight, ipc
 
-from flight_sql import Client, FlightSqlServer, InvalidRequestError, RemoteError, wire_schema
+from flight_sql import (
+    Client,
+    FlightSqlServer,
+    InvalidRequestError,
+    RemoteError,
+    WireTypes,
+    wire_schema,
+)
 from flight_sql.compacting import compact, dictionary_bytes
 from flight_sql.messages import pack, sql_message, unpack
 from flight_sql.profile import read_profile
@@ -45,14 +52,17 @@ def test_what_is_promised_is_streamed_and_nothing_is_lost(
     batch = data.draw(batches())
     name = f"random{next(_names)}"
     backend.tables[name] = pa.Table.from_batches([batch])
-    headers = NATIVE if data.draw(st.booleans(), label="native") else ()
-    expected = batch.schema if headers else wire_schema(batch.schema)
+    wire = data.draw(st.sampled_from([*WireTypes]), label="wire")
+    headers = (("x-wire", str(wire)),)
+    expected = wire_schema(batch.schema, wire)
     prepared = client.prepare(f"SELECT {name}", headers=headers)
     info = client.get_info(f"SELECT {name}", headers=headers)
     # The ticket keeps its promise whoever fetches it, with whatever headers.
     rows = client.open_ticket(info.endpoints[0].handle)
     del backend.tables[name]
     assert prepared.arrow_schema == info.arrow_schema == rows.arrow_schema == expected
+    assert wire is not WireTypes.NATIVE or expected == batch.schema
+    assert wire is not WireTypes.SIGNED or "uint" not in str(expected)
     table = rows.read_all()
     table.validate(full=True)
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -80,20 +90,28 @@ def test_every_promise_names_the_types_that_the_connection_chose(
     served: tuple[MemoryBackend, Client], raw_call: Any
 ) -> None:
     backend, client = served
-    schema = pa.schema([pa.field("v", pa.string_view(), nullable=False)])
-    backend.tables["views"] = pa.table({"v": ["x"]}, schema=schema)
-    safe = pa.schema([pa.field("v", pa.string(), nullable=False)])
-    for header, expected in (("Native", schema), ("safe", safe), ("", safe)):
+    schema = _view_and_number(pa.string_view(), pa.uint64())
+    backend.tables["views"] = pa.table({"v": ["x"], "n": [2**64 - 1]}, schema=schema)
+    safe = _view_and_number(pa.string(), pa.uint64())
+    signed = _view_and_number(pa.string(), pa.decimal128(20, 0))
+    choices = (("Native", schema), ("safe", safe), ("", safe), ("SIGNED", signed))
+    for header, expected in choices:
         options = raw_call(header)
         with flight.connect(client.uri) as raw:
             assert raw.get_schema(_command("SELECT views"), options).schema == expected
             info = raw.get_flight_info(_command("SELECT views"), options)
             assert info.schema == expected
-            assert raw.do_get(info.endpoints[0].ticket, options).read_all().schema == expected
+            rows = raw.do_get(info.endpoints[0].ticket, options).read_all()
+            assert rows.schema == expected
+            assert rows.to_pylist() == [{"v": "x", "n": 2**64 - 1}]
             request = sql_message("ActionCreatePreparedStatementRequest", query="SELECT views")
             action = flight.Action("CreatePreparedStatement", pack(request))
             made = unpack(next(iter(raw.do_action(action, options))).body.to_pybytes())
             assert ipc.read_schema(pa.py_buffer(made.dataset_schema)) == expected
+
+
+def _view_and_number(text: Any, number: Any) -> pa.Schema:
+    return pa.schema([pa.field("v", text, nullable=False), pa.field("n", number, nullable=False)])
 
 
 @pytest.fixture
@@ -139,24 +157,27 @@ def _schema_of(uri: str, name: str) -> None:
 @pytest.mark.parametrize(
     "typed, expected",
     [
-        ({}, (False, None)),
-        ({"x-wire": [""], "x-compression": [" "]}, (False, None)),
-        ({"x-wire": ["NATIVE"], "x-compression": [" Zstd "]}, (True, "zstd")),
-        ({"x-wire": ["native", "native"], "x-compression": ["lz4,LZ4"]}, (True, "lz4")),
-        ({"x-wire": ["safe"], "x-compression": ["none"]}, (False, None)),
+        ({}, ("safe", None)),
+        ({"x-wire": [""], "x-compression": [" "]}, ("safe", None)),
+        ({"x-wire": ["NATIVE"], "x-compression": [" Zstd "]}, ("native", "zstd")),
+        ({"x-wire": ["native", "native"], "x-compression": ["lz4,LZ4"]}, ("native", "lz4")),
+        ({"x-wire": ["Signed"], "x-compression": ["lz4"]}, ("signed", "lz4")),
+        ({"x-wire": ["safe"], "x-compression": ["none"]}, ("safe", None)),
     ],
 )
 def test_choices_are_read_in_any_case_and_may_be_repeated(
-    typed: dict[str, list[str]], expected: tuple[bool, str | None]
+    typed: dict[str, list[str]], expected: tuple[str, str | None]
 ) -> None:
     profile = read_profile(typed)
-    assert (profile.is_native, profile.compression) == expected
+    assert (profile.wire, profile.compression) == expected
 
 
 @pytest.mark.parametrize(
     "typed",
     [
         {"x-wire": ["native", "safe"]},
+        {"x-wire": ["signed,native"]},
+        {"x-wire": ["safe", "signed"]},
         {"x-compression": ["zstd, lz4"]},
         {"x-compression": ["gzip"]},
         {"x-wire": [b"native"]},
@@ -166,6 +187,45 @@ def test_choices_are_read_in_any_case_and_may_be_repeated(
 def test_a_choice_of_two_or_of_none_is_refused(typed: dict[str, list[Any]]) -> None:
     with pytest.raises(InvalidRequestError, match="must be one of"):
         read_profile(typed)
+
+
+@pytest.fixture
+def known_agent(served: tuple[MemoryBackend, Client]) -> Iterator[str]:
+    """A server of the same tables that gives signed types to the agents that it knows."""
+    server = FlightSqlServer(served[0], MemoryAuthenticator(), signed_agents=("grpc-java", "odbc"))
+    server.start()
+    yield server.uri
+    assert server.drain_and_stop(2)
+
+
+@pytest.mark.parametrize(
+    "agent, header, expected",
+    [
+        ("grpc-java-netty/1.65.0", None, pa.int16()),
+        ("some odbc/2", None, pa.int16()),
+        ("grpc-java-netty/1.65.0", "safe", pa.uint8()),
+        ("grpc-java-netty/1.65.0", "native", pa.uint8()),
+        ("adbc", None, pa.uint8()),
+        ("adbc", "signed", pa.int16()),
+    ],
+)
+def test_agents_that_know_no_unsigned_integers_get_none_unless_they_choose(
+    served: tuple[MemoryBackend, Client],
+    known_agent: str,
+    agent: str,
+    header: str | None,
+    expected: Any,
+) -> None:
+    served[0].tables["count"] = pa.table({"n": pa.array([255, None], pa.uint8())})
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode())]
+    headers += [] if header is None else [(b"x-wire", header.encode())]
+    options = flight.FlightCallOptions(timeout=20, headers=headers)
+    named = [("grpc.primary_user_agent", agent)]
+    with flight.FlightClient(known_agent, generic_options=named) as raw:
+        info = raw.get_flight_info(_command("SELECT count"), options)
+        rows = raw.do_get(info.endpoints[0].ticket, options).read_all()
+    assert info.schema == rows.schema == pa.schema([("n", expected)])
+    assert rows["n"].to_pylist() == [255, None]
 
 
 def _passing_by(uri: str, headers: tuple[tuple[str, str], ...], sql: str) -> tuple[Any, int]:
@@ -248,7 +308,7 @@ LONG_TEXTS = [f"{number:>800}" for number in range(BIG)]
 )
 def test_large_batches_of_any_layout_are_cut(column: Any) -> None:
     batch = pa.record_batch({"c": column}).slice(100)
-    for schema in (batch.schema, wire_schema(batch.schema)):
+    for schema in (wire_schema(batch.schema, wire) for wire in WireTypes):
         pieces = list(wire_batches(batch, schema))
         assert [len(piece) for piece in pieces if not len(piece)] == []
         assert sum(len(piece) for piece in pieces) == BIG - 100

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc
 
-from flight_sql import RowTooLargeError, batch_rows_for, cast_batch, recut, wire_schema
+from flight_sql import RowTooLargeError, WireTypes, batch_rows_for, cast_batch, recut, wire_schema
 from flight_sql.wire import MAX_BATCH_BYTES, WHOLE_BATCH_BYTES, wire_batches
 from flight_sql.wiretypes import wire_type
 
@@ -54,6 +54,44 @@ def test_types_outside_the_wire_profile_are_cast(
     assert cast_batch(batch.slice(1), schema).to_pydict() == {"c": array.to_pylist()[1:]}
 
 
+UNSIGNED: list[tuple[Any, Any, list[Any]]] = [
+    (pa.uint8(), pa.int16(), [255, None, 0]),
+    (pa.uint16(), pa.int32(), [2**16 - 1, None]),
+    (pa.uint32(), pa.int64(), [2**32 - 1, None]),
+    (pa.uint64(), pa.decimal128(20, 0), [2**64 - 1, None]),
+    (pa.dictionary(pa.uint8(), pa.uint8()), pa.int16(), [255, None]),
+    (pa.list_view(pa.uint64()), pa.list_(pa.decimal128(20, 0)), [[2**64 - 1], None, []]),
+    (pa.list_(pa.uint16(), 2), pa.list_(pa.int32(), 2), [[1, 2**16 - 1], None]),
+    (
+        pa.map_(pa.uint32(), pa.field("v", pa.uint8(), nullable=False)),
+        pa.map_(pa.int64(), pa.field("v", pa.int16(), nullable=False)),
+        [[(2**32 - 1, 255)], None],
+    ),
+    (
+        pa.list_(pa.struct([pa.field("a", pa.list_(pa.uint8()), nullable=False)])),
+        pa.list_(pa.struct([pa.field("a", pa.list_(pa.int16()), nullable=False)])),
+        [[{"a": [255]}], None],
+    ),
+    (pa.opaque(pa.uint8(), "byte", "someone"), pa.int16(), [255, None]),
+    (pa.string_view(), pa.string(), TEXTS),
+]
+
+
+@pytest.mark.parametrize("source, target, values", UNSIGNED, ids=lambda value: str(value)[:40])
+def test_unsigned_integers_become_wider_signed_ones_for_who_knows_none(
+    source: Any, target: Any, values: list[Any]
+) -> None:
+    batch = pa.record_batch({"c": pa.array(values, source)})
+    schema = wire_schema(batch.schema, WireTypes.SIGNED)
+    assert schema.field("c").type == target
+    cast = cast_batch(batch, schema)
+    cast.validate(full=True)
+    assert cast["c"].to_pylist() == batch["c"].to_pylist() == values
+    assert cast_batch(batch.slice(1), schema)["c"].to_pylist() == values[1:]
+    # What a member made signed already, the MoM relays as it is.
+    assert wire_schema(schema, WireTypes.SIGNED).equals(schema)
+
+
 def test_run_ends_are_decoded() -> None:
     batch = pa.record_batch({"c": pc.run_end_encode(pa.array([1, 1, 2]))})
     assert cast_batch(batch, wire_schema(batch.schema)).to_pydict() == {"c": [1, 1, 2]}
@@ -80,6 +118,8 @@ def test_run_ends_are_decoded() -> None:
 )
 def test_types_of_the_wire_profile_pass(fitting: Any) -> None:
     assert wire_type(fitting) is fitting
+    if not pa.types.is_unsigned_integer(fitting):
+        assert wire_type(fitting, is_signed=True) is fitting
 
 
 def test_fitting_columns_are_not_copied() -> None:
