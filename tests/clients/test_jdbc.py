@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flight_member.settings import AuthSection
+from flight_member.settings import AuthSection, WireSection
 from flight_mom.demo.federation import MOM, SHANGHAI, DemoFederation
 from flight_sql import FlightSqlServer
 from tests.clients.programs import compile_java, read_facts, run_java
@@ -22,10 +22,10 @@ VALUES = {
     "tiny": ("-2", "Byte"),
     "short": ("-189", "Short"),
     "whole": ("-299", "Integer"),
-    "u_tiny": ("1", "Byte"),
-    "u_short": ("3", "Short"),
-    "u_whole": ("1000", "Integer"),
-    "u_long": ("1000000000000000", "Long"),
+    "u_tiny": ("1", "Short"),
+    "u_short": ("3", "Integer"),
+    "u_whole": ("1000", "Long"),
+    "u_long": ("1000000000000000", "BigDecimal"),
     "ratio": ("0.125", "Float"),
     "amount": ("-18.75", "Double"),
     "price": ("1.239", "BigDecimal"),
@@ -71,6 +71,15 @@ GETTERS = {
     "getArray numbers": "[1]",
     "wasNull short": "-189 false",
 }
+# The greatest number of each unsigned type, and the type in which the driver reads it.
+UNSIGNED = {
+    "u8": ("255", "SMALLINT"),
+    "u16": ("65535", "INTEGER"),
+    "u32": ("4294967295", "BIGINT"),
+    "u64": ("18446744073709551615", "DECIMAL"),
+}
+# Whatever a column's type is, the driver cuts a number to what its getter returns.
+CUT = {("u32", "getInt"), ("u64", "getInt"), ("u64", "getLong")}
 TABLES = [
     "aviation@hangzhou|lab|samples|TABLE",
     "aviation@hangzhou|nyc|flights|TABLE",
@@ -146,13 +155,25 @@ def test_nulls_are_null_by_every_getter(found: Facts) -> None:
     assert found["getter 0"]["wasNull short"] == "0 true"
 
 
-def test_unsigned_numbers_are_read_whole_when_cast(found: Facts) -> None:
-    # Documented: the driver reads the upper half of an unsigned type as negative.
-    assert found["unsigned"] == {
-        **dict.fromkeys(("u8", "u16", "u32"), "-1"),
-        "cast_u32": "4294967295",
-        "cast_u64": "18446744073709551615",
-    }
+@pytest.mark.parametrize("name", UNSIGNED)
+def test_unsigned_numbers_are_read_whole(found: Facts, name: str) -> None:
+    greatest, kind = UNSIGNED[name]
+    told = dict(found[f"unsigned {name}"])
+    assert told.pop("type") == kind
+    assert float(told.pop("getDouble")) == float(greatest)
+    assert set(told) == {"getObject", "getString", "getInt", "getLong", "getBigDecimal"}
+    for getter, value in told.items():
+        assert value == ("-1" if (name, getter) in CUT else greatest), getter
+
+
+def test_unsigned_numbers_in_arrays_are_read_whole(found: Facts) -> None:
+    assert found["unsigned array"] == {"getObject": "[4294967295]", "getString": "[4294967295]"}
+
+
+def test_unsigned_numbers_are_bound_whole(found: Facts) -> None:
+    bound = dict(found["unsigned parameter"])
+    assert ": type-mismatch: " in bound.pop("negative")
+    assert bound == dict.fromkeys(("setInt", "setLong", "setObject", "setBigDecimal"), "true")
 
 
 def test_columns_of_a_result_have_the_types_of_jdbc(found: Facts) -> None:
@@ -196,6 +217,8 @@ def test_columns_of_a_table_are_described(at_mom: Facts) -> None:
     assert tree["columns by pattern"] == ["arr_delay"]
     assert [row.split("|")[0] for row in tree["columns of all types"]] == list(VALUES)
     assert "price|3|DECIMAL|12|3" in tree["columns of all types"]
+    assert "u_tiny|5|SMALLINT|5|0" in tree["columns of all types"]
+    assert "u_long|3|DECIMAL|20|0" in tree["columns of all types"]
 
 
 def test_there_are_no_keys_and_asking_for_them_is_no_fault(found: Facts) -> None:
@@ -286,6 +309,7 @@ def test_who_is_not_known_is_refused_at_connect(found: Facts) -> None:
 def test_what_the_driver_cannot_do_is_as_documented(found: Facts) -> None:
     driver = found["driver"]
     assert driver["moment"] == ""
+    assert "Binding value of type LONG is not yet supported" in driver["long as decimal"]
     assert driver["unbound"].startswith("SQLException: ")
     assert "arrow-compression" in driver["compressed"]
     assert driver["close after catalog"] == "SQLException: Channel shutdown invoked"
@@ -301,7 +325,7 @@ def recording() -> Iterator[tuple[str, MemoryAuthenticator]]:
     assert server.drain_and_stop(2)
 
 
-def test_the_driver_is_one_that_gets_a_long_session_and_is_relayed(
+def test_the_driver_is_one_that_gets_a_long_session_signed_types_and_is_relayed(
     recording: tuple[str, MemoryAuthenticator], classes: Path
 ) -> None:
     uri, authenticator = recording
@@ -312,7 +336,8 @@ def test_the_driver_is_one_that_gets_a_long_session_and_is_relayed(
     }
     run_java("Secure", classes, environment)
     settings = AuthSection()
-    for words in (settings.long_session_agents, settings.relayed_agents):
+    signed_agents = WireSection().signed_agents
+    for words in (settings.long_session_agents, settings.relayed_agents, signed_agents):
         assert any(word in authenticator.agent for word in words)
 
 

@@ -187,8 +187,8 @@ def restart(federation: DemoFederation, name: str) -> None:
         federation._start(name, "flight_member", ["--port", "0"], address)
 
 
-def bearer(token: str) -> Any:
-    """Return the options of a bare Flight call with a token."""
-    return flight.FlightCallOptions(
-        timeout=30, headers=[(b"authorization", f"Bearer {token}".encode())]
-    )
+def bearer(token: str, *headers: tuple[str, str]) -> Any:
+    """Return the options of a bare Flight call with a token, and other headers."""
+    sent = (("authorization", f"Bearer {token}"), *headers)
+    encoded = [(name.encode(), value.encode()) for name, value in sent]
+    return flight.FlightCallOptions(timeout=30, headers=encoded)

@@ -102,8 +102,8 @@ def client(
         yield client
 
 
-def _asking(client: Client) -> Iterator[Asked]:
-    options = bearer(str(client.token))
+def _asking(client: Client, *headers: tuple[str, str]) -> Iterator[Asked]:
+    options = bearer(str(client.token), *headers)
     with flight.FlightClient(client.uri) as raw:
         yield lambda name, **fields: ask(raw, options, name, **fields)
 
@@ -214,14 +214,28 @@ def test_types_are_tables_whatever_drivers_call_them(asked: Asked) -> None:
         assert _tables(asked, table_types=types) == []
 
 
-def test_table_schema_is_what_a_query_of_the_table_answers(client: Client, asked: Asked) -> None:
-    types = set(asked("CommandGetXdbcTypeInfo")["type_name"].to_pylist())
-    rows = asked("CommandGetTables", include_schema=True, table_name_filter_pattern="samples")
+@pytest.fixture(params=["safe", "signed"])
+def wire(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def asked_so(client: Client, wire: str) -> Iterator[Asked]:
+    yield from _asking(client, ("x-wire", wire))
+
+
+def test_table_schema_is_what_a_query_of_the_table_answers(
+    client: Client, asked_so: Asked, wire: str
+) -> None:
+    types = set(asked_so("CommandGetXdbcTypeInfo")["type_name"].to_pylist())
+    rows = asked_so("CommandGetTables", include_schema=True, table_name_filter_pattern="samples")
     (row,) = rows.to_pylist()
     schema = pa.ipc.read_schema(pa.py_buffer(row["table_schema"]))
     name = f'"{row["catalog_name"]}"."{row["db_schema_name"]}"."{row["table_name"]}"'
-    answered = client.query(f"SELECT * FROM {name}").read_all().schema
+    answered = client.query(f"SELECT * FROM {name}", headers=[("x-wire", wire)]).read_all().schema
     assert schema.equals(answered, check_metadata=False)
+    assert ("uint" in str(schema.types)) is (wire == "safe")
+    assert any(each.endswith("UNSIGNED") for each in types) is (wire == "safe")
     for field in schema:
         told = {
             key.decode().rpartition(":")[2]: text.decode() for key, text in field.metadata.items()
@@ -231,7 +245,7 @@ def test_table_schema_is_what_a_query_of_the_table_answers(client: Client, asked
         assert told["TYPE_NAME"] == type_name(field.type)
         assert told["TYPE_NAME"] in types | {"ARRAY", "STRUCT", "MAP"}
         assert "REMARKS" not in told
-        expected = DIGITS.get(field.name)
+        expected = (DIGITS if wire == "safe" else DIGITS | SIGNED_DIGITS).get(field.name)
         assert (told.get("PRECISION"), told.get("SCALE")) == (expected or (None, None)), field.name
 
 
@@ -257,6 +271,12 @@ DIGITS = {
     "instant": (None, "6"),
     "tick": (None, "9"),
     "local_tick": (None, "9"),
+}
+SIGNED_DIGITS = {
+    "u_tiny": ("5", "0"),
+    "u_short": ("10", "0"),
+    "u_whole": ("19", "0"),
+    "u_long": ("20", "0"),
 }
 
 

@@ -31,6 +31,14 @@ def test_every_table_is_a_flight_in_order(raw: Any, quote: pa.Table) -> None:
         assert (one.endpoints, one.total_records, one.total_bytes) == ([], 3, -1)
 
 
+def test_a_flight_has_the_types_that_the_connection_chose(raw: Any, backend: MemoryBackend) -> None:
+    backend.tables["quote"] = pa.table({"size": pa.array([255], pa.uint8())})
+    for wire, kind in (("safe", pa.uint8()), ("signed", pa.int16()), ("native", pa.uint8())):
+        headers = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"x-wire", wire.encode())]
+        listed = raw.list_flights(b"", flight.FlightCallOptions(headers=headers))
+        assert {one.schema.field("size").type for one in listed} == {kind}
+
+
 @pytest.mark.parametrize(
     "criteria, count",
     [(b"%", 3), (b"trading@hangzhou.stock.%", 2), (b"%.quote", 1), (b"quote", 0), (b"m%perf", 1)],

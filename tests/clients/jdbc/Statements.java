@@ -109,6 +109,32 @@ final class Statements {
         each(connection, new Facts("driver"), "moment", statement -> statement.setTimestamp(
                 1, Timestamp.valueOf("2024-03-10 19:30:15.123457")));
         each(connection, facts, "flag", statement -> statement.setBoolean(1, false));
+        unsigned(connection);
+    }
+
+    /** The greatest number of each unsigned type, bound beside a value of that type. */
+    private static void unsigned(Connection connection) {
+        Facts facts = new Facts("unsigned parameter");
+        same(connection, facts, "setInt", "255", "UInt8", statement -> statement.setInt(1, 255));
+        same(connection, facts, "setLong", "65535", "UInt16", statement -> statement.setLong(1, 65535L));
+        same(connection, facts, "setObject", "4294967295", "UInt32", statement -> statement.setObject(1, 4294967295L));
+        String greatest = "18446744073709551615";
+        same(connection, facts, "setBigDecimal", greatest, "UInt64", statement -> statement.setBigDecimal(
+                1, new BigDecimal(greatest)));
+        same(connection, facts, "negative", "255", "UInt8", statement -> statement.setInt(1, -1));
+        // The driver binds nothing but decimals to decimals.
+        same(connection, new Facts("driver"), "long as decimal", "1", "UInt64", statement -> statement.setLong(1, 1L));
+    }
+
+    private static void same(
+            Connection connection, Facts facts, String name, String number, String type, Binding binding) {
+        String sql = "select arrow_cast(" + number + ", '" + type + "') = ?";
+        facts.tell(name, () -> {
+            try (PreparedStatement statement = connection.prepareStatement(sql)) {
+                binding.bind(statement);
+                return Facts.rows(statement.executeQuery());
+            }
+        });
     }
 
     private interface Binding {

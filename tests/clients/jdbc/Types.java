@@ -18,18 +18,29 @@ final class Types {
         unsigned(connection);
     }
 
-    /** What the driver makes of unsigned numbers in the upper half of their range. */
+    /** The greatest number of each unsigned type, by every getter that tools use. */
     private static void unsigned(Connection connection) throws SQLException {
-        Facts facts = new Facts("unsigned");
         String sql = "select arrow_cast(255, 'UInt8') as u8, arrow_cast(65535, 'UInt16') as u16, "
                 + "arrow_cast(4294967295, 'UInt32') as u32, "
-                + "cast(arrow_cast(4294967295, 'UInt32') as bigint) as cast_u32, "
-                + "cast(18446744073709551615 as decimal(20, 0)) as cast_u64";
+                + "arrow_cast(18446744073709551615, 'UInt64') as u64, "
+                + "[arrow_cast(4294967295, 'UInt32')] as listed";
+        Facts array = new Facts("unsigned array");
         try (Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery(sql)) {
             row.next();
-            for (String name : Facts.names(row.getMetaData())) {
-                facts.tell(name, () -> row.getObject(name));
+            ResultSetMetaData columns = row.getMetaData();
+            array.tell("getObject", () -> row.getObject("listed"));
+            array.tell("getString", () -> row.getString("listed"));
+            for (int n = 1; n < columns.getColumnCount(); n++) {
+                int column = n;
+                Facts facts = new Facts("unsigned " + columns.getColumnLabel(column));
+                facts.tell("type", () -> columns.getColumnTypeName(column));
+                facts.tell("getObject", () -> row.getObject(column));
+                facts.tell("getString", () -> row.getString(column));
+                facts.tell("getInt", () -> row.getInt(column));
+                facts.tell("getLong", () -> row.getLong(column));
+                facts.tell("getDouble", () -> row.getDouble(column));
+                facts.tell("getBigDecimal", () -> row.getBigDecimal(column));
             }
         }
     }
