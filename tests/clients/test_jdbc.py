@@ -312,6 +312,7 @@ def test_what_the_driver_cannot_do_is_as_documented(found: Facts) -> None:
     assert "Binding value of type LONG is not yet supported" in driver["long as decimal"]
     assert driver["unbound"].startswith("SQLException: ")
     assert "arrow-compression" in driver["compressed"]
+    assert driver["unsigned as they are"] == "-1"
     assert driver["close after catalog"] == "SQLException: Channel shutdown invoked"
 
 

@@ -17,6 +17,7 @@ from flight_sql import (
     FlightSqlServer,
     InvalidRequestError,
     RemoteError,
+    WireProfile,
     WireTypes,
     wire_schema,
 )
@@ -187,6 +188,15 @@ def test_choices_are_read_in_any_case_and_may_be_repeated(
 def test_a_choice_of_two_or_of_none_is_refused(typed: dict[str, list[Any]]) -> None:
     with pytest.raises(InvalidRequestError, match="must be one of"):
         read_profile(typed)
+
+
+@pytest.mark.parametrize("wire", WireTypes)
+def test_another_server_is_asked_for_the_same_types_whatever_it_gives_unasked(
+    wire: WireTypes,
+) -> None:
+    headers = {name: [value] for name, value in WireProfile(wire).headers().items()}
+    for unasked in WireTypes:
+        assert read_profile(headers, unasked).wire is wire
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ final class Sessions {
         new Facts("driver").tell("compressed", () -> ask(
                 connect(user, "x-compression", "zstd"),
                 "select carrier from aviation.nyc.flights@hangzhou limit 1000"));
+        new Facts("driver").tell("unsigned as they are", () -> ask(
+                connect(user, "x-wire", "safe"), "select arrow_cast(4294967295, 'UInt32')"));
         facts.tell("use", () -> {
             try (Connection connection = connect(user);
                     Statement statement = connection.createStatement()) {
