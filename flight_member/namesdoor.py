@@ -96,9 +96,17 @@ class NamesDoor(ABC):
         return answer(Use, [(names.cluster or caller.cluster, names.catalog, names.schema)])
 
     def session_options(self, call: Call) -> Mapping[str, str]:
-        """Return what completes names now, wherever it was chosen."""
+        """Return what completes names now, wherever it was chosen.
+
+        The catalog is called what the metadata calls it, so that clients find it there.
+        """
         defaults = self.defaults(call)
         named = {part: getattr(defaults, part) for part in OPTIONS}
+        is_bare = defaults.catalog in {None, SYSTEM_CATALOG} or (
+            self.cluster == defaults.cluster != self.mom
+        )
+        if not is_bare:
+            named["catalog"] = f"{defaults.catalog}@{defaults.cluster}"
         return {part: name for part, name in named.items() if name is not None}
 
     def set_session_options(

@@ -122,7 +122,7 @@ def test_cookie_of_one_names_tables_at_the_other(pair: tuple[Client, Client]) ->
     with Client(other.uri, token=other.token, headers=cookie, keeps_session=False) as there:
         assert there.session_options() == {
             "cluster": HANGZHOU,
-            "catalog": "aviation",
+            "catalog": "aviation@hangzhou",
             "schema": "nyc",
         }
         assert count(there, "select count(*) as n from flights") == 4_000

@@ -158,14 +158,18 @@ def test_home_session_reaches_the_mom(at_home: Client) -> None:
 def test_options_are_set_one_by_one_or_together(asked: Client) -> None:
     assert asked.session_options() == {"cluster": SHANGHAI}
     assert asked.set_session_options({"catalog": "aviation@hangzhou", "schema": "nyc"}) == {}
-    assert asked.session_options() == in_effect(HANGZHOU, "aviation", "nyc")
+    assert asked.session_options() == in_effect(HANGZHOU, "aviation@hangzhou", "nyc")
     assert count_of(asked) == FLIGHTS
     assert asked.set_session_options({"schema": None}) == {}
-    assert asked.session_options() == {"cluster": HANGZHOU, "catalog": "aviation"}
+    assert asked.session_options() == {"cluster": HANGZHOU, "catalog": "aviation@hangzhou"}
+    # What is told can be set again.
+    assert asked.set_session_options(asked.session_options()) == {}
     assert asked.set_session_options({"cluster": "shanghai"}) == {}
     assert asked.set_session_options({"catalog": "trading"}) == {}
     assert asked.set_session_options({"schema": "stock"}) == {}
     assert count_of(asked, "quote") == QUOTES
+    # The current catalog is one of those that the metadata lists.
+    assert asked.session_options()["catalog"] in asked.catalogs()
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,7 @@ def test_adbc_current_catalog_and_schema_are_session_options(
     with connected(federation, at, **COOKIES) as connection, connection.cursor() as cursor:
         connection.adbc_current_catalog = "aviation@hangzhou"
         connection.adbc_current_db_schema = "nyc"
-        assert connection.adbc_current_catalog == "aviation"
+        assert connection.adbc_current_catalog == "aviation@hangzhou"
         assert connection.adbc_current_db_schema == "nyc"
         cursor.execute(COUNT)
         assert cursor.fetchall() == [(FLIGHTS,)]
