@@ -30,7 +30,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from flight_member.errors import ConfigurationError
@@ -136,8 +141,18 @@ def _unusable(fault: str) -> ConfigurationError:
 
 def _without_url(error: Exception) -> str:
     """Return what went wrong; the texts themselves may quote the URL, and with it a password."""
-    named = error.strerror if isinstance(error, OSError) else None
-    return f"cannot be opened ({named or type(error).__name__})"
+    match error:
+        case OSError():
+            fault = error.strerror or type(error).__name__
+        case ImportError() | NoSuchModuleError():
+            fault = "the driver for this kind of database is not installed"
+        case ArgumentError():
+            fault = "it is no URL of a database, such as postgresql+psycopg://user@host/name"
+        case OperationalError():
+            fault = "there is no such database, it does not answer, or it does not let us in"
+        case _:
+            fault = type(error).__name__
+    return f"cannot be opened ({fault})"
 
 
 def _found_owner(connection: Connection, owner: str) -> str:

@@ -121,11 +121,21 @@ def test_database_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.M
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("url", ["nonsense", "nodb://u:hunter22@h/x", "sqlite:////nowhere/x/y.db"])
-def test_database_that_cannot_be_opened_is_a_fault_of_the_settings(url: str) -> None:
+@pytest.mark.parametrize(
+    "url, fault",
+    [
+        ("nonsense", "no URL of a database"),
+        ("nodb://u:hunter22@h/x", "driver"),
+        ("mysql://u:hunter22@h/x", "driver"),
+        ("sqlite:////nowhere/x/y.db", "No such file"),
+        ("postgresql+psycopg://u:hunter22@127.0.0.1:1/x", "does not answer"),
+    ],
+)
+def test_database_that_cannot_be_opened_is_a_fault_of_the_settings(url: str, fault: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Database(url, OWNER, user_tables)
     assert "state.database" in str(caught.value)
+    assert fault in str(caught.value)
     assert "hunter22" not in str(caught.value)
 
 
