@@ -6,7 +6,9 @@ the same process, while streams of its predecessor run to their end. Clients tha
 connect again by themselves.
 """
 
+import errno
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -86,9 +88,30 @@ class ReplaceableServer:
     def _listen_again(self, port: int) -> FlightSqlServer:
         give_up_at = time.monotonic() + _BIND_WITHIN_S
         while time.monotonic() < give_up_at:
-            try:
-                return self._make(port)
-            except pa.ArrowException:
-                # The predecessor has not let go of the port yet.
-                time.sleep(_RETRY_S)
+            # gRPC is content with one address of a name that has several.
+            if is_free(self._current.host, port):
+                try:
+                    return self._make(port)
+                except pa.ArrowException:
+                    pass
+            # The predecessor has not let go of the port yet.
+            time.sleep(_RETRY_S)
         raise ServerStoppingError("the server could not be replaced; start it again")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether nobody listens on a port, at any address of a host."""
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                # An address that this machine does not have is in nobody's way.
+                if error.errno == errno.EADDRINUSE:
+                    return False
+    return True

@@ -109,6 +109,11 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         )
 
     @property
+    def host(self) -> str:
+        """The host whose addresses it listens on."""
+        return self._host
+
+    @property
     def uri(self) -> str:
         """Where a client of this machine finds the server."""
         host = _LOOPBACK_ANY.get(self._host, self._host)

@@ -29,6 +29,7 @@ from tests.flight_member.factories import (
     make_home,
 )
 from tests.flight_mom.factories import MOM, make_mom_settings
+from tests.ports import spare_port
 from tests.waiting import wait_until
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -38,7 +39,9 @@ class Encrypted:
     """A MoM and hangzhou, both with TLS on loopback."""
 
     def __init__(self, directory: Path) -> None:
-        self.mom_home = MomHome.create(make_mom_settings(directory / "mom", server__tls=True))
+        self.mom_home = MomHome.create(
+            make_mom_settings(directory / "mom", server__tls=True, server__port=spare_port())
+        )
         self.mom = MomServer(self.mom_home.settings)
         self.mom_uri = self.mom.start()
         self.roots = self.mom_home.authority_files[1].read_bytes()
@@ -46,6 +49,7 @@ class Encrypted:
             directory / HANGZHOU,
             cluster__name=HANGZHOU,
             server__tls=True,
+            server__port=spare_port(),
             heartbeat__interval_s=0.5,
         )
         load_quotes(self.home)

@@ -1,3 +1,4 @@
+import socket
 import ssl
 import threading
 from collections import deque
@@ -10,9 +11,14 @@ import pyarrow as pa
 import pytest
 
 from flight_sql import Client, FlightSqlServer, RemoteError, ReplaceableServer, TlsFiles
+from flight_sql.replacing import is_free
 from tests.flight_sql.conftest import TOKEN
 from tests.flight_sql.factories import make_tls_files
 from tests.flight_sql.memory_backend import MemoryAuthenticator, MemoryBackend
+from tests.ports import spare_port
+from tests.waiting import wait_until
+
+LOCALHOST = ("127.0.0.1", "::1")
 
 
 @contextmanager
@@ -21,7 +27,7 @@ def serving(backend: MemoryBackend, tls: TlsFiles | None = None) -> Iterator[Rep
         lambda port: FlightSqlServer(
             backend, MemoryAuthenticator(), host="localhost", port=port, tls=tls
         ),
-        0,
+        spare_port(),
     )
     server.start()
     try:
@@ -63,17 +69,41 @@ def test_every_call_of_a_busy_client_is_answered_or_can_be_repeated(backend: Mem
                     failures.append(error)
 
     with serving(backend) as server:
-        asking = threading.Thread(target=ask, args=(server.uri,))
+        asking = threading.Thread(target=ask, args=(server.uri,), daemon=True)
         asking.start()
         for _ in range(3):
             before = answered
             server.replace()
-            while answered < before + 5 and not done.wait(0.01):
-                pass
+            wait_until(lambda: answered >= before + 5, 60)  # noqa: B023  before it changes
         done.set()
         asking.join(10)
     assert answered >= 15
     assert {failure.status for failure in failures} <= {"UNAVAILABLE", "CANCELLED"}
+
+
+def test_successor_listens_at_every_address_of_its_host(backend: MemoryBackend) -> None:
+    with serving(backend) as server:
+        listened = [address for address in LOCALHOST if answers(address, server.port)]
+        assert listened
+        for _ in range(5):
+            server.replace()
+            assert [one for one in LOCALHOST if answers(one, server.port)] == listened
+
+
+def test_port_is_free_when_no_address_of_the_host_is_listened_on() -> None:
+    port = spare_port()
+    with socket.create_server(("127.0.0.1", port)):
+        assert not is_free("localhost", port)
+        assert not is_free("127.0.0.1", port)
+    assert is_free("localhost", port)
+
+
+def answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 5).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_successor_has_the_certificate_of_its_time(backend: MemoryBackend, tmp_path: Path) -> None:
