@@ -109,19 +109,9 @@ class CarryThrough:
 
     def _follow(self, cluster: str, renamed: Mapping[ObjectName, ObjectName]) -> None:
         followed = follow_renames(self._grants, renamed)
-        epoch = self._grants.epoch()
-        self._audit.append_all(
-            AuditRecord(
-                at=self._now,
-                actor=cluster,
-                source="report",
-                action="rename",
-                object=str(renamed[grant.securable]),
-                allowed=True,
-                rule=f"{grant}: holds for {renamed[grant.securable]} now",
-                epoch=epoch,
-            )
-            for grant in followed
+        acts = [(renamed[one.securable], one) for one in followed]
+        self._record(
+            cluster, "rename", [(name, f"{one}: holds for {name} now") for name, one in acts]
         )
 
     def _end_tickets(self, securables: Iterable[ObjectName]) -> None:
@@ -134,31 +124,25 @@ class CarryThrough:
         removed = self._grants.remove_allows_to(principal)
         self._note(cluster, removed, "the user was removed at home")
         for group in self._groups.leave_all(principal):
-            self._audit.append(
-                AuditRecord(
-                    at=self._now,
-                    actor=cluster,
-                    source="report",
-                    action="remove from group",
-                    object=f"GROUP {group}",
-                    allowed=True,
-                    rule=f"{principal}: the user was removed at home",
-                    epoch=self._grants.epoch(),
-                )
-            )
+            rule = f"{principal}: the user was removed at home"
+            self._record(cluster, "remove from group", [(f"GROUP {group}", rule)])
 
     def _note(self, cluster: str, removed: Iterable[Grant], reason: str) -> None:
+        self._record(cluster, "revoke", [(one.securable, f"{one}: {reason}") for one in removed])
+
+    def _record(self, cluster: str, action: str, acts: Iterable[tuple[object, str]]) -> None:
+        """Write down what a report did, each act as what it was done to and why."""
         epoch = self._grants.epoch()
         self._audit.append_all(
             AuditRecord(
                 at=self._now,
                 actor=cluster,
                 source="report",
-                action="revoke",
-                object=str(grant.securable),
+                action=action,
+                object=str(done_to),
                 allowed=True,
-                rule=f"{grant}: {reason}",
+                rule=rule,
                 epoch=epoch,
             )
-            for grant in removed
+            for done_to, rule in acts
         )
