@@ -75,8 +75,7 @@ def run_until_stopped(server: Server, *, with_parent: bool, drain_timeout_s: flo
         signal.signal(number, stop)
     uri = server.start()
     if with_parent:
-        watching = threading.Thread(target=_watch_parent, args=(orphaned, stopping), daemon=True)
-        watching.start()
+        watch_parent(orphaned, stopping)
         # The parent reads where its child answers from this one line.
         sys.stdout.write(f"serving {uri}\n")
         sys.stdout.flush()
@@ -95,11 +94,16 @@ def run_until_stopped(server: Server, *, with_parent: bool, drain_timeout_s: flo
     os._exit(0)
 
 
-def _watch_parent(orphaned: threading.Event, stopping: threading.Event) -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    orphaned.set()
-    stopping.set()
+def watch_parent(*events: threading.Event) -> None:
+    """Set events, in their order, when standard input ends. Returns at once."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        for event in events:
+            event.set()
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def _end_anyway(hurrying: threading.Event, drain_timeout_s: float) -> None:

@@ -166,11 +166,13 @@ def demo(
             help="Add an external table of Hive-partitioned Parquet; repeat for more.",
         ),
     ] = None,
+    with_parent: WithParent = False,
 ) -> None:
     """Run a whole federation here, on real data, and play its story."""
     with reported_errors():
         tables = [AttachedTable.parse(text) for text in attach or ()]
-        raise typer.Exit(run_demo(directory, port, once=once, attached=tables))
+        code = run_demo(directory, port, once=once, attached=tables, with_parent=with_parent)
+        raise typer.Exit(code)
 
 
 @app.command(epilog="Example: flight-mom query --profile user1.json 'show tables'")

@@ -21,7 +21,7 @@ from rich.progress import (
 
 from auth.userstore import UserStore
 from flight_member.errors import ConfigurationError
-from flight_member.process import require_free_port
+from flight_member.process import require_free_port, watch_parent
 from flight_member.tables import TableDesk
 from flight_member.terminal import FAILED, console
 from flight_member.users import UserDesk
@@ -82,7 +82,14 @@ _TABLES = (
 )
 
 
-def run_demo(directory: Path, port: int, *, once: bool, attached: Sequence[AttachedTable]) -> int:
+def run_demo(
+    directory: Path,
+    port: int,
+    *,
+    once: bool,
+    attached: Sequence[AttachedTable],
+    with_parent: bool = False,
+) -> int:
     """Run the demo and return the exit code.
 
     Args:
@@ -90,6 +97,7 @@ def run_demo(directory: Path, port: int, *, once: bool, attached: Sequence[Attac
         port: The MoM's; 0 takes a free one.
         once: Stop after the story instead of serving on.
         attached: Further tables.
+        with_parent: Stop when standard input ends.
 
     Raises:
         StartupError: When the port is taken or a process did not start.
@@ -97,6 +105,8 @@ def run_demo(directory: Path, port: int, *, once: bool, attached: Sequence[Attac
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
+    if with_parent:
+        watch_parent(stopping)
     directory = directory.resolve()
     ready = directory / "ready"
     ready.unlink(missing_ok=True)

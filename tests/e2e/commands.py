@@ -95,7 +95,7 @@ def served(module: str, directory: Path, env: Mapping[str, str]) -> Iterator[str
 
 @dataclass
 class DemoProcess:
-    """A running `flight-mom demo` that serves."""
+    """A running `flight-mom demo` that serves, and ends with the tests however they end."""
 
     directory: Path
     process: "subprocess.Popen[bytes]"
@@ -111,9 +111,9 @@ class DemoProcess:
             process = subprocess.Popen(  # noqa: S603  our own module
                 [
                     *(sys.executable, "-m", "flight_mom", "demo"),
-                    *("--dir", str(directory), "--port", "0", *arguments),
+                    *("--dir", str(directory), "--port", "0", "--with-parent", *arguments),
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
             )
@@ -125,6 +125,8 @@ class DemoProcess:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.wait(15)
+            assert process.stdin is not None
+            process.stdin.close()
 
     @property
     def ready_file(self) -> Path:

@@ -128,6 +128,15 @@ def test_a_signal_stops_all_processes_in_time(directory: Path, number: signal.Si
         assert not demo.ready_file.exists()
 
 
+def test_demo_whose_own_parent_is_gone_stops_all_processes(directory: Path) -> None:
+    with DemoProcess.serving(directory) as demo:
+        family = demo.family()
+        assert demo.process.stdin is not None
+        demo.process.stdin.close()
+        assert demo.process.wait(STOP_S + 5) == 0
+        assert living(family) == []
+
+
 def test_killing_the_parent_leaves_no_process_behind(directory: Path) -> None:
     with DemoProcess.serving(directory) as demo:
         family = demo.family()
