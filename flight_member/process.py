@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from flight_member.errors import StartupError
@@ -17,6 +18,7 @@ _log = get_logger(__name__)
 _CLOSING_S = 4.0
 # Nobody is left to read the streams of a server whose parent died.
 _ORPHAN_DRAIN_S = 2.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Server(Protocol):
@@ -65,14 +67,13 @@ def run_until_stopped(server: Server, *, with_parent: bool, drain_timeout_s: flo
     """
     stopping, hurrying, orphaned = threading.Event(), threading.Event(), threading.Event()
 
-    def stop(*_: object) -> None:
+    def stop() -> None:
         if stopping.is_set():
             hurrying.set()
             server.hurry()
         stopping.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    on_stop_signals(stop)
     uri = server.start()
     if with_parent:
         watch_parent(orphaned, stopping)
@@ -92,6 +93,27 @@ def run_until_stopped(server: Server, *, with_parent: bool, drain_timeout_s: flo
     # The engine's threads may still hold Python objects; taking the interpreter down under them
     # ends in a segmentation fault. Everything durable is written: leave without that.
     os._exit(0)
+
+
+def on_stop_signals(act: Callable[[], None]) -> None:
+    """Have a thread of its own act on each SIGINT and SIGTERM from now on; main thread only.
+
+    Python runs handlers in the main thread, when that next wakes: one that waits for a lock may
+    miss the signal, or hold the very lock that the handler wants. The byte that Python writes for
+    each signal is missed by nobody.
+    """
+    told, tells = socket.socketpair()
+    tells.setblocking(False)
+    signal.set_wakeup_fd(tells.detach(), warn_on_full_buffer=False)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+
+    def watch() -> None:
+        while number := told.recv(1):
+            if number[0] in _STOP_SIGNALS:
+                act()
+
+    threading.Thread(target=watch, name="signal-watch", daemon=True).start()
 
 
 def watch_parent(*events: threading.Event) -> None:

@@ -1,6 +1,5 @@
 """The command `flight-mom demo`: data, processes, story, and serving until it is stopped."""
 
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from rich.progress import (
 
 from auth.userstore import UserStore
 from flight_member.errors import ConfigurationError
-from flight_member.process import require_free_port, watch_parent
+from flight_member.process import on_stop_signals, require_free_port, watch_parent
 from flight_member.tables import TableDesk
 from flight_member.terminal import FAILED, console
 from flight_member.users import UserDesk
@@ -103,8 +102,7 @@ def run_demo(
         StartupError: When the port is taken or a process did not start.
     """
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    on_stop_signals(stopping.set)
     if with_parent:
         watch_parent(stopping)
     directory = directory.resolve()
