@@ -5,6 +5,7 @@ The MoM hears of it with the next report; a schema whose tables merely cannot be
 was dropped.
 """
 
+import weakref
 from dataclasses import replace
 
 from auth.auditstore import AuditStore
@@ -51,7 +52,10 @@ class PlaceDesk:
     @classmethod
     def open(cls, home: MemberHome, level: Level) -> "PlaceDesk":
         """Open a desk for schemas or for catalogs; a running server notices the changes."""
-        return cls(home.settings.cluster.name, home.open_database(), level)
+        database = home.open_database()
+        desk = cls(home.settings.cluster.name, database, level)
+        weakref.finalize(desk, database.close)
+        return desk
 
     def drop(self, text: str) -> tuple[ObjectName, int]:
         """Forget a place with all its tables, and what was allowed there; their files stay.
