@@ -21,6 +21,7 @@ from flight_member.protocol import DepartedPlace, Report, ReportedGrant, Reporte
 from flight_member.statestore import Database
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
+from storage.placestore import PlaceStore
 from storage.tablestore import TableStore
 
 # The MoM hears of each with the next report; a member that is away keeps as many for it.
@@ -141,7 +142,8 @@ class MemberState:
             epoch, kept = grants.epoch(), grants.all()
             self._require_own(one.name for one in found)
             self._require_own(one.securable for one in kept)
-            metastore = Metastore(self._cluster, tables.version(), found)
+            places = PlaceStore(connection).all()
+            metastore = Metastore(self._cluster, tables.version(), found, places)
             return MemberSnapshot(
                 metastore=metastore,
                 users=MappingProxyType({u.name: u for u in UserStore(connection).all()}),

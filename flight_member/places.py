@@ -1,4 +1,4 @@
-"""A member's own schemas and catalogs: those that its tables lie in.
+"""A member's own schemas and catalogs, with tables or without.
 
 Dropping or renaming one drops or renames every table there, in one transaction with its audit rows.
 The MoM hears of it with the next report; a schema whose tables merely cannot be seen is none that
@@ -12,12 +12,12 @@ from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.renaming import places_below
 from flight_member.departures import record_departure, record_renaming, terminal_record
-from flight_member.errors import BadRequestError, NotFoundError
+from flight_member.errors import BadRequestError
 from flight_member.memberhome import MemberHome
 from flight_member.statestore import Database
-from storage.errors import TableExistsError
 from storage.metastore import Table
 from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, InvalidNameError, Level, ObjectName
+from storage.placestore import PlaceStore
 from storage.tablestore import TableStore
 
 _FORMS = {Level.CATALOG: "catalog", Level.SCHEMA: "catalog.schema"}
@@ -65,12 +65,13 @@ class PlaceDesk:
 
         Raises:
             BadRequestError: When the name is none.
-            NotFoundError: When there is no such place.
+            UnknownPlaceError: When there is no such place.
         """
         place = self._read_name(text)
         with self._database.change() as connection:
             tables = TableStore(connection)
             doomed = self._below(tables, place)
+            PlaceStore(connection).drop(place)
             for table in doomed:
                 tables.drop(table.name)
             tables.depart(place)
@@ -88,8 +89,8 @@ class PlaceDesk:
 
         Raises:
             BadRequestError: When a name is none.
-            NotFoundError: When there is no such place.
-            TableExistsError: When there is one of the new name.
+            UnknownPlaceError: When there is no such place.
+            PlaceExistsError: When there is one of the new name.
         """
         place = self._read_name(text)
         is_short = self._level is Level.SCHEMA and "." not in new_text
@@ -97,8 +98,7 @@ class PlaceDesk:
         with self._database.change() as connection:
             tables = TableStore(connection)
             moving = self._below(tables, place)
-            if any(new_place.covers(table.name) for table in tables.all()):
-                raise TableExistsError(f"{new_place} exists already; choose another name")
+            PlaceStore(connection).rename(place, new_place)
             renamed = {table.name: table.name.moved(place, new_place) for table in moving}
             for table in moving:
                 tables.replace(replace(table, name=renamed[table.name]))
@@ -109,11 +109,9 @@ class PlaceDesk:
             record_renaming(grants, AuditStore(connection), renamed, act)
         return place, new_place
 
-    def _below(self, tables: TableStore, place: ObjectName) -> list[Table]:
-        found = [table for table in tables.all() if place.covers(table.name)]
-        if not found:
-            raise NotFoundError(f"{place} does not exist")
-        return found
+    @staticmethod
+    def _below(tables: TableStore, place: ObjectName) -> list[Table]:
+        return [table for table in tables.all() if place.covers(table.name)]
 
     def _read_name(self, text: str) -> ObjectName:
         try:

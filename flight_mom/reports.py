@@ -89,10 +89,11 @@ def read_report(cluster: str, report: Report) -> ReadReport:
 
 def _without_reserved(metastore: Metastore) -> Metastore:
     """Return a metastore without what no member of this version makes: its names are taken."""
-    if not any(is_reserved(name) for name in metastore.tables):
+    if not any(is_reserved(name) for name in metastore.places):
         return metastore
     tables = [table for table in metastore.all_tables() if not is_reserved(table.name)]
-    return Metastore(metastore.cluster, metastore.version, tables)
+    places = [place for place in metastore.places.values() if not is_reserved(place.name)]
+    return Metastore(metastore.cluster, metastore.version, tables, places)
 
 
 def nothing_reported(cluster: str) -> ReadReport:

@@ -3,7 +3,9 @@
 StorageError
 ├── UnusableTableError     unusable-table       INVALID_ARGUMENT
 ├── TableExistsError       already-exists       INVALID_ARGUMENT
+├── PlaceExistsError       already-exists       INVALID_ARGUMENT
 ├── UnknownTableError      not-found            NOT_FOUND
+├── UnknownPlaceError      not-found            NOT_FOUND
 ├── StaleMetastoreError    stale-metastore      UNAVAILABLE, retryable
 ├── MemoryLimitError       memory-limit         INVALID_ARGUMENT
 ├── StatementRefusedError  statement-not-supported  UNIMPLEMENTED
@@ -41,8 +43,20 @@ class TableExistsError(StorageError):
     code, status = "already-exists", "INVALID_ARGUMENT"
 
 
+class PlaceExistsError(StorageError):
+    """There is a catalog or schema of that name already."""
+
+    code, status = "already-exists", "INVALID_ARGUMENT"
+
+
 class UnknownTableError(StorageError):
     """There is no table of that name."""
+
+    code, status = "not-found", "NOT_FOUND"
+
+
+class UnknownPlaceError(StorageError):
+    """There is no catalog or schema of that name."""
 
     code, status = "not-found", "NOT_FOUND"
 

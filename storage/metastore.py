@@ -1,7 +1,7 @@
 """What catalogs, schemas and tables exist in one cluster, as immutable values.
 
 A `Metastore` is one state of one cluster; a change makes another. The MoM holds replicas, which
-know everything but where the files lie.
+know everything but where the files lie and what a view is made of.
 """
 
 import base64
@@ -9,12 +9,33 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
 import pyarrow as pa
 
 from storage.names import Level, ObjectName
+
+
+class TableKind(StrEnum):
+    """Who writes a table's files, if it has any."""
+
+    EXTERNAL = "external"
+    """Somebody else; changes are noticed."""
+    MANAGED = "managed"
+    """This cluster alone, by commits to a Delta log."""
+    VIEW = "view"
+    """Nobody: its rows are those of a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A catalog or schema, with tables or without."""
+
+    name: ObjectName
+    owner: str | None = None
+    """The user who may do everything there, as `user1@shanghai`; None for administrators only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +48,16 @@ class Table:
         arrow_schema: Every column, partition columns last, as the engine shows them.
         partition_columns: In the order of the directories.
         schema_version: Grows when the columns change.
-        snapshot: A digest of the files' relative paths, sizes and times of change.
+        snapshot: Of a managed table the version of its log. Otherwise a digest of what its rows
+            come from: the files' relative paths, sizes and times of change.
         row_count: Rows in all files.
         byte_count: Bytes of all files on disk.
         file_count: Files.
-        location: The directory that holds them; None in a replica.
+        location: The directory that holds them; None in a replica, and of a view.
+        kind: Who writes its files.
+        owner: The user who may do everything with it, as `user1@shanghai`; None for
+            administrators only.
+        definition: A view's query; None in a replica, and of other kinds.
     """
 
     id: str
@@ -44,6 +70,9 @@ class Table:
     byte_count: int
     file_count: int
     location: str | None = None
+    kind: TableKind = TableKind.EXTERNAL
+    owner: str | None = None
+    definition: str | None = None
 
 
 def _name(table: Table) -> ObjectName:
@@ -51,13 +80,21 @@ def _name(table: Table) -> ObjectName:
 
 
 class Metastore:
-    """One state of a cluster's tables. Immutable, and quick to ask."""
+    """One state of a cluster's tables and places. Immutable, and quick to ask."""
 
-    def __init__(self, cluster: str, version: int, tables: Iterable[Table]) -> None:
-        """Index the tables; all of them must be the cluster's own.
+    def __init__(
+        self, cluster: str, version: int, tables: Iterable[Table], places: Iterable[Place] = ()
+    ) -> None:
+        """Index the tables and places; all of them must be the cluster's own.
+
+        Args:
+            cluster: Whose state it is.
+            version: Of the state.
+            tables: In any order.
+            places: Catalogs and schemas. Those that tables lie in are there without being named.
 
         Raises:
-            ValueError: When a table is another cluster's, or two have one name.
+            ValueError: When one is another cluster's, or two have one name.
         """
         self.cluster = cluster
         self.version = version
@@ -69,10 +106,17 @@ class Metastore:
             raise ValueError(f"every table must lie in {cluster}")
         if len(self.tables) != len(ordered):
             raise ValueError(f"two tables of {cluster} have one name")
+        self.places: Mapping[ObjectName, Place] = MappingProxyType(_all_places(places, ordered))
+        if any(name.cluster != cluster for name in self.places):
+            raise ValueError(f"every place must lie in {cluster}")
 
     def table(self, name: ObjectName) -> Table | None:
         """Return a table, or None when there is none of that name."""
         return self.tables.get(name)
+
+    def place(self, name: ObjectName) -> Place | None:
+        """Return a catalog or schema, or None when there is none of that name."""
+        return self.places.get(name)
 
     def all_tables(self) -> tuple[Table, ...]:
         """Return every table, ordered by name; it may be empty."""
@@ -90,10 +134,10 @@ class Metastore:
         return self._ordered[start:end]
 
     def to_wire(self) -> bytes:
-        """Return the state for a replica, without locations.
+        """Return the state for a replica, without locations and definitions.
 
-        The bytes are JSON: {cluster, version, tables: [{…, arrow_schema: base64 of the IPC
-        schema message}]}.
+        The bytes are JSON: {cluster, version, places: [{name, owner}], tables: [{…,
+        arrow_schema: base64 of the IPC schema message}]}.
         """
         tables = [
             {
@@ -106,10 +150,19 @@ class Metastore:
                 "row_count": table.row_count,
                 "byte_count": table.byte_count,
                 "file_count": table.file_count,
+                "kind": table.kind,
+                "owner": table.owner,
             }
             for table in self.all_tables()
         ]
-        wire = {"cluster": self.cluster, "version": self.version, "tables": tables}
+        wire = {
+            "cluster": self.cluster,
+            "version": self.version,
+            "places": [
+                {"name": place.name.local, "owner": place.owner} for place in self.places.values()
+            ],
+            "tables": tables,
+        }
         return json.dumps(wire).encode()
 
     @classmethod
@@ -126,12 +179,33 @@ class Metastore:
         try:
             wire: dict[str, Any] = json.loads(data)
             tables = [_read_table(one, cluster) for one in wire["tables"]]
+            places = [_read_place(one, cluster) for one in wire.get("places", ())]
             version, named = _read_count(wire, "version"), _read_text(wire, "cluster")
         except _NOT_THIS as error:
             raise ValueError(f"not a metastore: {type(error).__name__}") from None
         if named != cluster:
             raise ValueError(f"the metastore of {named[:80]} is not that of {cluster}")
-        return cls(cluster, version, tables)
+        return cls(cluster, version, tables, places)
+
+
+def _all_places(named: Iterable[Place], tables: Sequence[Table]) -> dict[ObjectName, Place]:
+    """Return the places that were named and those that tables and other places lie in, ordered."""
+    found = {place.name: place for place in named}
+    above: list[ObjectName] = [name for place in found.values() for name in _wider(place.name)]
+    last: tuple[str | None, str | None] | None = None
+    for table in tables:
+        # Tables are ordered: those of one schema follow each other.
+        if (table.name.catalog, table.name.schema) != last:
+            last = (table.name.catalog, table.name.schema)
+            above += _wider(table.name)
+    for name in above:
+        found.setdefault(name, Place(name))
+    return {name: found[name] for name in sorted(found)}
+
+
+def _wider(name: ObjectName) -> list[ObjectName]:
+    """Return the schema and catalog that a table lies in, or the catalog of a schema."""
+    return [place for place in name.ancestors() if place != name and place.catalog is not None]
 
 
 # What a document of another shape can raise; every other member's bytes come through here.
@@ -158,7 +232,21 @@ def _read_table(one: Mapping[str, Any], cluster: str) -> Table:
         row_count=_read_count(one, "row_count"),
         byte_count=_read_count(one, "byte_count"),
         file_count=_read_count(one, "file_count"),
+        # Members of older versions say neither.
+        kind=TableKind(one.get("kind", TableKind.EXTERNAL)),
+        owner=_read_owner(one),
     )
+
+
+def _read_place(one: Mapping[str, Any], cluster: str) -> Place:
+    name = ObjectName(cluster, *_read_text(one, "name").split("."))
+    if name.level not in {Level.CATALOG, Level.SCHEMA}:
+        raise ValueError(f"{name} is not a catalog or schema")
+    return Place(name, _read_owner(one))
+
+
+def _read_owner(one: Mapping[str, Any]) -> str | None:
+    return None if one.get("owner") is None else _read_text(one, "owner")
 
 
 def _read_text(one: Mapping[str, Any], key: str) -> str:

@@ -1,5 +1,7 @@
 """The metastore as it is kept: one row per table, and a version that every change bumps.
 
+The catalogs and schemas that tables lie in are kept by `storage.placestore`, in the same metadata.
+
 Every function takes the caller's connection, so that a change and its audit row share one
 transaction. Another process sees a change by polling `version`.
 """
@@ -15,8 +17,8 @@ from sqlalchemy import (
     Connection,
     Integer,
     LargeBinary,
-    MetaData,
     String,
+    Text,
     delete,
     insert,
     select,
@@ -25,10 +27,11 @@ from sqlalchemy import (
 from sqlalchemy import Table as SqlTable
 
 from storage.errors import TableExistsError, UnknownTableError
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
 from storage.names import ObjectName
+from storage.placestore import PlaceStore, bump_version, metadata, read_version
 
-metadata = MetaData()
+__all__ = ["Departure", "TableStore", "metadata"]
 
 _tables = SqlTable(
     "tables",
@@ -44,6 +47,9 @@ _tables = SqlTable(
     Column("byte_count", BigInteger, nullable=False),
     Column("file_count", BigInteger, nullable=False),
     Column("location", String, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("owner", String(127)),
+    Column("definition", Text),
 )
 # Tables that are gone for good, unlike those whose files cannot be seen at the moment.
 _dropped = SqlTable(
@@ -61,13 +67,6 @@ _departed = SqlTable(
     Column("name", String, nullable=False),
     Column("new_name", String),
 )
-_version = SqlTable(
-    "metastore_version",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("version", BigInteger, nullable=False),
-)
-_ONLY_ROW = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +99,16 @@ class TableStore:
                 row_count=row.row_count,
                 byte_count=row.byte_count,
                 file_count=row.file_count,
-                location=row.location,
+                location=row.location or None,
+                kind=TableKind(row.kind),
+                owner=row.owner,
+                definition=row.definition,
             )
             for row in rows
         ]
 
     def add(self, table: Table) -> None:
-        """Keep a new table.
+        """Keep a new table; the schema and catalog of its name are made when they are missing.
 
         Raises:
             TableExistsError: When there is one of that name.
@@ -114,6 +116,7 @@ class TableStore:
         if self._id_of(table.name) is not None:
             raise TableExistsError(f"{table.name} exists already; choose another name")
         self._connection.execute(insert(_tables).values(**_row(table)))
+        PlaceStore(self._connection).ensure_above(table.name)
         self._bump()
 
     def replace(self, table: Table) -> None:
@@ -130,6 +133,7 @@ class TableStore:
         )
         if changed.rowcount == 0:
             raise UnknownTableError(f"{table.name} does not exist")
+        PlaceStore(self._connection).ensure_above(table.name)
         self._bump()
 
     def drop(self, name: ObjectName) -> None:
@@ -170,8 +174,7 @@ class TableStore:
 
     def version(self) -> int:
         """Return the number of changes so far."""
-        found = self._connection.execute(select(_version.c.version)).scalar_one_or_none()
-        return 0 if found is None else int(found)
+        return read_version(self._connection)
 
     def _id_of(self, name: ObjectName) -> str | None:
         return self._connection.execute(
@@ -181,9 +184,7 @@ class TableStore:
         ).scalar_one_or_none()
 
     def _bump(self) -> None:
-        changed = self._connection.execute(update(_version).values(version=_version.c.version + 1))
-        if changed.rowcount == 0:
-            self._connection.execute(insert(_version).values(id=_ONLY_ROW, version=1))
+        bump_version(self._connection)
 
 
 def _row(table: Table) -> dict[str, object]:
@@ -199,4 +200,7 @@ def _row(table: Table) -> dict[str, object]:
         "byte_count": table.byte_count,
         "file_count": table.file_count,
         "location": table.location or "",
+        "kind": str(table.kind),
+        "owner": table.owner,
+        "definition": table.definition,
     }

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from auth.grantstore import GrantStore
-from flight_member.errors import BadRequestError, NotFoundError
+from flight_member.errors import BadRequestError
 from flight_member.memberhome import MemberHome
 from flight_member.memberstate import MemberState
 from flight_member.places import PlaceDesk
 from flight_member.statestore import Database
 from flight_member.tables import TableDesk
-from storage.errors import TableExistsError
+from storage.errors import PlaceExistsError, UnknownPlaceError
 from storage.names import Level
 from tests.flight_member.factories import QUOTE, SHANGHAI, add_user, audited, load_quotes, make_home
 
@@ -139,7 +139,7 @@ def test_home_rules_that_allowed_end_or_follow_and_denials_stay(
 @pytest.mark.parametrize(
     "level, text, error",
     [
-        (Level.SCHEMA, "trading.nothing", NotFoundError),
+        (Level.SCHEMA, "trading.nothing", UnknownPlaceError),
         (Level.SCHEMA, "trading", BadRequestError),
         (Level.SCHEMA, QUOTE, BadRequestError),
         (Level.SCHEMA, "trading.stock@hangzhou", BadRequestError),
@@ -162,8 +162,8 @@ def test_what_is_no_place_of_this_member_is_refused(
 @pytest.mark.parametrize(
     "new_text, error",
     [
-        ("bonds", TableExistsError),
-        ("stock", TableExistsError),
+        ("bonds", PlaceExistsError),
+        ("stock", PlaceExistsError),
         ("system.x", BadRequestError),
         ("information_schema", BadRequestError),
         ("a.b.c", BadRequestError),
@@ -176,3 +176,20 @@ def test_name_that_cannot_be_had_is_refused(
     with pytest.raises(error):
         PlaceDesk.open(home, Level.SCHEMA).rename("trading.stock", new_text)
     assert names(home) == before
+
+
+def test_schema_outlives_its_tables_and_a_dropped_one_does_not(
+    home: MemberHome, database: Database
+) -> None:
+    for table in TableDesk.open(home).all():
+        TableDesk.open(home).drop(table.name.local)
+    state = MemberState(SHANGHAI, database)
+    assert [place.local for place in state.metastore().places] == [
+        "trading",
+        "trading.bonds",
+        "trading.stock",
+    ]
+    assert PlaceDesk.open(home, Level.SCHEMA).drop("trading.stock")[1] == 0
+    PlaceDesk.open(home, Level.CATALOG).rename("trading", "markets")
+    assert state.refresh()
+    assert [place.local for place in state.metastore().places] == ["markets", "markets.bonds"]

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from storage.metastore import Metastore, Table
+from storage.metastore import Metastore, Place, Table, TableKind
 from storage.names import ObjectName
 
 SCHEMA = pa.schema(
@@ -39,6 +39,56 @@ def test_replica_knows_everything_but_the_location() -> None:
     assert replica.version == 7
     assert replica.all_tables() == (replace(QUOTE, location=None), replace(TRADE, location=None))
     assert replica.to_wire() == wire
+
+
+def test_replica_knows_kinds_owners_and_places_and_no_view_is_told_of_what_it_is_made() -> None:
+    name = ObjectName("hangzhou", "trading", "stock", "secret_view")
+    view = replace(
+        QUOTE, id="5" * 32, name=name, kind=TableKind.VIEW, definition="select 'secret'", owner="u"
+    )
+    empty = Place(ObjectName("hangzhou", "research", "empty"), "user1@hangzhou")
+    wire = Metastore("hangzhou", 1, [view], [empty]).to_wire()
+    replica = Metastore.from_wire(wire, cluster="hangzhou")
+
+    assert b"select" not in wire
+    assert replica.all_tables() == (replace(view, definition=None, location=None),)
+    assert replica.place(empty.name) == empty
+    assert [name.local for name in replica.places] == [
+        "research",
+        "research.empty",
+        "trading",
+        "trading.stock",
+    ]
+
+
+def test_replica_of_an_older_member_has_external_tables_in_places_without_owners() -> None:
+    document = json.loads(Metastore("hangzhou", 1, [QUOTE]).to_wire())
+    del document["places"], document["tables"][0]["kind"], document["tables"][0]["owner"]
+
+    replica = Metastore.from_wire(json.dumps(document).encode(), cluster="hangzhou")
+    assert replica.all_tables() == (replace(QUOTE, location=None),)
+    assert list(replica.places.values()) == [
+        Place(ObjectName("hangzhou", "trading")),
+        Place(ObjectName("hangzhou", "trading", "stock")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"name": "trading.stock.quote"},
+        {"name": "*"},
+        {"name": None},
+        {"name": "trading", "owner": 7},
+        7,
+    ],
+)
+def test_damaged_place_is_refused(place: Any) -> None:
+    document = json.loads(Metastore("hangzhou", 1, [QUOTE]).to_wire())
+    document["places"].append(place)
+
+    with pytest.raises(ValueError, match=r"\w"):
+        Metastore.from_wire(json.dumps(document).encode(), cluster="hangzhou")
 
 
 def test_order_of_tables_does_not_change_what_is_sent() -> None:
@@ -88,6 +138,8 @@ def test_two_tables_of_one_name_are_refused() -> None:
         ("row_count", True),
         ("byte_count", 1e300),
         ("schema_version", None),
+        ("kind", "something"),
+        ("owner", 7),
     ],
 )
 def test_damaged_table_is_refused(key: str, value: Any) -> None:

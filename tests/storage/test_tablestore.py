@@ -8,9 +8,15 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from storage.errors import TableExistsError, UnknownTableError
-from storage.metastore import Table
+from storage.errors import (
+    PlaceExistsError,
+    TableExistsError,
+    UnknownPlaceError,
+    UnknownTableError,
+)
+from storage.metastore import Place, Table, TableKind
 from storage.names import ObjectName
+from storage.placestore import PlaceStore
 from storage.tablestore import TableStore, metadata
 from tests.databases import state_url
 
@@ -33,6 +39,7 @@ import sys
 from collections.abc import Iterator
 import sqlalchemy as sa
 from storage.names import ObjectName
+from storage.placestore import PlaceStore
 from storage.tablestore import TableStore
 with sa.create_engine(sys.argv[1]).begin() as connection:
     TableStore(connection).drop(ObjectName.parse("trading.stock.quote@hangzhou"))
@@ -129,3 +136,54 @@ def test_unknown_table_is_neither_replaced_nor_dropped(database: sa.Engine) -> N
             TableStore(connection).replace(QUOTE)
         with pytest.raises(UnknownTableError):
             TableStore(connection).drop(QUOTE.name)
+
+
+def test_view_is_kept_with_its_owner_and_definition(database: sa.Engine) -> None:
+    view = replace(
+        QUOTE, kind=TableKind.VIEW, owner="user1@hangzhou", definition="select 1", location=None
+    )
+    with database.begin() as connection:
+        TableStore(connection).add(view)
+    with database.begin() as connection:
+        assert TableStore(connection).all() == [view]
+
+
+def test_places_are_kept_and_made_for_the_tables_that_need_them(database: sa.Engine) -> None:
+    catalog = ObjectName("hangzhou", "trading")
+    schema = ObjectName("hangzhou", "trading", "bonds")
+    with database.begin() as connection:
+        store = PlaceStore(connection)
+        store.add(Place(schema, "user1@hangzhou"))
+        assert store.all() == [Place(catalog), Place(schema, "user1@hangzhou")]
+        with pytest.raises(PlaceExistsError):
+            store.add(Place(catalog))
+        store.replace(Place(catalog, "user2@hangzhou"))
+        TableStore(connection).add(QUOTE)
+        stock = ObjectName("hangzhou", "trading", "stock")
+        assert store.find(catalog) == Place(catalog, "user2@hangzhou")
+        assert store.find(stock) == Place(stock)
+
+
+def test_places_are_renamed_and_dropped_with_what_lies_below(database: sa.Engine) -> None:
+    old, new = ObjectName("hangzhou", "trading"), ObjectName("hangzhou", "markets")
+    with database.begin() as connection:
+        store = PlaceStore(connection)
+        store.add(Place(ObjectName("hangzhou", "trading", "stock"), "user1@hangzhou"))
+        store.add(Place(ObjectName("hangzhou", "tradings", "stock")))
+        store.rename(old, new)
+        assert [place.name.local for place in store.all()] == [
+            "markets",
+            "markets.stock",
+            "tradings",
+            "tradings.stock",
+        ]
+        assert store.all()[1].owner == "user1@hangzhou"
+        with pytest.raises(PlaceExistsError):
+            store.rename(new, ObjectName("hangzhou", "tradings"))
+        store.drop(new)
+        assert [place.name.local for place in store.all()] == ["tradings", "tradings.stock"]
+        for act in (store.drop, lambda name: store.rename(name, old)):
+            with pytest.raises(UnknownPlaceError):
+                act(new)
+        with pytest.raises(UnknownPlaceError):
+            store.replace(Place(new))
