@@ -3,21 +3,21 @@
 import json
 import random
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from auth import InvalidTokenError, RotatingKey
 from flight_member import protocol
-from flight_member.admission import Admission
 from flight_member.errors import ConfigurationError
 from flight_member.logs import get_logger
 from flight_member.memberstate import MemberState
 from flight_member.profiles import write_private
 from flight_member.revocationlog import RevocationLog
+from flight_member.sampling import NodeSampler
 from flight_sql import RemoteError
 
 _log = get_logger(__name__)
@@ -78,8 +78,7 @@ class Heart:
         interval_s: float,
         state: MemberState,
         revoked: RevocationLog,
-        admission: Admission,
-        directory: Path,
+        sampler: NodeSampler,
         send: Callable[[str, bytes], bytes],
         is_joined: Callable[[], bool],
         learned: Callable[[tuple[str, ...]], None],
@@ -94,8 +93,7 @@ class Heart:
             interval_s: Seconds between beats.
             state: What is reported.
             revoked: Told what the MoM took back.
-            admission: Counts running and queued statements.
-            directory: The file system whose space is reported.
+            sampler: Measures this node.
             send: Sends one action to the MoM.
             is_joined: Whether there is a MoM to report to.
             learned: Told the MoM's public keys when a reply names new ones.
@@ -107,8 +105,7 @@ class Heart:
         self._interval_s = interval_s
         self._state = state
         self._revoked = revoked
-        self._admission = admission
-        self._directory = directory
+        self._sampler = sampler
         self._send = send
         self._is_joined = is_joined
         self._learned = learned
@@ -154,13 +151,15 @@ class Heart:
         published = self._key.chain.published
         heartbeat = protocol.Heartbeat(
             uri=self._uri,
-            nodes=(self._node_row(),),
+            nodes=(self._sampler.sample(),),
             report_version=report.version,
             read_at=report.read_at or 0.0,
             policy_epoch=self._revoked.epoch,
             public_keys=tuple(key.to_text() for key in published),
         )
+        sent_s = time.monotonic()
         reply = protocol.HeartbeatReply.read(self._send(protocol.HEARTBEAT, heartbeat.write()))
+        self._sampler.note_latency(time.monotonic() - sent_s)
         self._key.acknowledge(published)
         self._revoked.learn(reply.revocations, reply.policy_epoch)
         self._learned(reply.mom_keys)
@@ -198,20 +197,3 @@ class Heart:
                 )
             self._stopping.wait(_WATCH_S)
             since_beat_s += _WATCH_S
-
-    def _node_row(self) -> protocol.NodeRow:
-        memory = psutil.virtual_memory()
-        disk = psutil.disk_usage(str(self._directory))
-        return protocol.NodeRow(
-            node=self._cluster,
-            uri=self._uri,
-            is_leader=True,
-            cpu_percent=psutil.cpu_percent(),
-            load_1m=psutil.getloadavg()[0],
-            memory_used_bytes=memory.total - memory.available,
-            memory_total_bytes=memory.total,
-            disk_free_bytes=disk.free,
-            disk_total_bytes=disk.total,
-            running_statements=self._admission.running,
-            queued_statements=self._admission.queued,
-        )

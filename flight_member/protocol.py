@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flight_member.errors import BadRequestError
+from flight_member.noderow import NodeRow
 
 PROTOCOL_MAJOR, PROTOCOL_MINOR = 1, 0
 _NAMED_FIELDS = 10
@@ -94,29 +95,13 @@ class JoinReply(Message):
     certificate: str
 
 
-class NodeRow(Message):
-    """One node's row of a heartbeat. Sizes in bytes, times in seconds."""
-
-    node: str
-    uri: str
-    is_leader: bool
-    cpu_percent: float
-    load_1m: float
-    memory_used_bytes: int
-    memory_total_bytes: int
-    disk_free_bytes: int
-    disk_total_bytes: int
-    running_statements: int
-    queued_statements: int
-
-
 class Heartbeat(Versioned):
     """What a member reports every `heartbeat.interval_s`."""
 
     max_bytes: ClassVar[int] = 4 << 20
 
     uri: str
-    nodes: tuple[NodeRow, ...]
+    nodes: tuple[NodeRow, ...] = Field(max_length=1024)
     report_version: str
     policy_epoch: int
     """The MoM's policy epoch as the member last heard it; what came since is replied."""

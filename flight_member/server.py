@@ -23,6 +23,7 @@ from flight_member.ownerdesk import OwnerDesk
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner
+from flight_member.sampling import NodeFacts, NodeSampler
 from flight_member.serving import make_flight_server
 from flight_member.settings import MemberSettings
 from flight_member.tables import TableDesk
@@ -149,8 +150,7 @@ class MemberServer:
             interval_s=self._settings.heartbeat.interval_s,
             state=self._state,
             revoked=self._revoked,
-            admission=self._admission,
-            directory=self._home.directory,
+            sampler=self._make_sampler(uri),
             send=self._mom.action,
             is_joined=lambda: self._joined() is not None,
             learned=self._learn_keys,
@@ -178,6 +178,20 @@ class MemberServer:
             stack.callback(self._flight.drain_and_stop, deadline_s)
             if self._settings.server.uses_tls:
                 stack.callback(self._keeper.stop)
+
+    def _make_sampler(self, uri: str) -> NodeSampler:
+        limits = self._settings.limits
+        facts = NodeFacts(
+            node=self._cluster,
+            mode="single",
+            host=self._settings.server.advertised_host,
+            port=self._flight.port,
+            uri=uri,
+            memory_limit_bytes=limits.memory_limit_mib * _MIB,
+            max_running_statements=limits.max_running,
+            roots=self._home.roots,
+        )
+        return NodeSampler(facts, self._admission, utc_now)
 
     def hurry(self) -> None:
         """Have a `stop` that is under way end the streams now."""

@@ -22,7 +22,7 @@ from auth import (
 from auth.policystore import UNKNOWN_EPOCH, PolicyStore
 from auth.revocationstore import RevocationStore
 from flight_member.clock import Moment
-from flight_member.protocol import NodeRow
+from flight_member.noderow import NodeRow
 from flight_member.revocationlog import KEPT
 from flight_member.settings import HeartbeatSection
 from flight_member.statestore import Database

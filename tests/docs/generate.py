@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import typer
 from typer.testing import CliRunner
 
 from flight_member.cli import app as member_app
 from flight_member.configuration import walk_settings
+from flight_member.noderow import ENVELOPE, PERF_SCHEMA, NodeRow
 from flight_member.settings import MemberSettings, ServerSettings
 from flight_mom.cli import app as mom_app
 from flight_mom.settings import MomSettings
@@ -29,6 +31,15 @@ _PROGRAMS: Mapping[str, typer.Typer] = {"flight-mom": mom_app, "flight-member": 
 _MODELS: Mapping[str, type[ServerSettings]] = {
     "MoM": MomSettings,
     "member": MemberSettings,
+}
+_COLUMNS = "<!-- columns: made by `python -m tests.docs.generate` from flight_member/noderow.py -->"
+_END_OF_COLUMNS = "<!-- end of columns -->"
+_SQL_TYPES = {
+    pa.utf8(): "VARCHAR",
+    pa.bool_(): "BOOLEAN",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP",
 }
 # The seed systems' items under our names; only those that exist are shown.
 _SEED_NAMES = {
@@ -91,6 +102,24 @@ def sql_page() -> str:
     return with_examples((DOCS / "sql.md").read_text("utf-8"))
 
 
+def heartbeats_page() -> str:
+    """Return the page on heartbeats with the columns that a row has."""
+    head, rest = (DOCS / "heartbeats.md").read_text("utf-8").split(_COLUMNS, 1)
+    _, tail = rest.split(_END_OF_COLUMNS, 1)
+    lines = ["", "| column | type | unit | meaning | in DolphinDB |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {_SQL_TYPES[kind]} | {unit} | {meaning} | |"
+        for name, kind, unit, meaning in ENVELOPE
+    ]
+    for name in PERF_SCHEMA.names[len(ENVELOPE) :]:
+        field = NodeRow.model_fields[name]
+        extra: Any = field.json_schema_extra
+        seeds = ", ".join(f"`{seed}`" for seed in extra["seed"].split(", ") if seed)
+        kind = _SQL_TYPES[PERF_SCHEMA.field(name).type]
+        lines.append(f"| `{name}` | {kind} | {extra['unit']} | {field.description} | {seeds} |")
+    return head + _COLUMNS + "\n".join(lines) + "\n" + _END_OF_COLUMNS + tail
+
+
 def commands_of(program: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command of a program: itself first, then depth first."""
     yield from _walk((program,), typer.main.get_command(_PROGRAMS[program]))
@@ -112,6 +141,7 @@ def help_of(words: tuple[str, ...]) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
+    "heartbeats.md": heartbeats_page,
     "sql.md": sql_page,
 }
 
