@@ -14,7 +14,8 @@ from typing import Self
 import pyarrow as pa
 
 from flight_member.clock import Moment
-from flight_member.errors import CancelledStatementError, OverloadedError
+from flight_member.errors import OverloadedError
+from flight_member.jobs import cancelled
 from flight_sql import Call, CancelStatus, ResultStream
 
 _MAX_MARKS = 100_000
@@ -176,13 +177,6 @@ class CancellableRows:
                 close()
         finally:
             self._running.leave()
-
-
-def cancelled() -> CancelledStatementError:
-    """Return the refusal of what was cancelled."""
-    return CancelledStatementError(
-        "the statement was cancelled on request; execute it again if you still want its rows"
-    )
 
 
 def _key(handle: bytes) -> bytes:

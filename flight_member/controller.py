@@ -16,6 +16,7 @@ from flight_member.errors import (
 )
 from flight_member.frontdoor import Described, query_of
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.jobs import Jobs
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
@@ -58,10 +59,11 @@ class MemberBackend(TicketDoor):
         owner: OwnerDesk,
         visitors: VisitorDoor,
         tell_mom: Callable[[], None],
+        jobs: Jobs,
         now: Moment,
     ) -> None:
         """Keep what it takes; `tell_mom` has the MoM know the present state."""
-        super().__init__(settings, key, gatekeeper, home=settings.cluster.name, now=now)
+        super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
         self._authority = authority
         self._runner = runner

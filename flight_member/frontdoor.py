@@ -26,13 +26,14 @@ from flight_member.errors import BadRequestError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised, Gatekeeper
 from flight_member.handles import Answering, Handles
+from flight_member.jobrows import JobKind
+from flight_member.jobs import Jobs, statement_digest
 from flight_member.listing import describe_columns, describe_table
 from flight_member.livequery import LiveRunner
 from flight_member.livetables import LiveTable, LiveTables
 from flight_member.namesdoor import NamesDoor
 from flight_member.querytickets import QueryTickets
 from flight_member.runner import text_limits
-from flight_member.running import statement_digest
 from flight_member.sessions import Sessions
 from flight_member.settings import ServerSettings
 from flight_sql import Call, Prepared, ResultStream, StatementInfo
@@ -77,6 +78,7 @@ class FrontDoor(NamesDoor):
         gatekeeper: Gatekeeper,
         *,
         home: str | None,
+        jobs: Jobs,
         now: Moment,
         federation: Sequence[LiveTable] = (),
     ) -> None:
@@ -87,6 +89,7 @@ class FrontDoor(NamesDoor):
             key: Signs what this server hands out.
             gatekeeper: Decides who may read what.
             home: The cluster whose tables may be joined here, or None.
+            jobs: Where all that runs here is known as a job.
             now: The clock.
             federation: The tables of `system.federation`, where they are answered.
         """
@@ -100,7 +103,8 @@ class FrontDoor(NamesDoor):
         self._limits = text_limits(settings.limits)
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
         self.live_tables = LiveTables(federation)
-        self._live = LiveRunner(settings.limits, self.live_tables)
+        self.jobs = jobs
+        self._live = LiveRunner(settings.limits, self.live_tables, jobs)
         self.query_tickets = QueryTickets(cluster, key, now, ttl_s=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
@@ -231,10 +235,8 @@ class FrontDoor(NamesDoor):
         # Fetched with other headers, it must still be the statement that was executed.
         names = self.defaults(call)
         rows = None
-        if isinstance(statement, Use):
-            rows = self.use(call, statement)
-        elif isinstance(statement, Change):
-            rows = self.answer(call, statement)
+        if isinstance(statement, Use | Change):
+            rows = self._carry_out(call, statement, sql)
         endpoint = self._handles.answer_endpoint(
             Answering(sql, self.caller(call).name, names, values, call.profile.wire, rows)
         )
@@ -259,9 +261,20 @@ class FrontDoor(NamesDoor):
                 "cursor.execute with a record batch, not executemany)"
             )
         if isinstance(statement, Change) and self.is_answered_here(statement):
-            return int(self.answer(call, statement).num_rows)
+            return int(self._carry_out(call, statement, sql).num_rows)
         info = self.execute(call, sql)
         return max(info.total_records, 0)
+
+    def _carry_out(self, call: Call, statement: Change | Use, sql: str) -> pa.Table:
+        """Make a change, exactly once, as a job."""
+        with self.jobs.start(call, self.caller(call).name, sql, kind=JobKind.CHANGE) as job:
+            job.run()
+            if isinstance(statement, Use):
+                rows = self.use(call, statement)
+            else:
+                rows = self.answer(call, statement)
+            job.add(rows.num_rows, rows.nbytes)
+        return rows
 
     def open(self, call: Call, handle: bytes) -> ResultStream:
         """Open the rows that a ticket of either kind stands for."""
@@ -282,7 +295,11 @@ class FrontDoor(NamesDoor):
             if isinstance(statement, LiveQuery):
                 stream = self._run_live(call, statement)
                 return replace(stream, wire=answering.wire)
-            table = self.answer(call, statement)
+            with self.jobs.start(call, answering.caller, answering.sql, kind=JobKind.SHOW) as job:
+                job.run()
+                table = self.answer(call, statement)
+                job.check()
+                job.add(table.num_rows, table.nbytes)
         return ResultStream(table.schema, iter(table.to_batches()), answering.wire)
 
     def _describe(self, call: Call, statement: Statement) -> Described:

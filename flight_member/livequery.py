@@ -4,7 +4,6 @@ The rows are made when they are fetched, of nothing but what the caller may see 
 statements have places and a time limit of their own, apart from those that read files.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -13,11 +12,13 @@ import pyarrow as pa
 
 from auth import Identity
 from flight_member.admission import Admission
-from flight_member.errors import NotFoundError, StatementTimeoutError
+from flight_member.errors import NotFoundError
+from flight_member.jobrows import JobKind
+from flight_member.jobs import Jobs
 from flight_member.listing import ListedTable
 from flight_member.livetables import LiveTable, LiveTables, Wanted
 from flight_member.rowbyrow import one_after_another
-from flight_member.running import Asked, BatchSource, RunningStatement
+from flight_member.running import BatchSource, RunningStatement, admit, until
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream
 from planner import LiveQuery, Plan, Query, plan_query
@@ -27,6 +28,7 @@ from storage.needed import EVERYTHING, Needed
 
 _MIB = 1 << 20
 _MEMORY_MIB = 256  # at most, beside the rows themselves
+_NARROWER = "narrow the filter, or name a catalog as in trading.information_schema.columns@hangzhou"
 
 Listing = Callable[[ObjectName | None], Iterable[ListedTable]]
 
@@ -34,11 +36,12 @@ Listing = Callable[[ObjectName | None], Iterable[ListedTable]]
 class LiveRunner:
     """Plans and runs queries over live tables."""
 
-    def __init__(self, limits: LimitsSection, tables: LiveTables) -> None:
+    def __init__(self, limits: LimitsSection, tables: LiveTables, jobs: Jobs) -> None:
         memory_mib = min(limits.memory_limit_mib, _MEMORY_MIB)
         self._engine = MemoryEngine(memory_limit_bytes=memory_mib * _MIB)
         self._admission = Admission(limits)
         self._tables = tables
+        self._jobs = jobs
 
     def plan(self, statement: LiveQuery) -> Plan:
         """Plan a statement on empty tables.
@@ -76,34 +79,48 @@ class LiveRunner:
             ScanLimitError: When it needs more rows than one statement may look at.
             PlannerError: See `plan`.
         """
-        plan = self.plan(statement)
-        stop_reason = _stop_reason(timeout_s)
-        place = self._admission.enter(call.is_cancelled)
-        try:
-            rows = self._maker(call, caller, statement, listing)
-            if not statement.is_federations:
-                # Places that are not there are refused now, and not in the midst of a stream.
-                rows(plan)
-
-            def start(plan: Plan) -> BatchSource:
-                return self._engine.execute(
-                    rows(plan),
-                    plan.text,
-                    catalog=statement.query.catalog,
-                    schema=statement.query.schema,
-                    parameters=plan.values,
-                    is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
+        job = self._jobs.start(call, caller.name, statement.query.sql, kind=JobKind.QUERY)
+        with job.opening():
+            plan = self.plan(statement)
+            stop_reason = until(timeout_s, job, _NARROWER, lambda: None)
+            place = admit(job, self._admission)
+            try:
+                rows = self._maker(call, caller, statement, listing)
+                if not statement.is_federations:
+                    # Places that are not there are refused now, and not in the midst of a stream.
+                    rows(plan)
+                source = self._source(
+                    statement, plan, rows, lambda: job.is_cancelled() or stop_reason() is not None
                 )
+            except BaseException:
+                place.leave()
+                raise
+        running = RunningStatement(source, place, job, stop_reason)
+        return ResultStream(plan.arrow_schema, running)
 
-            def plan_one(query: Query) -> Plan:
-                return self.plan(replace(statement, query=query))
+    def _source(
+        self,
+        statement: LiveQuery,
+        plan: Plan,
+        rows: Callable[[Plan], Mapping[ObjectName, pa.Table]],
+        is_cancelled: Callable[[], bool],
+    ) -> BatchSource:
+        """Start a planned statement over the rows that it needs."""
 
-            source = one_after_another(statement.query, plan, plan_one, start)
-        except BaseException:
-            place.leave()
-            raise
-        asked = Asked(call.query_id, caller.name, statement.query.sql)
-        return ResultStream(plan.arrow_schema, RunningStatement(source, place, asked, stop_reason))
+        def start(plan: Plan) -> BatchSource:
+            return self._engine.execute(
+                rows(plan),
+                plan.text,
+                catalog=statement.query.catalog,
+                schema=statement.query.schema,
+                parameters=plan.values,
+                is_cancelled=is_cancelled,
+            )
+
+        def plan_one(query: Query) -> Plan:
+            return self.plan(replace(statement, query=query))
+
+        return one_after_another(statement.query, plan, plan_one, start)
 
     def _named(self, statement: LiveQuery) -> Mapping[ObjectName, LiveTable]:
         named: dict[ObjectName, LiveTable] = {}
@@ -147,18 +164,3 @@ class LiveRunner:
             schema=statement.query.schema,
             parameters=plan.values,
         )
-
-
-def _stop_reason(timeout_s: float) -> Callable[[], Exception | None]:
-    """Return what says that a statement's time is over, or None as long as it is not."""
-    deadline = time.monotonic() + timeout_s
-
-    def reason() -> Exception | None:
-        if time.monotonic() <= deadline:
-            return None
-        return StatementTimeoutError(
-            f"stopped after {timeout_s:g} s; narrow the filter, or name a catalog as in "
-            "trading.information_schema.columns@hangzhou"
-        )
-
-    return reason

@@ -5,24 +5,37 @@ nothing but the ticket's own tables at the ticket's own snapshots, and the plann
 applied to the text again.
 """
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+
+import pyarrow as pa
 
 from auth import RevokedTicketError, Ticket
 from flight_member.admission import Admission
-from flight_member.errors import StaleTicketError, StatementTimeoutError, WrongCallerError
+from flight_member.errors import StaleTicketError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
+from flight_member.jobrows import JobKind
+from flight_member.jobs import Job, Jobs
 from flight_member.querytickets import sealed_table
 from flight_member.rowbyrow import one_after_another
-from flight_member.running import Asked, BatchSource, RunningStatement
+from flight_member.running import BatchSource, RunningStatement, admit, until
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream, WireTypes, batch_rows_for, wire_schema
 from planner import Defaults, Limits, Plan, Query, Values, parse_statement, plan_query
 from storage.engine import Engine, Execution, Explaining
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A ticket's statement, its tables as they are, and its plan."""
+
+    query: Query
+    tables: tuple[Table, ...]
+    schemas: Mapping[ObjectName, pa.Schema]
+    plan: Plan
 
 
 class StatementRunner:
@@ -36,6 +49,7 @@ class StatementRunner:
         admission: Admission,
         limits: LimitsSection,
         check_ticket: Callable[[Ticket], None],
+        jobs: Jobs,
     ) -> None:
         """Keep what every execution needs.
 
@@ -46,6 +60,7 @@ class StatementRunner:
             admission: Gives out places.
             limits: What one statement may take.
             check_ticket: Raises when what a ticket rests on was taken back.
+            jobs: Where each execution is known as a job.
         """
         self._cluster = cluster
         self._engine = engine
@@ -53,6 +68,7 @@ class StatementRunner:
         self._admission = admission
         self._limits = limits
         self._check_ticket = check_ticket
+        self._jobs = jobs
         self._text_limits = text_limits(limits)
 
     def run(self, call: Call, ticket: Ticket, *, is_home: bool) -> ResultStream:
@@ -69,16 +85,46 @@ class StatementRunner:
             OverloadedError: When there is no place for it.
             RevokedTicketError: When what the ticket rests on was taken back.
         """
-        self._check_ticket(ticket)
+        job = self._jobs.start(
+            call,
+            ticket.caller,
+            ticket.sql,
+            kind=JobKind.EXPLAIN if ticket.explain else JobKind.QUERY,
+            job_id=ticket.query_id,
+            received_at=ticket.issued_at,
+        )
+        with job.opening():
+            self._check_ticket(ticket)
+            planned = self._plan(ticket, is_home=is_home)
+            stop_reason = self._stop_reason(job, ticket, is_home=is_home)
+            place = admit(job, self._admission)
+            try:
+                source = self._source(
+                    ticket, planned, lambda: job.is_cancelled() or stop_reason() is not None
+                )
+            except BaseException:
+                place.leave()
+                raise
+        # The schema that was promised: the engine's own may differ in what can be null.
+        return ResultStream(
+            EXPLANATION_SCHEMA if ticket.explain else planned.plan.arrow_schema,
+            RunningStatement(source, place, job, stop_reason),
+            wire=WireTypes(ticket.wire),
+        )
+
+    def _plan(self, ticket: Ticket, *, is_home: bool) -> _Planned:
+        """Read and plan a ticket's statement over today's tables, which must be the ticket's."""
         query = self._read(ticket, is_home=is_home)
         metastore = self._metastore()
-        tables = [_require_sealed(metastore, name, ticket) for name in query.tables]
+        tables = tuple(_require_sealed(metastore, name, ticket) for name in query.tables)
         schemas = {table.name: table.arrow_schema for table in tables}
-        plan = plan_query(query, schemas)
-        batch_rows = batch_rows_for(wire_schema(plan.arrow_schema))
-        timeout_s = self._limits.statement_timeout_s if is_home else self._limits.visitor_timeout_s
-        stop_reason = self._stop_reason(ticket, timeout_s)
-        place = self._admission.enter(call.is_cancelled)
+        return _Planned(query, tables, schemas, plan_query(query, schemas))
+
+    def _source(
+        self, ticket: Ticket, planned: _Planned, is_cancelled: Callable[[], bool]
+    ) -> BatchSource:
+        """Start a planned statement, or its explanation."""
+        query, schemas = planned.query, planned.schemas
         run = (
             self._engine.execute
             if ticket.explain is None
@@ -87,32 +133,17 @@ class StatementRunner:
 
         def start(plan: Plan) -> BatchSource:
             started = run(
-                tables,
+                planned.tables,
                 plan.text,
                 catalog=query.catalog,
                 schema=query.schema,
                 parameters=plan.values,
-                batch_rows=batch_rows,
-                is_cancelled=lambda: call.is_cancelled() or stop_reason() is not None,
+                batch_rows=batch_rows_for(wire_schema(planned.plan.arrow_schema)),
+                is_cancelled=is_cancelled,
             )
             return self._told(started, ticket)
 
-        try:
-            source = one_after_another(query, plan, lambda one: plan_query(one, schemas), start)
-        except BaseException:
-            place.leave()
-            raise
-        # The schema that was promised: the engine's own may differ in what can be null.
-        return ResultStream(
-            EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema,
-            RunningStatement(
-                source,
-                place,
-                Asked(ticket.query_id, ticket.caller, ticket.sql),
-                stop_reason,
-            ),
-            wire=WireTypes(ticket.wire),
-        )
+        return one_after_another(query, planned.plan, lambda one: plan_query(one, schemas), start)
 
     def _told(self, started: Execution | Explaining, ticket: Ticket) -> BatchSource:
         """Return what yields the batches: a statement's own, or those that explain it."""
@@ -127,23 +158,22 @@ class StatementRunner:
             started, how, rules, self._cluster if is_told else "any that answers"
         )
 
-    def _stop_reason(self, ticket: Ticket, timeout_s: float) -> Callable[[], Exception | None]:
+    def _stop_reason(
+        self, job: Job, ticket: Ticket, *, is_home: bool
+    ) -> Callable[[], Exception | None]:
         """Return what says why a statement must not go on, or None as long as it may."""
-        deadline = time.monotonic() + timeout_s
+        limits = self._limits
+        timeout_s = limits.statement_timeout_s if is_home else limits.visitor_timeout_s
+        advice = f"narrow the filter, or ask the owner of {self._cluster} for a longer limit"
 
-        def reason() -> Exception | None:
-            if time.monotonic() > deadline:
-                return StatementTimeoutError(
-                    f"stopped after {timeout_s:g} s; narrow the filter, or ask the owner of "
-                    f"{self._cluster} for a longer limit"
-                )
+        def revocation() -> Exception | None:
             try:
                 self._check_ticket(ticket)
             except RevokedTicketError as error:
                 return error
             return None
 
-        return reason
+        return until(timeout_s, job, advice, revocation)
 
     def _read(self, ticket: Ticket, *, is_home: bool) -> Query:
         defaults = Defaults(self._cluster, ticket.catalog, ticket.schema)

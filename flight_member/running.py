@@ -1,23 +1,20 @@
-"""Statements that are running: their batches, and how they end, logged once.
+"""Statements that are running: their batches, and how they end, once.
 
-Whatever a statement reads, files or rows in memory, it holds a place of admission and something
-that works for it; both are given back exactly once, however it ends.
+Whatever a statement reads, files or rows in memory, it holds a place of admission, something that
+works for it, and its job; all are given back exactly once, however it ends.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol, Self
 
 import pyarrow as pa
 
-from flight_member.admission import Place
-from flight_member.logs import get_logger
+from flight_member.admission import Admission, Place
+from flight_member.errors import CancelledStatementError, StatementTimeoutError
+from flight_member.jobs import Job, cancelled, code_of
 from storage.errors import CancelledError
-
-_log = get_logger(__name__)
 
 
 class BatchSource(Protocol):
@@ -28,15 +25,6 @@ class BatchSource(Protocol):
 
     def close(self) -> None:
         """Stop, from any thread; may be called again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the log tells of a statement: which call, whose it is, and its text's digest."""
-
-    query_id: str
-    caller: str
-    sql: str
 
 
 class RunningStatement:
@@ -50,7 +38,7 @@ class RunningStatement:
         self,
         source: BatchSource,
         place: Place,
-        asked: Asked,
+        job: Job,
         stop_reason: Callable[[], Exception | None],
     ) -> None:
         """Take over what yields the batches, and its place.
@@ -58,17 +46,17 @@ class RunningStatement:
         Args:
             source: What yields the batches.
             place: Given back when the statement ends.
-            asked: What the log tells of it.
+            job: Told what comes of the statement.
             stop_reason: Says why it must not go on, or None as long as it may.
         """
         self._source = source
         self._place = place
-        self._asked = asked
+        self._job = job
         self._stop_reason = stop_reason
         self._batches = source.batches()
-        self._started = time.monotonic()
-        self._row_count = self._byte_count = 0
         self._ending = threading.Lock()
+        # Whoever cancels stops the engine, also while a slow client takes no rows.
+        job.when_cancelled(self.close)
 
     def __iter__(self) -> Self:
         return self
@@ -79,6 +67,7 @@ class RunningStatement:
         Raises:
             StatementTimeoutError: When the statement's time is over.
             RevokedTicketError: When what it rests on was taken back meanwhile.
+            CancelledStatementError: When its job was cancelled.
             CancelledError: When its caller left.
             StorageError: When it fails at run time.
         """
@@ -88,26 +77,25 @@ class RunningStatement:
             # The engine is stopped alike for a caller who left and for a reason of ours.
             failure: Exception = self._stop_reason() or error
         except StopIteration:
-            self._end("finished")
+            self._end(None)
             raise
         except Exception as error:
-            self._end(str(getattr(error, "code", "internal")))
+            self._end(code_of(error))
             raise
         else:
             reason = self._stop_reason()
             if reason is None:
-                self._row_count += batch.num_rows
-                self._byte_count += batch.nbytes
+                self._job.add(batch.num_rows, batch.nbytes)
                 return batch
             failure = reason
-        self._end(str(getattr(failure, "code", "cancelled")))
+        self._end(code_of(failure))
         raise failure
 
     def close(self) -> None:
         """Stop the engine and give the place back; fine from any thread, and more than once."""
-        self._end("cancelled")
+        self._end(CancelledStatementError.code)
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, code: str | None) -> None:
         # Whoever reads the rows and whoever cancels them may end it at the same moment.
         if not self._ending.acquire(blocking=False):
             return
@@ -115,18 +103,43 @@ class RunningStatement:
             self._source.close()
         finally:
             self._place.leave()
-            _log.info(
-                "statement_ended",
-                query_id=self._asked.query_id,
-                user=self._asked.caller,
-                digest=statement_digest(self._asked.sql),
-                outcome=outcome,
-                row_count=self._row_count,
-                byte_count=self._byte_count,
-                elapsed_s=round(time.monotonic() - self._started, 4),
-            )
+            self._job.end(code)
 
 
-def statement_digest(sql: str) -> str:
-    """Return what stands for a statement in logs and in the audit: 16 hex digits of SHA-256."""
-    return hashlib.sha256(sql.encode()).hexdigest()[:16]
+def admit(job: Job, admission: Admission) -> Place:
+    """Return a job's place, waiting for one if need be; it runs from then on.
+
+    Raises:
+        OverloadedError: When there is none, or none came free in time.
+        CancelledStatementError: When it was cancelled, or its caller left, while it waited.
+    """
+    try:
+        place = admission.enter(job.is_cancelled)
+    except CancelledStatementError:
+        job.check()
+        raise
+    job.run()
+    return place
+
+
+def until(
+    timeout_s: float, job: Job, advice: str, otherwise: Callable[[], Exception | None]
+) -> Callable[[], Exception | None]:
+    """Return what says why a statement must not go on, or None as long as it may.
+
+    Args:
+        timeout_s: How long it may take from now on.
+        job: Whether it was cancelled.
+        advice: What to do when the time was too short.
+        otherwise: Says what else is against it.
+    """
+    deadline = time.monotonic() + timeout_s
+
+    def reason() -> Exception | None:
+        if job.is_stopped:
+            return cancelled()
+        if time.monotonic() > deadline:
+            return StatementTimeoutError(f"stopped after {timeout_s:g} s; {advice}")
+        return otherwise()
+
+    return reason

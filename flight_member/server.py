@@ -14,6 +14,7 @@ from flight_member.clock import utc_now
 from flight_member.controller import MemberBackend
 from flight_member.errors import ConfigurationError
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.jobs import Jobs
 from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
@@ -86,6 +87,7 @@ class MemberServer:
             spill_directory=home.spill_directory,
         )
         self._admission = Admission(settings.limits)
+        self._jobs = Jobs(cluster, cluster, utc_now)
         self._desk = TableDesk(cluster, self._database, home)
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         backend = self._make_backend(authority)
@@ -117,6 +119,7 @@ class MemberServer:
             self._admission,
             self._settings.limits,
             self._check_ticket,
+            self._jobs,
         )
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         owner = OwnerDesk(self._cluster, self._database, self._state, utc_now)
@@ -131,6 +134,7 @@ class MemberServer:
             owner,
             self._visitors,
             self._tell_mom,
+            self._jobs,
             utc_now,
         )
 

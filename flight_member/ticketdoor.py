@@ -15,9 +15,9 @@ from auth import InvalidTicketError, Ticket, TokenKind, kind_of
 from flight_member.errors import WrongCallerError
 from flight_member.frontdoor import FrontDoor
 from flight_member.handles import Answering
+from flight_member.jobs import statement_digest
 from flight_member.logs import get_logger
 from flight_member.routing import asked_route
-from flight_member.running import statement_digest
 from flight_sql import Call, CancelStatus, Endpoint, StatementInfo
 
 _log = get_logger(__name__)

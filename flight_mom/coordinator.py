@@ -19,6 +19,7 @@ from flight_member.errors import (
 )
 from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.jobs import Jobs
 from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_member.routing import AskedRoute, asked_route
 from flight_member.ticketdoor import TicketDoor
@@ -72,6 +73,7 @@ class MomBackend(TicketDoor):
         desk: MembershipDesk,
         relay: Relay,
         gatekeeper: Gatekeeper,
+        jobs: Jobs,
         now: Moment,
         audit: AuditTable,
     ) -> None:
@@ -81,7 +83,9 @@ class MomBackend(TicketDoor):
             AnswerTable("grants", ShowGrants(), self.answer),
             TablesTable(),
         )
-        super().__init__(settings, key, gatekeeper, home=None, now=now, federation=federation)
+        super().__init__(
+            settings, key, gatekeeper, home=None, jobs=jobs, now=now, federation=federation
+        )
         self._binds_sessions = settings.auth.bind_address
         self._relayed_agents = settings.auth.relayed_agents
         self._uses_tls = settings.server.uses_tls

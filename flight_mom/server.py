@@ -9,6 +9,7 @@ from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.clock import utc_now
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.jobs import Jobs
 from flight_member.process import require_free_port
 from flight_member.serving import make_flight_server
 from flight_member.watching import Watch
@@ -46,6 +47,7 @@ class MomServer:
         self._topology.trust(*key.chain.published)
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
+        self._jobs = Jobs(cluster, cluster, utc_now)
         self._proofs = AuthTrail(self._audit, utc_now)
         authority = MomAuthority(
             cluster,
@@ -74,6 +76,7 @@ class MomServer:
             self._desk,
             self._relay,
             Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
+            self._jobs,
             utc_now,
             AuditTable(
                 cluster,

@@ -11,7 +11,9 @@ import pyarrow as pa
 from auth import AuditRecord, Identity
 from auth.auditstore import AuditStore
 from auth.userstore import UserStore
+from flight_member.clock import Moment, utc_now
 from flight_member.configuration import load_settings
+from flight_member.jobs import Jobs
 from flight_member.memberhome import MemberHome
 from flight_member.settings import LimitsSection, MemberSettings
 from flight_member.statestore import Database
@@ -53,6 +55,10 @@ def make_home(directory: Path, **flags: Any) -> MemberHome:
 
 def make_limits(**limits: Any) -> LimitsSection:
     return LimitsSection(**limits)
+
+
+def make_jobs(cluster: str = SHANGHAI, now: Moment = utc_now) -> Jobs:
+    return Jobs(cluster, cluster, now)
 
 
 def make_quotes(row_count: int = 100) -> pa.Table:

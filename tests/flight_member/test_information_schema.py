@@ -6,10 +6,10 @@ from structlog.testing import capture_logs
 
 from flight_member.errors import NotFoundError, OverloadedError, StatementTimeoutError
 from flight_member.information_schema import SHAPES, information_rows
+from flight_member.jobs import statement_digest
 from flight_member.listing import ListedTable
 from flight_member.livequery import LiveRunner
 from flight_member.livetables import LiveTables
-from flight_member.running import statement_digest
 from flight_member.settings import LimitsSection
 from flight_sql import Call
 from planner import (
@@ -20,7 +20,7 @@ from planner import (
 )
 from planner.rules.live_tables import INFORMATION_TABLES
 from storage.names import ObjectName
-from tests.flight_member.factories import make_identity
+from tests.flight_member.factories import make_identity, make_jobs
 from tests.flight_member.listed import LISTED, make_listed
 
 READER = make_identity("user1@shanghai")
@@ -58,7 +58,7 @@ def listing(parent: ObjectName | None) -> list[ListedTable]:
 
 
 def ask(sql: str, schema: LiveRunner | None = None, timeout_s: float = 60) -> pa.Table:
-    schema = schema or LiveRunner(LimitsSection(), LiveTables())
+    schema = schema or LiveRunner(LimitsSection(), LiveTables(), make_jobs())
     stream = schema.run(Call(), READER, read(sql), listing, timeout_s=timeout_s)
     return pa.Table.from_batches(stream.batches, stream.arrow_schema)
 
@@ -182,7 +182,7 @@ def test_queries_are_answered_of_what_is_listed(sql: str, values: list[object] |
 
 def test_result_has_the_schema_that_was_promised() -> None:
     sql = "select table_name, upper(table_schema) u, row_count * 2 d from information_schema.tables"
-    planned = LiveRunner(LimitsSection(), LiveTables()).plan(read(sql))
+    planned = LiveRunner(LimitsSection(), LiveTables(), make_jobs()).plan(read(sql))
     assert ask(sql).schema == planned.arrow_schema
     assert planned.arrow_schema.names == ["table_name", "u", "d"]
 
@@ -220,7 +220,7 @@ def test_unknown_column_is_told_with_a_near_one() -> None:
 
 
 def test_refusal_of_the_listing_gives_the_place_back() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), make_jobs())
 
     def refuse(parent: ObjectName | None) -> list[ListedTable]:
         raise NotFoundError.of(parent)
@@ -232,7 +232,7 @@ def test_refusal_of_the_listing_gives_the_place_back() -> None:
 
 
 def test_places_are_limited_and_given_back() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), make_jobs())
     statement = read("select * from information_schema.tables")
     first = schema.run(Call(), READER, statement, listing, timeout_s=60)
     with pytest.raises(OverloadedError):
@@ -242,7 +242,7 @@ def test_places_are_limited_and_given_back() -> None:
 
 
 def test_statement_ends_when_its_time_is_over() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), make_jobs())
     with pytest.raises(StatementTimeoutError, match=r"stopped after 0\.2 s"):
         ask(FOR_EVER, schema, timeout_s=0.2)
     assert ask("select 1 from information_schema.tables", schema).num_rows == 3

@@ -23,7 +23,7 @@ from flight_sql import Call
 from storage.engine import Engine
 from storage.errors import CancelledError
 from storage.metastore import Table
-from tests.flight_member.factories import QUOTE, SHANGHAI, load_quotes, make_limits
+from tests.flight_member.factories import QUOTE, SHANGHAI, load_quotes, make_jobs, make_limits
 
 COUNT = f"select count(*) as n from {QUOTE}"
 ENDLESS = "select count(*) as n from generate_series(1, 1000000000000)"
@@ -46,6 +46,7 @@ class Runner:
             self.admission,
             section,
             self.check_ticket,
+            make_jobs(),
         )
 
     def check_ticket(self, ticket: Ticket) -> None:
