@@ -44,10 +44,11 @@ from auth.issuers import IssuerKeys, OutsideIssuer, OutsideToken, open_outside_t
 from auth.joining import JoinToken
 from auth.keychain import KeyChain, RotatingKey, rotate
 from auth.keys import KeyRing, PublicKey, SigningKey
+from auth.ownership import HomeRules
 from auth.passwords import hash_password, verify_password
 from auth.pending import PendingSignIns, is_pending
 from auth.principals import VISITORS, Identity, Principal, fold_principal
-from auth.privileges import Effect, Privilege, check_level
+from auth.privileges import Access, Effect, Privilege, check_level
 from auth.revocations import Revocation, RevocationSet
 from auth.sealing import TokenKind, kind_of, open_sealed, seal
 from auth.signin import SignInLimiter
@@ -66,6 +67,7 @@ from auth.vetoes import VisitorRules, check_veto
 __all__ = [
     "FEDERATION",
     "VISITORS",
+    "Access",
     "Allowed",
     "AlreadyExistsError",
     "Anchor",
@@ -84,6 +86,7 @@ __all__ = [
     "FailureCap",
     "Grant",
     "GrantSet",
+    "HomeRules",
     "Identity",
     "InvalidAnchorError",
     "InvalidTicketError",

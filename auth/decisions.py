@@ -49,15 +49,17 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The caller may read; `grant` is one that says so."""
+    """The caller may: because of `grant`, or for what `reason` says."""
 
-    grant: Grant
+    grant: Grant | None = None
+    reason: str = ""
+    """Why, where it is no grant that allows it."""
     is_allowed: Literal[True] = True
 
     @property
     def rule(self) -> str:
         """What made the decision, for the audit log and EXPLAIN ACCESS."""
-        return str(self.grant)
+        return self.reason or str(self.grant)
 
 
 @dataclass(frozen=True, slots=True)

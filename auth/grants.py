@@ -3,7 +3,8 @@
 The rules, which hold in every snapshot:
 
 - a grant applies when its principal is the caller or one of their groups, its securable is the
-  table or lies above it, and its `until` has not come;
+  object or lies above it, its privilege gives the access that is asked for, and its `until` has
+  not come;
 - any DENY that applies: no; else any ALLOW that applies: yes; else no;
 - the decision, and the grant it names, do not depend on the order in which grants were made.
 
@@ -19,7 +20,7 @@ from typing import Any
 from auth.decisions import NO_GRANT, Allowed, Decision, Denied, Grant
 from auth.errors import UnsupportedGrantError
 from auth.principals import VISITORS, Identity, Principal, PrincipalKey, groups_by_member
-from auth.privileges import Effect
+from auth.privileges import Access, Effect
 from storage.names import ObjectName
 
 _SecurableKey = tuple[str, str | None, str | None, str | None]
@@ -56,8 +57,14 @@ class GrantSet:
             key = shared(grant.securable)
             held[key] = (*held.get(key, ()), grant)
 
-    def decide(self, identity: Identity, table: ObjectName, now: datetime) -> Decision:
-        """Decide whether this caller may read this table now.
+    def decide(
+        self,
+        identity: Identity,
+        table: ObjectName,
+        now: datetime,
+        access: Access = Access.READ,
+    ) -> Decision:
+        """Decide whether this caller may read this table now, or write it.
 
         Costs four lookups for each of the caller's principals that hold grants, however many
         grants there are.
@@ -67,17 +74,18 @@ class GrantSet:
             table: A table; for a schema or catalog the answer is whether all of it may be read,
                 unless a narrower DENY takes something away.
             now: The time of the decision.
+            access: What the caller wants to do; grants of another access do not count.
 
         Returns:
             Allowed with the narrowest ALLOW, or Denied with the widest DENY, if there is one.
         """
         allows: list[tuple[int, Grant]] = []
         denies: list[tuple[int, Grant]] = []
-        keys = _covering_keys(table)
+        keys = covering_keys(table)
         for held in self._held_by(self._keys_of(identity)):
             for depth, key in enumerate(keys):
                 for grant in held.get(key, ()):
-                    if grant.until is None or now < grant.until:
+                    if grant.privilege.access is access and grant.holds_at(now):
                         found = denies if grant.effect is Effect.DENY else allows
                         found.append((depth, grant))
         if denies:
@@ -100,9 +108,7 @@ class GrantSet:
             found = above.get(parent)
             if found is None:
                 found = above[parent] = {
-                    effects[key]
-                    for key in _covering_keys(name)
-                    if key[3] is None and key in effects
+                    effects[key] for key in covering_keys(name) if key[3] is None and key in effects
                 }
             own = effects.get((name.cluster, name.catalog, name.schema, name.table))
             if Effect.DENY in found or own is Effect.DENY:
@@ -120,20 +126,20 @@ class GrantSet:
         allowed = {
             _securable_key(grant.securable): grant.securable
             for grant in self._of(identity)
-            if grant.effect is Effect.ALLOW and grant.holds_at(now)
+            if grant.effect is Effect.ALLOW and _reads(grant) and grant.holds_at(now)
         }
         return sorted(
             place
             for place in allowed.values()
-            if not any(wider in allowed for wider in _covering_keys(place)[:-1])
+            if not any(wider in allowed for wider in covering_keys(place)[:-1])
         )
 
     def _effects(self, identity: Identity, now: datetime) -> dict[_SecurableKey, Effect]:
-        """Return what holds for this caller, by securable; a DENY wins over an ALLOW."""
+        """Return what holds of this caller's reading, by securable; a DENY wins over an ALLOW."""
         effects: dict[_SecurableKey, Effect] = {}
         for grant in self._of(identity):
             key = _securable_key(grant.securable)
-            if grant.holds_at(now) and effects.get(key) is not Effect.DENY:
+            if _reads(grant) and grant.holds_at(now) and effects.get(key) is not Effect.DENY:
                 effects[key] = grant.effect
         return effects
 
@@ -153,12 +159,14 @@ class GrantSet:
         principals = [grant.principal.key, *(group.key for group in groups), VISITORS.key]
         if grant.principal.kind == "user":
             principals += self._groups.get(str(grant.principal), ())
-        keys = _covering_keys(grant.securable)
+        keys = covering_keys(grant.securable)
         denies = [
             found
             for held in self._held_by(principals)
             for found in _first_of(held, keys)
-            if found.effect is Effect.DENY and found.holds_at(now)
+            if found.effect is Effect.DENY
+            and found.privilege.access is grant.privilege.access
+            and found.holds_at(now)
         ]
         return min(denies, key=_widest_first) if denies else None
 
@@ -291,11 +299,15 @@ def check_cross_cluster(principal: Principal, securable: ObjectName) -> None:
         )
 
 
+def _reads(grant: Grant) -> bool:
+    return grant.privilege.access is Access.READ
+
+
 def _securable_key(name: ObjectName) -> _SecurableKey:
     return (name.cluster, name.catalog, name.schema, name.table)
 
 
-def _covering_keys(name: ObjectName) -> list[_SecurableKey]:
+def covering_keys(name: ObjectName) -> list[_SecurableKey]:
     """Return the keys of a name and of all above it. Tuples: making names would fold them."""
     cluster, catalog, schema, table = name.cluster, name.catalog, name.schema, name.table
     keys: list[_SecurableKey] = [(cluster, None, None, None)]
