@@ -54,9 +54,12 @@ def check_veto(veto: Grant, cluster: str) -> None:
 
     Raises:
         UnsupportedGrantError: When it allows, when it is on another cluster's object, or when it
-            is about a user or group of the cluster itself or of the federation.
+            is about a user or group of the cluster itself or of the federation, or about another
+            access than reading.
     """
     is_foreign = veto.principal.cluster not in {None, cluster}
     is_about_visitors = veto.principal.kind == "visitors" or is_foreign
+    if not veto.privilege.is_federated:
+        raise UnsupportedGrantError(f"visitors write nothing: {veto} denies nothing")
     if veto.effect is not Effect.DENY or veto.securable.cluster != cluster or not is_about_visitors:
         raise UnsupportedGrantError(f"{veto} is not for {cluster} to say")

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import Effect, Grant, GrantSet, Principal, Privilege, SigningKey
+from auth import Effect, Grant, HomeRules, Principal, Privilege, SigningKey
 from auth.grantstore import GrantStore
 from auth.groupstore import GroupStore
 from auth.userstore import User
@@ -94,7 +94,7 @@ class GrantState:
         members.add(name, ("127.0.0.1",), "relay", _MADE_AT)
         members.set_joined(name, "grpc://127.0.0.1:1", key, _MADE_AT)
         tables = [_table(self.table(number, table)) for table in range(TABLES)]
-        snapshot = MemberSnapshot(Metastore(name, 1, tables), _users(), GrantSet())
+        snapshot = MemberSnapshot(Metastore(name, 1, tables), _users(), HomeRules())
         members.set_report(name, snapshot.report().write())
 
     def _grants(self) -> Iterator[Grant]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import Effect, Grant, GrantSet, Principal, Privilege, SigningKey, seal_identity_token
+from auth import Effect, Grant, HomeRules, Principal, Privilege, SigningKey, seal_identity_token
 from auth.grantstore import GrantStore
 from auth.userstore import User
 from bench.children import running_child
@@ -81,11 +81,11 @@ class MetadataState:
         with database.change() as connection:
             members = MemberStore(connection)
             users = {name: _user(name, now) for name in (READER, OWNER)}
-            self._join(members, _HOME, MemberSnapshot(Metastore(_HOME, 1, ()), users, GrantSet()))
+            self._join(members, _HOME, MemberSnapshot(Metastore(_HOME, 1, ()), users, HomeRules()))
             for number in range(MEMBERS):
                 names = (self.table(table) for table in range(number, self.tables, MEMBERS))
                 metastore = Metastore(f"c{number}", 1, map(_table, names))
-                self._join(members, f"c{number}", MemberSnapshot(metastore, {}, GrantSet()))
+                self._join(members, f"c{number}", MemberSnapshot(metastore, {}, HomeRules()))
                 progress(f"member {number + 1} of {MEMBERS}")
             grants = [
                 *((READER, name) for name in self.few),

@@ -73,6 +73,14 @@ class AuditTrail:
         if self._settings.required:
             raise AuditUnavailableError("the audit log cannot be written; try again later")
 
+    def act(self, record: AuditRecord) -> None:
+        """Record what is about to be done; it is durable when this returns.
+
+        Raises:
+            AuditUnavailableError: As for a refusal: then it must not be done.
+        """
+        self.refuse(record)
+
     def settle(self) -> None:
         """Write what is waiting, so that whoever reads the audit finds it; if it can be written."""
         with suppress(AuditUnavailableError):

@@ -16,6 +16,7 @@ from flight_member.errors import (
 )
 from flight_member.frontdoor import Described, query_of
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.homegate import HomeGate
 from flight_member.jobs import Jobs
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
@@ -58,11 +59,15 @@ class MemberBackend(TicketDoor):
         gatekeeper: Gatekeeper,
         owner: OwnerDesk,
         visitors: VisitorDoor,
+        gate: HomeGate,
         tell_mom: Callable[[], None],
         jobs: Jobs,
         now: Moment,
     ) -> None:
-        """Keep what it takes; `tell_mom` has the MoM know the present state."""
+        """Keep what it takes.
+
+        `gate` decides on what is written here, and `tell_mom` has the MoM know the present state.
+        """
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
         self._authority = authority
@@ -70,6 +75,7 @@ class MemberBackend(TicketDoor):
         self._mom = mom
         self._owner = owner
         self._visitors = visitors
+        self.gate = gate
         self._tell_mom = tell_mom
 
     # Queries.

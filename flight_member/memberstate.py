@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from auth import Grant, GrantSet, Identity
+from auth import Grant, GrantSet, HomeRules, Identity
 from auth.grantstore import GrantStore
 from auth.userstore import User, UserStore
 from flight_member.clock import Moment, utc_now
@@ -34,7 +34,7 @@ class MemberSnapshot:
 
     metastore: Metastore
     users: Mapping[str, User]
-    rules: GrantSet
+    rules: HomeRules
     vetoes: GrantSet = GrantSet()  # noqa: RUF009  immutable
     dropped: tuple[str, ...] = ()
     """Ids of tables that were dropped."""
@@ -50,7 +50,7 @@ class MemberSnapshot:
         """Return a table, or None when there is none of that name."""
         return self.metastore.table(name)
 
-    def rules_for(self, caller_cluster: str, name: ObjectName) -> GrantSet:
+    def rules_for(self, caller_cluster: str, name: ObjectName) -> HomeRules:
         """Return the home rules: nothing else decides at home."""
         del caller_cluster, name
         return self.rules
@@ -81,7 +81,8 @@ class MemberSnapshot:
                 )
                 for user in self.users.values()
             ),
-            grants=tuple(map(_reported, self.rules)),
+            # What is written is decided here alone.
+            grants=tuple(_reported(one) for one in self.rules if one.privilege.is_federated),
             vetoes=tuple(map(_reported, self.vetoes)),
             dropped=self.dropped,
             departed=self.departed,
@@ -118,7 +119,7 @@ class MemberState:
         """Read the database again; returns whether anything had changed."""
         with self._refreshing:
             fresh, report = self._read()
-            if report.version == self._report.version:
+            if report.version == self._report.version and fresh.epoch == self._snapshot.epoch:
                 # Only when it was read is new; the MoM is told with the next heartbeat.
                 self._report = report
                 return False
@@ -147,7 +148,10 @@ class MemberState:
             return MemberSnapshot(
                 metastore=metastore,
                 users=MappingProxyType({u.name: u for u in UserStore(connection).all()}),
-                rules=GrantSet([one for one in kept if self._is_home(one)], epoch),
+                rules=HomeRules(
+                    GrantSet([one for one in kept if self._is_home(one)], epoch),
+                    metastore.owners(),
+                ),
                 vetoes=GrantSet([one for one in kept if not self._is_home(one)], epoch),
                 dropped=tuple(tables.dropped(_MAX_DROPPED)),
                 departed=tuple(

@@ -14,6 +14,7 @@ from flight_member.clock import utc_now
 from flight_member.controller import MemberBackend
 from flight_member.errors import ConfigurationError
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.homegate import HomeGate
 from flight_member.jobs import Jobs
 from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
@@ -122,6 +123,7 @@ class MemberServer:
             self._jobs,
         )
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
+        gate = HomeGate(self._cluster, self._state, self._audit, utc_now)
         owner = OwnerDesk(self._cluster, self._database, self._state, utc_now)
         return MemberBackend(
             self._settings,
@@ -133,6 +135,7 @@ class MemberServer:
             gatekeeper,
             owner,
             self._visitors,
+            gate,
             self._tell_mom,
             self._jobs,
             utc_now,

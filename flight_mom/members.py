@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from auth import GrantSet, PublicKey
+from auth import GrantSet, HomeRules, PublicKey
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
 from flight_member.protocol import Report, ReportedUser
@@ -39,7 +39,7 @@ class Member:
     report_version: str
     metastore: Metastore
     users: Mapping[str, ReportedUser]
-    rules: GrantSet
+    rules: HomeRules
     """For the member's own users."""
     vetoes: GrantSet
     """For visitors: what the owner denies them."""

@@ -12,6 +12,7 @@ from auth import (
     Effect,
     Grant,
     GrantSet,
+    HomeRules,
     Principal,
     Privilege,
     check_veto,
@@ -40,7 +41,7 @@ class ReadReport:
     version: str
     metastore: Metastore
     users: Mapping[str, ReportedUser]
-    rules: GrantSet
+    rules: HomeRules
     vetoes: GrantSet
     departed: Mapping[str, Departure]
     """By the id of the event, oldest first."""
@@ -79,7 +80,8 @@ def read_report(cluster: str, report: Report) -> ReadReport:
                 version=report.version,
                 metastore=metastore,
                 users=MappingProxyType(users),
-                rules=GrantSet(rules),
+                # Nothing is written through the MoM: what else a member tells of decides nothing.
+                rules=HomeRules(GrantSet(rules), metastore.owners()),
                 vetoes=GrantSet(vetoes),
                 departed=MappingProxyType(departed),
                 read_at=inf if report.read_at is None else report.read_at,
@@ -98,7 +100,7 @@ def _without_reserved(metastore: Metastore) -> Metastore:
 
 def nothing_reported(cluster: str) -> ReadReport:
     """Return what is known of a member that has not reported yet: nothing."""
-    return ReadReport("", Metastore(cluster, 0, ()), {}, GrantSet(), GrantSet(), {}, 0)
+    return ReadReport("", Metastore(cluster, 0, ()), {}, HomeRules(), GrantSet(), {}, 0)
 
 
 def _departure(cluster: str, departed: DepartedPlace) -> Departure:

@@ -7,7 +7,7 @@ know everything but where the files lie and what a view is made of.
 import base64
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -117,6 +117,15 @@ class Metastore:
     def place(self, name: ObjectName) -> Place | None:
         """Return a catalog or schema, or None when there is none of that name."""
         return self.places.get(name)
+
+    def owners(self) -> Iterator[tuple[ObjectName, str]]:
+        """Yield the places and tables that have an owner, each with them."""
+        for place in self.places.values():
+            if place.owner is not None:
+                yield place.name, place.owner
+        for table in self._ordered:
+            if table.owner is not None:
+                yield table.name, table.owner
 
     def all_tables(self) -> tuple[Table, ...]:
         """Return every table, ordered by name; it may be empty."""

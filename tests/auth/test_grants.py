@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth import (
+    Access,
     Denied,
     Effect,
     Grant,
@@ -108,6 +110,38 @@ def test_any_deny_wins_over_any_allow(grants: list[tuple[Effect, str]], expected
     made = [make_grant(on=on, effect=effect) for effect, on in grants]
     assert decide(made) is expected
     assert decide(made[::-1]) is expected
+
+
+@pytest.mark.parametrize("securable", list(COVERED))
+@pytest.mark.parametrize("given", list(Access))
+@pytest.mark.parametrize("asked", list(Access))
+def test_grants_of_one_access_neither_allow_nor_deny_another(
+    securable: str, given: Access, asked: Access
+) -> None:
+    place = ObjectName.parse(securable)
+    if given is Access.USAGE and place.level is not Level.SCHEMA:
+        return
+    privilege = Privilege.for_level(place.level, given)
+    allow = replace(make_grant(on=securable), privilege=privilege)
+    deny = replace(allow, effect=D)
+    for table in map(ObjectName.parse, TABLES):
+        applies = str(table) in COVERED[securable]
+        is_asked = given is asked
+        rules = GrantSet([allow])
+        assert rules.decide(ANALYST, table, NOW, asked).is_allowed is (applies and is_asked)
+        assert rules.reader(ANALYST, NOW)(table) is (applies and given is Access.READ)
+        rules = GrantSet([allow, deny])
+        assert rules.decide(ANALYST, table, NOW, asked).is_allowed is False
+        everything = [
+            replace(make_grant(on=f"*@{table.cluster}"), privilege=wide)
+            for wide in (Privilege.CATALOG_READ, Privilege.CATALOG_WRITE)
+        ]
+        rules = GrantSet([*everything, deny])
+        if asked is not Access.USAGE:
+            is_denied = applies and is_asked
+            assert rules.decide(ANALYST, table, NOW, asked).is_allowed is not is_denied
+    assert bool(GrantSet([allow]).places(ANALYST, NOW)) is (given is Access.READ)
+    assert (GrantSet([deny]).useless(allow, NOW) is None) is False
 
 
 def test_a_deny_to_a_group_wins_over_an_allow_to_the_user_and_the_other_way_round() -> None:
@@ -273,11 +307,14 @@ def test_grants_are_found_by_principal_by_caller_and_by_securable() -> None:
 def test_a_privilege_is_granted_on_its_own_level_only(privilege: Privilege, on: str) -> None:
     securable = ObjectName.parse(on)
     principal = Principal.parse("user1@shanghai")
-    fits = Privilege.for_level(securable.level) is privilege
-    if fits:
+    levels = {"TABLE": [TABLE], "SCHEMA": [SCHEMA], "CATALOG": [CATALOG, CLUSTER]}
+    if on in levels[privilege.partition("_")[0]]:
         assert Grant(1, principal, A, privilege, securable, "admin@mom", NOW)
     else:
-        with pytest.raises(UnsupportedGrantError, match=Privilege.for_level(securable.level)):
+        of_schemas = privilege is Privilege.SCHEMA_USAGE
+        kind = securable.level.value.upper().replace("CLUSTER", "CATALOG")
+        instead = "name a schema" if of_schemas else f"write {kind}_{privilege.access}"
+        with pytest.raises(UnsupportedGrantError, match=instead):
             Grant(1, principal, A, privilege, securable, "admin@mom", NOW)
 
 
@@ -288,12 +325,21 @@ def test_every_level_has_its_privilege() -> None:
         Level.CATALOG: Privilege.CATALOG_READ,
         Level.CLUSTER: Privilege.CATALOG_READ,
     }
+    assert {level: Privilege.for_level(level, Access.WRITE) for level in Level} == {
+        Level.TABLE: Privilege.TABLE_WRITE,
+        Level.SCHEMA: Privilege.SCHEMA_WRITE,
+        Level.CATALOG: Privilege.CATALOG_WRITE,
+        Level.CLUSTER: Privilege.CATALOG_WRITE,
+    }
+    assert Privilege.for_level(Level.SCHEMA, Access.USAGE) is Privilege.SCHEMA_USAGE
 
 
 def test_other_privileges_are_refused_with_those_that_there_are() -> None:
     assert Privilege.parse("table_read") is Privilege.TABLE_READ
-    with pytest.raises(UnsupportedGrantError, match="TABLE_READ, SCHEMA_READ, CATALOG_READ"):
-        Privilege.parse("TABLE_WRITE")
+    known = "these can: TABLE_READ, SCHEMA_READ, CATALOG_READ$"
+    for other in ("TABLE_WRITE", "SCHEMA_USAGE", "CATALOG_WRITE", "TABLE_OWN"):
+        with pytest.raises(UnsupportedGrantError, match=known):
+            Privilege.parse(other)
 
 
 def test_the_federation_does_not_rule_over_a_clusters_own_users() -> None:

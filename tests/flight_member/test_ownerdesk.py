@@ -125,7 +125,7 @@ def test_veto_is_nothing_to_home_users_and_home_rules_nothing_to_visitors(owner:
     rules = owner.state.snapshot.rules
     assert rules.decide(make_identity("user1@shanghai"), table, NOW).is_allowed
     assert not rules.decide(make_identity("user2@hangzhou"), table, NOW).is_allowed
-    assert len(rules) == len(owner.state.snapshot.vetoes) == 1
+    assert len(rules.grants) == len(owner.state.snapshot.vetoes) == 1
 
 
 def test_veto_and_home_rule_are_reported_apart(owner: Owner) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auth import Effect, Grant, GrantSet, Principal, Privilege
+from auth import Effect, Grant, GrantSet, HomeRules, Principal, Privilege
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.memberstate import MemberSnapshot
 from storage.metastore import Metastore
@@ -60,12 +60,14 @@ def test_below_a_place_that_is_not_there_lies_nothing() -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     held=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(list(Effect))), max_size=6),
+    owned=st.sets(st.sampled_from([place for place in PLACES if place.catalog]), max_size=2),
     parent=st.none() | st.sampled_from(PLACES),
 )
 def test_what_is_listed_is_what_would_be_allowed(
-    held: list[tuple[ObjectName, Effect]], parent: ObjectName | None
+    held: list[tuple[ObjectName, Effect]], owned: set[ObjectName], parent: ObjectName | None
 ) -> None:
-    caller, rules = make_identity(), make_rules(held)
+    caller = make_identity()
+    rules = HomeRules(make_rules(held), [(place, caller.name) for place in owned])
     snapshot = MemberSnapshot(METASTORE, MappingProxyType({}), rules)
     gatekeeper = Gatekeeper(lambda: snapshot, None, lambda: NOW)  # type: ignore[arg-type]  # listings are not audited
     listed = [table.name for table in gatekeeper.readable(caller, [METASTORE], parent)]

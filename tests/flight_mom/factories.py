@@ -14,6 +14,7 @@ from auth import (
     Effect,
     Grant,
     GrantSet,
+    HomeRules,
     Identity,
     Principal,
     Privilege,
@@ -106,7 +107,7 @@ def make_report(
     return MemberSnapshot(
         Metastore(cluster, 1, tables),
         {user.name: user for user in users},
-        GrantSet(rules, 1),
+        HomeRules(GrantSet(rules, 1)),
         GrantSet(vetoes, 1),
     ).report()
 

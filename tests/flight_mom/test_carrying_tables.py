@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from auth import GrantSet
+from auth import HomeRules
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.errors import BadRequestError
@@ -40,7 +40,7 @@ class Owner:
         snapshot = MemberSnapshot(
             Metastore(HANGZHOU, 1, tables),
             {"user2": make_user("user2")},
-            GrantSet(),
+            HomeRules(),
             dropped=tuple(dropped),
             departed=tuple(make_departed(one, names) for one, names in departed.items()),
         )
