@@ -39,6 +39,7 @@ _SCHEMAS: dict[type, pa.Schema] = {
     ShowClusters: _shape(
         ("cluster_name", _UTF8),
         ("state", _UTF8),
+        ("state_since", _MOMENT),
         ("route", _UTF8),
         ("table_count", _INT64),
         ("last_heartbeat_at", _MOMENT),

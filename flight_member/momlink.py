@@ -7,14 +7,20 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from auth import KeyRing, PublicKey, SigningKey
+from auth import ExpiredTokenError, InvalidTokenError, KeyRing, PublicKey, SigningKey
 from flight_member import protocol
 from flight_member.authority import service_token
 from flight_member.clock import Moment
-from flight_member.errors import ClusterUnavailableError, ForwardedError, NotSupportedError
+from flight_member.errors import (
+    BadRequestError,
+    ClusterUnavailableError,
+    ForwardedError,
+    NotSupportedError,
+)
 from flight_member.listing import ListedTable, name_filter, read_listing
 from flight_member.logs import get_logger
 from flight_member.membership import Membership
+from flight_member.momclock import MomClock
 from flight_sql import (
     REUSE_CONNECTION,
     Call,
@@ -33,6 +39,7 @@ _log = get_logger(__name__)
 _ACTION_TIMEOUT_S = 10.0
 # Nothing that is asked of the MoM but rows takes long; a MoM that hangs must not hang members.
 _CALL_TIMEOUT_S = 30.0
+_OUT_OF_TIME = {ExpiredTokenError.code, InvalidTokenError.code}
 
 T = TypeVar("T")
 
@@ -64,7 +71,7 @@ class MomLink:
         self._cluster = cluster
         self._key = key
         self._membership = membership
-        self._now = now
+        self._mom_clock = MomClock(now)
         self._relayed_agents = relayed_agents
         self._connection: Client | None = None
         self._connected_to: tuple[str, bytes | None] | None = None
@@ -203,12 +210,32 @@ class MomLink:
     # In this member's name.
 
     def action(self, kind: str, body: bytes) -> bytes:
-        """Send one of the federation's own messages, signed by this member."""
+        """Send one of the federation's own messages, signed by this member.
+
+        When the MoM finds the signature out of its time, it is asked what time it is.
+
+        Raises:
+            RemoteError: When the MoM refuses, or does not answer.
+        """
         membership = self._joined()
-        token = service_token(
-            self._key, issuer=self._cluster, audience=membership.mom, now=self._now()
-        )
+        try:
+            return self._signed_action(membership, kind, body)
+        except RemoteError as error:
+            if error.code not in _OUT_OF_TIME or not self._learn_clock(membership):
+                raise
+        return self._signed_action(membership, kind, body)
+
+    def _signed_action(self, membership: Membership, kind: str, body: bytes) -> bytes:
+        now = self._mom_clock()
+        token = service_token(self._key, issuer=self._cluster, audience=membership.mom, now=now)
         return self._client(membership).action(kind, body, token=token, timeout_s=_ACTION_TIMEOUT_S)
+
+    def _learn_clock(self, membership: Membership) -> bool:
+        try:
+            body = self._client(membership).action(protocol.CLOCK, timeout_s=_ACTION_TIMEOUT_S)
+            return self._mom_clock.learn(protocol.ClockReply.read(body).now)
+        except (RemoteError, BadRequestError):
+            return False  # of a version that does not tell
 
     def close(self) -> None:
         """Close the connection, if there is one."""

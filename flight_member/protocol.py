@@ -22,6 +22,7 @@ RENEW = "federation.renew_certificate"
 REPORT = "federation.report"
 MEMBERS = "federation.members"
 AUTHORITY = "federation.authority"
+CLOCK = "federation.clock"
 LISTING = "federation.listing"
 # Answered by a member.
 SIGN_IN = "member.sign_in"
@@ -210,6 +211,13 @@ class Acknowledgement(Message):
     """Done, and nothing to add."""
 
     done: bool = True
+
+
+class ClockReply(Message):
+    """What time it is at the MoM; whoever asks is not known, for their clock may be wrong."""
+
+    now: float
+    """In seconds since the epoch."""
 
 
 class SignInRequest(Message):

@@ -1,7 +1,6 @@
 """The MoM's front door: decides on every statement and sends it to the member with the data."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -21,10 +20,11 @@ from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.jobs import Jobs
 from flight_member.listing import ListedTable, name_filter, write_listing
+from flight_member.livetables import LiveTable
 from flight_member.routing import AskedRoute, asked_route
 from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
-from flight_mom.federationtables import AnswerTable, AuditTable, TablesTable
+from flight_mom.federationtables import AnswerTable, TablesTable
 from flight_mom.locations import ENCRYPTED
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
@@ -61,8 +61,9 @@ class MomBackend(TicketDoor):
     """Answers everybody who is signed in, with what they may read on any member."""
 
     server_name = "flight-mom"
-    # Who joins has no identity yet: its join token is the credential.
-    open_actions = frozenset({protocol.AUTHORITY, protocol.JOIN})
+    # Who joins has no identity yet: its join token is the credential. Who has the wrong time has
+    # none that counts.
+    open_actions = frozenset({protocol.AUTHORITY, protocol.CLOCK, protocol.JOIN})
 
     def __init__(
         self,
@@ -75,10 +76,11 @@ class MomBackend(TicketDoor):
         gatekeeper: Gatekeeper,
         jobs: Jobs,
         now: Moment,
-        audit: AuditTable,
+        *tables: LiveTable,
     ) -> None:
+        """Keep what it takes; `tables` are those of `system.federation` beside the usual ones."""
         federation = (
-            audit,
+            *tables,
             AnswerTable("clusters", ShowClusters(), self.answer),
             AnswerTable("grants", ShowGrants(), self.answer),
             TablesTable(),
@@ -290,18 +292,23 @@ class MomBackend(TicketDoor):
             readable[one.table.name.cluster] = readable.get(one.table.name.cluster, 0) + 1
         sees_all = caller.administers(self.cluster)
         fits = name_filter(statement.like)
-        rows: list[tuple[str, str, str, int, datetime | None]] = [
-            (
-                member.name,
-                str(self._topology.status(member)),
-                str(member.route),
-                len(member.metastore.all_tables()) if sees_all else readable.get(member.name, 0),
-                self._topology.heard_at(member.name),
-            )
+        rows = [
+            self._shown(member, table_count=None if sees_all else readable.get(member.name, 0))
             for _, member in sorted(self._topology.federation.members.items())
             if (sees_all or member.name in {caller.cluster, *readable}) and fits(member.name)
         ]
         return answer(ShowClusters, rows)
+
+    def _shown(self, member: Member, table_count: int | None) -> Sequence[object]:
+        status = self._topology.status(member)
+        return (
+            member.name,
+            str(status),
+            self._topology.state_since(member, status),
+            str(member.route),
+            len(member.metastore.all_tables()) if table_count is None else table_count,
+            self._topology.heard_at(member.name),
+        )
 
     # The federation's own messages.
 

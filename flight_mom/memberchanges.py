@@ -56,6 +56,7 @@ class MemberChanges:
                 raise NotFoundError(f"{name} is no member; flight-mom clusters lists them")
             elif request.action == protocol.MembersRequest.REMOVE:
                 members.remove(name)
+                stores.states.forget(name)
                 stores.table_ids.forget_all(name)
                 # Whoever joins under that name later is somebody else, and inherits nothing.
                 audit.append_all(
@@ -71,6 +72,7 @@ class MemberChanges:
                     end_tickets(stores.grants, stores.revocations, name, record.at)
             audit.append(record)
         self._office.topology.refresh()
+        self._office.topology.states.note()
         member = self._office.federation.members.get(name)
         state = "removed" if member is None else str(self._office.topology.status(member))
         return reply.model_copy(update={"state": state})

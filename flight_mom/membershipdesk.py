@@ -26,6 +26,7 @@ from flight_mom.members import Member
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.momhome import CERTIFICATE_DAYS
 from flight_mom.office import Office
+from flight_mom.pulse import Pulse
 from flight_mom.reports import read_report
 from flight_mom.settings import MomSettings
 from flight_sql import Call
@@ -59,6 +60,7 @@ class MembershipDesk:
         key: SigningKey,
         authority: CertificateAuthority,
         office: Office,
+        pulse: Pulse,
     ) -> None:
         self._settings = settings
         self._cluster = office.cluster
@@ -66,6 +68,7 @@ class MembershipDesk:
         self._key = key
         self._authority = authority
         self._office = office
+        self._pulse = pulse
         self.uri = ""
         self._changes = MemberChanges(
             office, lambda member: JoinToken.make(member, self.uri, authority.fingerprint)
@@ -75,6 +78,7 @@ class MembershipDesk:
         """Return the actions by name."""
         return {
             protocol.AUTHORITY: self._certificate,
+            protocol.CLOCK: self._clock,
             protocol.JOIN: self._join,
             protocol.HEARTBEAT: self._heartbeat,
             protocol.REPORT: self._report,
@@ -86,6 +90,9 @@ class MembershipDesk:
 
     def _certificate(self, _call: Call, _body: bytes) -> bytes:
         return self._authority.certificate_pem
+
+    def _clock(self, _call: Call, _body: bytes) -> bytes:
+        return protocol.ClockReply(now=self._office.now().timestamp()).write()
 
     def _join(self, call: Call, body: bytes) -> bytes:
         request = protocol.JoinRequest.read(body)
@@ -153,7 +160,8 @@ class MembershipDesk:
             _log.info("member_moved", member=member.name)
         self._learn_keys(call, member, beat.public_keys)
         is_current = beat.report_version == member.report_version
-        self._office.topology.hear(member.name, beat.nodes, beat.read_at if is_current else 0)
+        self._office.topology.hear(member.name, beat.read_at if is_current else 0)
+        self._pulse.note(member.name, beat.nodes)
         member = self._calling_member(call)
         # One state: an epoch that is newer than its revocations would hide one for good.
         federation = self._office.federation

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     insert,
     select,
@@ -205,16 +206,16 @@ class MemberStore:
         }
 
     def keep_heard(self, heard: Mapping[str, datetime]) -> None:
-        """Keep when members were last heard from, where nothing later is kept."""
-        kept = self.heard()
-        for name, heard_at in heard.items():
-            if name in kept and kept[name] >= heard_at:
-                continue
-            values = {"member": name, "heard_at": heard_at.timestamp()}
-            change = (
-                update(_heard).where(_heard.c.member == name) if name in kept else insert(_heard)
-            )
-            self._connection.execute(change.values(values))
+        """Keep when members were last heard from, in place of what is kept of them."""
+        rows = [{"member_": name, "at": at.timestamp()} for name, at in heard.items()]
+        if not rows:
+            return
+        self._connection.execute(
+            delete(_heard).where(_heard.c.member == bindparam("member_")), rows
+        )
+        self._connection.execute(
+            insert(_heard), [{"member": row["member_"], "heard_at": row["at"]} for row in rows]
+        )
 
     def remove(self, name: str) -> None:
         """Forget a member, its keys and its unused join tokens."""

@@ -18,6 +18,7 @@ from flight_member.errors import ConfigurationError
 from flight_member.memberhome import settings_text
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.statestore import Database
+from flight_mom.memberstatestore import metadata as member_state_tables
 from flight_mom.memberstore import metadata as member_tables
 from flight_mom.settings import MomSettings
 from flight_mom.tableidstore import metadata as table_id_tables
@@ -120,6 +121,7 @@ class MomHome:
             user_tables,
             revocation_tables,
             member_tables,
+            member_state_tables,
             table_id_tables,
         )
 

@@ -14,6 +14,7 @@ from flight_member.administrators import Administrators
 from flight_member.clock import Moment
 from flight_member.statestore import Database
 from flight_mom.directory import Directory
+from flight_mom.memberstatestore import MemberStateStore
 from flight_mom.memberstore import MemberStore
 from flight_mom.tableidstore import TableIdStore
 from flight_mom.topology import Federation, Topology
@@ -24,6 +25,7 @@ class Stores:
     """What one transaction changes at the MoM, and where it writes that down."""
 
     members: MemberStore
+    states: MemberStateStore
     table_ids: TableIdStore
     groups: GroupStore
     grants: GrantStore
@@ -85,6 +87,7 @@ class Office:
         with self.database.change() as connection:
             yield Stores(
                 MemberStore(connection),
+                MemberStateStore(connection),
                 TableIdStore(connection),
                 GroupStore(connection),
                 GrantStore(connection),

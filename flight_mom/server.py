@@ -18,7 +18,9 @@ from flight_mom.coordinator import MomBackend
 from flight_mom.federationtables import AuditTable
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
+from flight_mom.monitortables import ClusterStatesTable, NodesTable
 from flight_mom.office import Office
+from flight_mom.pulse import Pulse
 from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
@@ -44,6 +46,7 @@ class MomServer:
         self._settings = settings
         self._database = home.open_database()
         self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
+        self._pulse = Pulse(utc_now)
         self._topology.trust(*key.chain.published)
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
@@ -67,6 +70,7 @@ class MomServer:
             key,
             certificates,
             office,
+            self._pulse,
         )
         backend = MomBackend(
             settings,
@@ -84,10 +88,13 @@ class MomServer:
                 self._audit,
                 max_record_count=settings.audit.max_record_count,
             ),
+            ClusterStatesTable(cluster, self._database, self._topology),
+            NodesTable(cluster, self._topology, self._pulse),
         )
         self._watch = Watch(
             self._topology.notice,
-            self._topology.share,
+            self._topology.hearing.share,
+            self._topology.states.note,
             self._notice_keys,
             self._proofs.tell_left_out,
         )

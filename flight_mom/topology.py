@@ -6,9 +6,10 @@ because it changes all the time.
 """
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from auth import (
@@ -22,12 +23,13 @@ from auth import (
 from auth.policystore import UNKNOWN_EPOCH, PolicyStore
 from auth.revocationstore import RevocationStore
 from flight_member.clock import Moment
-from flight_member.noderow import NodeRow
 from flight_member.revocationlog import KEPT
 from flight_member.settings import HeartbeatSection
 from flight_member.statestore import Database
+from flight_mom.hearing import Hearing, Ticks
 from flight_mom.members import Member, MemberReader
 from flight_mom.memberstore import MemberStore
+from flight_mom.statelog import StateLog
 from storage.metastore import Table
 from storage.names import ObjectName
 
@@ -89,7 +91,6 @@ class Federation:
         return VisitorRules(self.grants, owner.vetoes)
 
 
-_SHARED_PER_INTERVAL = 4
 # Older than any state: what is there is read as a whole.
 _NOTHING = GrantSet(epoch=UNKNOWN_EPOCH)
 
@@ -103,18 +104,13 @@ class Topology:
         database: Database,
         settings: HeartbeatSection,
         now: Moment,
+        ticks: Ticks = time.monotonic,
     ) -> None:
         self._cluster = cluster
         self._database = database
         self._settings = settings
         self._now = now
-        self._started_at = now()
-        # Here, and at other replicas over the same database; what of the first they were told.
-        self._heard_here: dict[str, datetime] = {}
-        self._heard_anywhere: Mapping[str, datetime] = {}
-        self._told: dict[str, datetime] = {}
-        self._share_at = self._started_at
-        self._nodes: dict[str, tuple[NodeRow, ...]] = {}
+        self.hearing = Hearing(database, settings.interval_s, now, ticks)
         self._current_at: dict[str, float] = {}
         self._refreshing = threading.Lock()
         self._own_keys: tuple[PublicKey, ...] = ()
@@ -123,6 +119,7 @@ class Topology:
         self._last_revocation = 0
         self.federation = Federation(self._members.known, _NOTHING, KeyRing(), RevocationSet())
         self.federation = self._read()
+        self.states = StateLog(database, self._states, now)
 
     def trust(self, *keys: PublicKey) -> None:
         """Count signatures of the MoM's own keys."""
@@ -140,17 +137,15 @@ class Topology:
         self.refresh()
         return self.federation is not before
 
-    def hear(self, name: str, nodes: tuple[NodeRow, ...], current_at: float = 0) -> None:
+    def hear(self, name: str, current_at: float = 0) -> None:
         """Note a heartbeat.
 
         Args:
             name: Whose it is.
-            nodes: How the member's nodes are doing.
             current_at: Until when its last report was what it is, by its own clock; 0 when it is
                 not any more.
         """
-        self._heard_here[name] = self._now()
-        self._nodes[name] = nodes
+        self.hearing.note(name)
         self._current_at[name] = max(current_at, self._current_at.get(name, 0))
 
     def told_at(self, member: Member) -> float:
@@ -159,28 +154,8 @@ class Topology:
 
     def heard_at(self, name: str) -> datetime | None:
         """Return when a member was last heard from, at any replica, since this one started."""
-        heard = self._heard_here.get(name), self._heard_anywhere.get(name)
-        return max((at for at in heard if at is not None), default=None)
-
-    def share(self) -> None:
-        """Tell other replicas who was heard from here, and learn whom they heard from.
-
-        Several times in each interval, so that a beat that another took is not missed here.
-        """
-        now = self._now()
-        if now < self._share_at:
-            return
-        self._share_at = now + timedelta(seconds=self._settings.interval_s / _SHARED_PER_INTERVAL)
-        heard = dict(self._heard_here)
-        news = {name: at for name, at in heard.items() if at != self._told.get(name)}
-        if news:
-            with self._database.change() as connection:
-                MemberStore(connection).keep_heard(news)
-            self._told = heard
-        with self._database.read() as connection:
-            heard = MemberStore(connection).heard()
-        # A member that was alive before may have moved or died since.
-        self._heard_anywhere = {name: at for name, at in heard.items() if at > self._started_at}
+        heard = self.hearing.last(name)
+        return None if heard is None else heard.at
 
     def status(self, member: Member) -> MemberStatus:
         """Return how a member is doing now.
@@ -189,15 +164,35 @@ class Topology:
         """
         if member.is_suspended:
             return MemberStatus.SUSPENDED
-        if member.joined_at is None or not member.uri:
+        is_awaited = self.hearing.is_awaited(member.name)
+        if is_awaited or member.joined_at is None or not member.uri:
             return MemberStatus.JOINING
-        silence = self._now() - (self.heard_at(member.name) or self._started_at)
-        if silence > timedelta(seconds=self._settings.timeout_s):
+        silence_s = self.hearing.silence_s(member.name)
+        if silence_s > self._settings.timeout_s:
             return MemberStatus.DEAD
         # Half an interval of grace keeps a beat that is merely late from looking missed.
-        if silence > timedelta(seconds=self._settings.interval_s * 1.5):
+        if silence_s > self._settings.interval_s * 1.5:
             return MemberStatus.SUSPECT
         return MemberStatus.ALIVE
+
+    def state_since(self, member: Member, status: MemberStatus) -> datetime:
+        """Return since when a member is as it is, as far as that was noted."""
+        return self.states.since(member.name, status) or self.hearing.started.at
+
+    def _await_joined(self, known: Mapping[str, Member], members: Mapping[str, Member]) -> None:
+        """Expect members that have joined since, for the first time or again."""
+        for name in known.keys() & members.keys() if members is not known else ():
+            if members[name].joined_at != known[name].joined_at:
+                self.hearing.await_first(name)
+
+    def _states(self) -> dict[str, str | None]:
+        """Return how each member is; None of one that may still be heard from after a restart."""
+        states: dict[str, str | None] = {}
+        for name, member in self.federation.members.items():
+            status = self.status(member)
+            is_awaited = status.is_served and self.hearing.last(name) is None
+            states[name] = None if is_awaited else str(status)
+        return states
 
     def _read(self) -> Federation:
         """Return the state as it is; the one that is known when nothing has changed."""
@@ -205,6 +200,7 @@ class Topology:
         with self._database.read() as connection:
             grants = PolicyStore(connection).renew(known.grants)
             members = self._members.renew(MemberStore(connection))
+            self._await_joined(known.members, members)
             revoked = RevocationStore(connection).after(self._last_revocation)
         keys = known.keys
         if members is not known.members or self._own_keys != self._ring_keys:

@@ -41,7 +41,14 @@ def test_it_is_described_and_listed(reader: Client) -> None:
     columns = reader.query(f"select * from {AUDIT} limit 0").read_all().schema.names
     assert described["column_name"].to_pylist() == columns
     shown = reader.query("SHOW TABLES FROM system.federation").read_all()
-    assert shown["table_name"].to_pylist() == ["audit", "clusters", "grants", "tables"]
+    assert shown["table_name"].to_pylist() == [
+        "audit",
+        "cluster_states",
+        "clusters",
+        "grants",
+        "nodes",
+        "tables",
+    ]
     assert shown["row_count"].null_count == shown.num_rows
     schemas = {
         entry["table_name"]: pa.ipc.read_schema(pa.py_buffer(entry["table_schema"]))
@@ -62,7 +69,7 @@ def test_it_lies_in_the_catalog_system_of_the_mom_and_nowhere_else(reader: Clien
     for elsewhere in (HANGZHOU, SHANGHAI, "nowhere"):
         assert refused_sql(reader, sql.format(f"@{elsewhere}")).code == "not-found"
         assert refused_sql(reader, f"SHOW TABLES FROM system@{elsewhere}").code == "not-found"
-    for missing in ("system.federation.nothing", "system.monitor.audit", "system.federation.nodes"):
+    for missing in ("system.federation.nothing", "system.monitor.audit", "system.monitor.nodes"):
         assert refused_sql(reader, f"select * from {missing}").code == "not-found"
         assert refused_sql(reader, f"DESCRIBE {missing}").code == "not-found"
 

@@ -37,6 +37,10 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
+    def ticks(self) -> float:
+        """Return the time as a clock that only goes forward tells it."""
+        return self.now.timestamp()
+
     def move(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 

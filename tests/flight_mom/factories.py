@@ -33,6 +33,7 @@ from flight_mom.members import Member
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
 from flight_mom.office import Office
+from flight_mom.pulse import Pulse
 from flight_mom.settings import MomSettings
 from flight_mom.topology import Topology
 from flight_sql import Call
@@ -142,8 +143,11 @@ class Mom:
         self.clock = Clock()
         self.key = self.home.load_key()
         self.database = self.home.open_database()
-        self.topology = Topology(MOM, self.database, self.settings.heartbeat, self.clock)
+        self.topology = Topology(
+            MOM, self.database, self.settings.heartbeat, self.clock, self.clock.ticks
+        )
         self.topology.trust(self.key.public_key)
+        self.pulse = Pulse(self.clock)
         office = Office.of(MOM, self.database, self.topology, self.clock)
         self.administration = Administration(office)
         self.desk = MembershipDesk(
@@ -152,6 +156,7 @@ class Mom:
             self.key,
             self.home.load_authority(),
             office,
+            self.pulse,
         )
         self.desk.uri = "grpc://127.0.0.1:32010"
         self.admin = make_identity(f"admin@{MOM}", is_admin=True)

@@ -25,7 +25,7 @@ OBJECTS = [ObjectName.parse(text) for text in (FLIGHTS, "aviation.nyc@hangzhou",
 
 def require_followed(mom: Mom) -> None:
     """Fail unless the snapshot says what a MoM that starts now would know."""
-    fresh = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock)
+    fresh = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock, mom.clock.ticks)
     fresh.trust(mom.key.public_key)
     followed, anew = mom.topology.federation, fresh.federation
     assert followed.epoch == anew.epoch

@@ -63,7 +63,7 @@ def test_alive_and_suspect_members_alone_are_served() -> None:
 def test_members_get_the_timeout_to_be_heard_after_a_restart(mom: Mom) -> None:
     mom.join(SHANGHAI)
     mom.clock.move(3600)
-    mom.topology = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock)
+    mom.topology = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock, mom.clock.ticks)
     assert status(mom) is MemberStatus.ALIVE
     assert mom.topology.heard_at(SHANGHAI) is None
     mom.clock.move(15.1)
@@ -72,12 +72,12 @@ def test_members_get_the_timeout_to_be_heard_after_a_restart(mom: Mom) -> None:
 
 def test_replicas_share_who_was_heard_from(mom: Mom) -> None:
     mom.join(SHANGHAI)
-    other = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock)
+    other = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock, mom.clock.ticks)
     for _ in range(4):
         mom.clock.move(5)
         mom.beat(SHANGHAI)
-        mom.topology.share()
-        other.share()
+        mom.topology.hearing.share()
+        other.hearing.share()
         assert other.heard_at(SHANGHAI) == mom.clock.now
         assert other.status(mom.member(SHANGHAI)) is MemberStatus.ALIVE
     mom.clock.move(15.1)
@@ -86,13 +86,13 @@ def test_replicas_share_who_was_heard_from(mom: Mom) -> None:
 
 def test_replica_lowers_no_later_beat_that_another_took(mom: Mom) -> None:
     mom.join(SHANGHAI)
-    other = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock)
+    other = Topology(MOM, mom.database, mom.settings.heartbeat, mom.clock, mom.clock.ticks)
     mom.clock.move(5)
     mom.beat(SHANGHAI)
     mom.clock.move(5)
-    other.hear(SHANGHAI, ())
-    other.share()
-    mom.topology.share()
+    other.hear(SHANGHAI)
+    other.hearing.share()
+    mom.topology.hearing.share()
     assert mom.topology.heard_at(SHANGHAI) == other.heard_at(SHANGHAI) == mom.clock.now
     mom.change_members("remove", SHANGHAI)
     with mom.database.read() as connection:
@@ -100,7 +100,13 @@ def test_replica_lowers_no_later_beat_that_another_took(mom: Mom) -> None:
 
 
 def test_report_is_there_after_a_restart(federation: Mom) -> None:
-    again = Topology(MOM, federation.database, federation.settings.heartbeat, federation.clock)
+    again = Topology(
+        MOM,
+        federation.database,
+        federation.settings.heartbeat,
+        federation.clock,
+        federation.clock.ticks,
+    )
     assert again.federation.table(ObjectName.parse(FLIGHTS)) is not None
     assert set(again.federation.members[SHANGHAI].users) == {"user1", "user3"}
 
@@ -164,7 +170,13 @@ def test_unusable_report_on_record_takes_nobody_else_down(federation: Mom) -> No
         assert not federation.member(SHANGHAI).users
         assert federation.member(SHANGHAI).report_version == ""
         assert federation.topology.federation.table(ObjectName.parse(FLIGHTS)) is not None
-        Topology(MOM, federation.database, federation.settings.heartbeat, federation.clock)
+        Topology(
+            MOM,
+            federation.database,
+            federation.settings.heartbeat,
+            federation.clock,
+            federation.clock.ticks,
+        )
 
 
 def test_another_report_under_an_old_version_is_read(federation: Mom) -> None:
