@@ -39,7 +39,7 @@ def bind_query(reading: Reading, *, explain: Explain | None) -> Query:
     cluster = next(iter(reading.clusters), reading.defaults.cluster)
     tables = {_complete(reading, reference, cluster) for reference in reading.references}
     edits = [edit for reference in reading.references for edit in _edits_of(reading, reference)]
-    edits += qualifier_edits(reading, cluster)
+    edits += [*qualifier_edits(reading, cluster), *reading.edits]
     placeholders = find_placeholders(reading.sql, reading.tokens)
     edits += [
         Edit(one.start, one.end, replacement_of(reading.sql, one))
@@ -49,7 +49,7 @@ def bind_query(reading: Reading, *, explain: Explain | None) -> Query:
     _check_all_bound(reading, edits)
     first, last = reading.tokens[0], reading.tokens[-1]
     before, after = reading.sql[: first.start], reading.sql[last.end + 1 :]
-    start = first.start if explain or ";" in before else 0
+    start = first.start if explain or reading.is_part or ";" in before else 0
     text = splice(
         reading.sql,
         edits,

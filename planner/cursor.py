@@ -42,6 +42,11 @@ class Cursor:
         self._defaults = defaults
         self._position = 0
 
+    @property
+    def sql(self) -> str:
+        """The text as it was typed."""
+        return self._sql
+
     def peek(self) -> Token | None:
         """Return the token that comes next, None at the end."""
         at_end = self._position == len(self._tokens)
@@ -51,7 +56,10 @@ class Cursor:
         """Return what comes next, or so far ahead, as written, in upper case; empty at the end."""
         place = self._position + ahead
         at_end = place >= len(self._tokens)
-        return "" if at_end else source_of(self._sql, self._tokens[place]).upper()
+        if at_end:
+            return ""
+        # Some words are one token with the one behind them, whatever stands between.
+        return " ".join(source_of(self._sql, self._tokens[place]).upper().split())
 
     def next(self) -> Token:
         """Return the token that comes next and go on.
@@ -112,6 +120,21 @@ class Cursor:
             raise self.fault(expected)
         return str(self.next().text)
 
+    def word(self, expected: str) -> str:
+        """Read one word, bare or in double quotes.
+
+        Raises:
+            SqlSyntaxError: When something else comes next.
+        """
+        token = self.peek()
+        if token is None or not (is_word(token) or token.token_type in QUOTED):
+            raise self.fault(expected)
+        return str(self.next().text)
+
+    def rest(self) -> list[Token]:
+        """Return the tokens from the next one on."""
+        return self._tokens[self._position :]
+
     def word_or_text(self, expected: str) -> str:
         """Read one word, bare or quoted.
 
@@ -129,10 +152,10 @@ class Cursor:
         Raises:
             SqlSyntaxError: When it is none.
         """
-        name, has_cluster = self._written_name()
+        name, has_cluster = self.written_name()
         return name if has_cluster else self._at_home(name)
 
-    def _written_name(self) -> tuple[ObjectName, bool]:
+    def written_name(self) -> tuple[ObjectName, bool]:
         """Read a name, and whether its cluster is written."""
         place = self.place()
         text = self._run("a name, as in trading.stock.quote@hangzhou")
@@ -161,7 +184,7 @@ class Cursor:
             NotFoundError: When it lacks a part that has no default.
         """
         place = self.place()
-        name, has_cluster = self._written_name()
+        name, has_cluster = self.written_name()
         parts = tuple(part for part in (name.catalog, name.schema, name.table) if part)
         defaults = (self._defaults.catalog, self._defaults.schema)
         missing = defaults[: _TABLE_PARTS - len(parts)]

@@ -14,6 +14,7 @@ from planner.errors import PlannerError, TypeMismatchError
 from planner.names import join_names
 from planner.placeholders import find_placeholders
 from planner.statement import Query
+from planner.values import Values
 
 # By parameter; None where the statement does not say.
 ParameterTypes: TypeAlias = tuple[pa.DataType | None, ...]
@@ -149,6 +150,44 @@ def cast_rows(query: Query, types: ParameterTypes) -> Iterator[Mapping[str, pa.S
             name: _fitting(query, name, columns[name][number], kind, shown)
             for name, kind in kinds.items()
         }
+
+
+def typed_values(query: Query, types: ParameterTypes) -> Values:
+    """Return all rows of a query's bound values in the types that its parameters have.
+
+    Texts are read as what a parameter takes.
+
+    Raises:
+        TypeMismatchError: When their number is not that of the parameters, or one cannot take its
+            type without loss; the text names no value.
+    """
+    columns = bound_columns(query)
+    kinds = dict(zip(query.parameters, types, strict=True))
+    typed = [_fitting_column(query, name, column, kinds[name]) for name, column in columns.items()]
+    return Values.of(pa.RecordBatch.from_arrays(typed, names=list(columns)))
+
+
+def bound_columns(query: Query) -> Mapping[str, pa.Array]:
+    """Return what is bound to a query, a column for each parameter, in their order.
+
+    Raises:
+        TypeMismatchError: When their number is not that of the parameters.
+    """
+    rows = query.values.batch() if query.values is not None else None
+    bound = 0 if rows is None else rows.num_columns
+    if rows is None or bound != len(query.parameters):
+        raise TypeMismatchError(count_fault(query.parameters, bound))
+    found = dict(zip(_order(query.parameters, rows.schema.names), rows.columns, strict=True))
+    return {name: found[name] for name in query.parameters}
+
+
+def _fitting_column(
+    query: Query, name: str, column: pa.Array, kind: pa.DataType | None
+) -> pa.Array:
+    if kind is None or column.type == kind:
+        return column
+    values = [_fitting(query, name, value, kind, "") for value in column]
+    return pa.array([value.as_py() for value in values], kind)
 
 
 def parameter_schema(query: Query, types: ParameterTypes) -> pa.Schema | None:

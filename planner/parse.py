@@ -15,6 +15,8 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from planner import administration, limits, names, rules, writes
 from planner.bind import bind_query
+from planner.definition import Definition
+from planner.definitiongrammar import parse_definition
 from planner.dialect import dialect, place_at, read_tokens, shown, source_of
 from planner.errors import (
     OneStatementOnlyError,
@@ -31,6 +33,8 @@ from planner.reading import Reading
 from planner.references import find_references
 from planner.rules.live_tables import reads_live_tables
 from planner.statement import Defaults, LiveQuery, Query, Statement
+from planner.writing import Write
+from planner.writinggrammar import Draft, parse_write, query_of_write
 
 _CACHED_TEXTS = 1024
 _CACHED_LENGTH = 16_384  # longer texts are read anew, so that the cache stays below some 50 MB
@@ -75,10 +79,32 @@ def _read(sql: str, defaults: Defaults, home: str | None, bounds: Limits) -> Sta
         if statement is not None:
             return statement
         explained = Explained(tokens, explain=None)
+        if home is not None and writes.written_cluster(tokens, defaults) == home:
+            change = _read_change(sql, tokens, defaults, home, bounds)
+            if change is not None:
+                return change
+    elif home is not None:
+        writes.refuse_explained(sql, explained.tokens, defaults, home)
     head = explained.tokens[0]
     if source_of(sql, head).upper() not in QUERY_HEADS:
         raise writes.refuse_other(sql, explained.tokens, defaults, home)
     return _read_query(sql, explained, defaults, home, bounds)
+
+
+def _read_change(
+    sql: str, tokens: list[Token], defaults: Defaults, home: str, bounds: Limits
+) -> Definition | Write | None:
+    """Read a statement that changes what the reader's own cluster holds; None if it is none."""
+    definition = parse_definition(sql, tokens, defaults)
+    if definition is not None:
+        return definition
+    draft = parse_write(sql, tokens, defaults)
+    if not isinstance(draft, Draft):
+        return draft
+    query = _read_query(sql, draft, defaults, home, bounds)
+    if isinstance(query, Query) and query.cluster == home:
+        return draft.finish(query)
+    raise writes.refuse_reading_elsewhere(sql, draft.tokens[0], draft.table, query)
 
 
 _read_cached = lru_cache(maxsize=_CACHED_TEXTS)(_read)
@@ -105,9 +131,10 @@ def _one_statement(sql: str, tokens: list[Token]) -> list[Token]:
 
 
 def _read_query(
-    sql: str, explained: Explained, defaults: Defaults, home: str | None, bounds: Limits
+    sql: str, explained: Explained | Draft, defaults: Defaults, home: str | None, bounds: Limits
 ) -> Query | LiveQuery:
     reading = replace(_reading_of(sql, explained, defaults, home), limits=bounds)
+    explain = explained.explain if isinstance(explained, Explained) else None
     is_live = reads_live_tables(reading)
     if is_live:
         # They are nobody's own: joins over them are refused at home as well.
@@ -116,8 +143,8 @@ def _read_query(
         for rule in rules.RULES:
             rule(reading)
         if is_live:
-            return bind_live(reading, explain=explained.explain)
-        return bind_query(reading, explain=explained.explain)
+            return bind_live(reading, explain=explain)
+        return bind_query(reading, explain=explain)
     except SplittableError as refusal:
         refusal.tables = () if is_live else reading.tables
         raise
@@ -126,11 +153,13 @@ def _read_query(
 def read_again(sql: str, defaults: Defaults) -> Reading:
     """Return the reading of a query that was read before, whether or not a rule refused it."""
     tokens = _one_statement(sql, read_tokens(sql))
-    explained = strip_explain(sql, tokens) or Explained(tokens, explain=None)
-    return _reading_of(sql, explained, defaults, None)
+    explained = strip_explain(sql, tokens) or query_of_write(sql, tokens)
+    return _reading_of(sql, explained or Explained(tokens, explain=None), defaults, None)
 
 
-def _reading_of(sql: str, explained: Explained, defaults: Defaults, home: str | None) -> Reading:
+def _reading_of(
+    sql: str, explained: Explained | Draft, defaults: Defaults, home: str | None
+) -> Reading:
     named = names.join_names(sql, explained.tokens)
     tree = read_tree(sql, named.tokens)
     nodes = Nodes(tree)
@@ -144,6 +173,8 @@ def _reading_of(sql: str, explained: Explained, defaults: Defaults, home: str | 
         references=find_references(sql, nodes),
         defaults=defaults,
         home=home,
+        edits=explained.edits if isinstance(explained, Draft) else (),
+        is_part=isinstance(explained, Draft),
     )
 
 

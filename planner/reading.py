@@ -6,6 +6,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token
 
 from planner.dialect import place_at
+from planner.edits import Edit
 from planner.limits import Limits
 from planner.nodes import Nodes
 from planner.references import Reference, cluster_of, full_name, start_of
@@ -27,6 +28,8 @@ class Reading:
         defaults: What completes names.
         home: The cluster whose own tables may be joined, if any.
         limits: How large it may be.
+        edits: What makes a query of a text that is more than one: see `writinggrammar`.
+        is_part: Whether the query is a part of what was typed, which may begin before it.
     """
 
     sql: str
@@ -38,6 +41,8 @@ class Reading:
     defaults: Defaults
     home: str | None
     limits: Limits = field(default_factory=Limits)
+    edits: tuple[Edit, ...] = ()
+    is_part: bool = False
 
     @property
     def clusters(self) -> tuple[str, ...]:

@@ -1,14 +1,21 @@
-"""What a text can be: one query, or one administrative statement. Values only."""
+"""What a text can be: one query, or one administrative statement. Values only.
+
+Statements that define and write tables are values of `definition` and `writing`.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 from planner.edits import Edit
 from planner.limits import Limits
 from planner.values import Values
 from planner.work import Work
 from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, ObjectName
+
+if TYPE_CHECKING:
+    from planner.definition import Definition
+    from planner.writing import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,14 +273,16 @@ Administrative: TypeAlias = (
 )
 """Statements on who may read what."""
 
-Statement: TypeAlias = (
-    Query
-    | LiveQuery
-    | Administrative
-    | ShowClusters
-    | ShowCatalogs
-    | ShowSchemas
-    | ShowTables
-    | Describe
-    | Use
-)
+Statement: TypeAlias = Union[  # noqa: UP007  the last two are made of what stands here
+    Query,
+    LiveQuery,
+    Administrative,
+    ShowClusters,
+    ShowCatalogs,
+    ShowSchemas,
+    ShowTables,
+    Describe,
+    Use,
+    "Definition",
+    "Write",
+]

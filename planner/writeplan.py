@@ -1,0 +1,169 @@
+"""Planning what a write reads, and which columns it fills, on empty tables.
+
+What is planned is the query inside; its faults are told with their places in the typed text. Added
+here is what the table that is written to has to say: which columns there are, what they take, and
+what type a parameter has that is a value by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from planner.assigning import names_of, require_assignable, require_column
+from planner.dialect import place_at
+from planner.errors import StatementNotSupportedError, TypeMismatchError
+from planner.parameters import ParameterTypes, typed_values
+from planner.plan import Plan, known_functions, plan_query
+from planner.rowwise import find_unfit
+from planner.statement import Query
+from planner.writing import Delete, Insert, Update
+from storage.names import ObjectName
+
+_Schemas = Mapping[ObjectName, pa.Schema]
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """How what a write reads will run, and where it goes.
+
+    Attributes:
+        query: What is planned, with values in the types of their parameters.
+        plan: Its plan.
+        fields: The column of the table for each column of the plan.
+        parameters: The types of the statement's parameters, in their order.
+    """
+
+    query: Query
+    plan: Plan
+    fields: tuple[pa.Field, ...]
+    parameters: ParameterTypes = ()
+
+
+def plan_insert(insert: Insert, target: pa.Schema, schemas: _Schemas) -> WritePlan:
+    """Plan an INSERT.
+
+    Args:
+        insert: What was asked.
+        target: The columns of the table that is written to.
+        schemas: Those of the tables that its query reads.
+
+    Raises:
+        UnknownColumnError: When it names a column that the table does not have.
+        TypeMismatchError: When it gives more or fewer values than columns, values of a type that
+            a column does not take, or none to a column that must have one.
+        PlannerError: As `plan_query` has it.
+    """
+    query = insert.query
+    place = f"{place_at(query.sql, insert.start)}: "
+    if insert.columns is None:
+        fields = tuple(target)
+    else:
+        fields = tuple(
+            require_column(query.sql, insert.table, column, target) for column in insert.columns
+        )
+        _require_each_once(place, fields)
+    _require_complete(place, fields, target)
+    # One without parameters of its own in VALUES is planned once.
+    cells = {name: fields[column].type for column, name in insert.cells if column < len(fields)}
+    plan, query, parameters = _plan_typed(query, schemas, cells)
+    if len(plan.arrow_schema) != len(fields):
+        raise TypeMismatchError(
+            f"{place}{insert.table} takes {len(fields)} values in a row ({names_of(fields)}), and "
+            f"the statement gives {len(plan.arrow_schema)}; give one for each column, or name the "
+            "columns in parentheses after the table"
+        )
+    for field, made in zip(fields, plan.arrow_schema, strict=True):
+        require_assignable(place, field, made.type, takes_text=insert.is_values)
+    return WritePlan(query, plan, fields, parameters)
+
+
+def plan_update(update: Update, target: pa.Schema, schemas: _Schemas) -> WritePlan:
+    """Plan an UPDATE: its query answers the values of each row that it changes.
+
+    Args:
+        update: What was asked.
+        target: The columns of the table that is written to.
+        schemas: Those of the tables that it reads, this one included.
+
+    Raises:
+        UnknownColumnError: When it sets a column that the table does not have.
+        TypeMismatchError: When a column does not take the type of its value.
+        StatementNotSupportedError: When a value is made of several rows.
+        PlannerError: As `plan_query` has it.
+    """
+    query = update.query
+    fields = tuple(
+        require_column(query.sql, update.table, each.column, target) for each in update.assignments
+    )
+    _require_rowwise(query)
+    cells = {
+        each.parameter: field.type
+        for each, field in zip(update.assignments, fields, strict=True)
+        if each.parameter is not None
+    }
+    plan, query, parameters = _plan_typed(query, schemas, cells)
+    for each, field, made in zip(update.assignments, fields, plan.arrow_schema, strict=True):
+        place = f"{place_at(query.sql, each.column.start)}: "
+        takes_text = each.is_text or each.parameter is not None
+        require_assignable(place, field, made.type, takes_text=takes_text)
+    return WritePlan(query, plan, fields, parameters)
+
+
+def plan_delete(delete: Delete, schemas: _Schemas) -> WritePlan:
+    """Plan a DELETE: its query answers a row for each that it deletes.
+
+    Raises:
+        StatementNotSupportedError: When the condition is made of several rows.
+        PlannerError: As `plan_query` has it.
+    """
+    _require_rowwise(delete.query)
+    plan, query, parameters = _plan_typed(delete.query, schemas, {})
+    return WritePlan(query, plan, (), parameters)
+
+
+def _plan_typed(
+    query: Query, schemas: _Schemas, cells: Mapping[str, pa.DataType]
+) -> tuple[Plan, Query, ParameterTypes]:
+    """Plan a query some of whose parameters have the types of columns.
+
+    Returns:
+        The plan, the query with its values in these types, and the types of all parameters.
+    """
+    unbound = plan_query(replace(query, values=None), schemas)
+    types = tuple(
+        cells.get(name, kind)
+        for name, kind in zip(query.parameters, unbound.parameters, strict=True)
+    )
+    if query.values is None:
+        return unbound, query, types
+    query = replace(query, values=typed_values(query, types))
+    return plan_query(query, schemas), query, types
+
+
+def _require_each_once(place: str, fields: Sequence[pa.Field]) -> None:
+    for number, field in enumerate(fields):
+        if field in fields[:number]:
+            raise TypeMismatchError(
+                f"{place}the column {field.name} is named twice; name each column once"
+            )
+
+
+def _require_complete(place: str, fields: Sequence[pa.Field], target: pa.Schema) -> None:
+    """Refuse to leave out a column that must have a value."""
+    named = {field.name for field in fields}
+    for field in target:
+        if field.name not in named and not field.nullable:
+            raise TypeMismatchError(
+                f"{place}the column {field.name} takes no NULL and is left out; give it a value"
+            )
+
+
+def _require_rowwise(query: Query) -> None:
+    found = find_unfit(query, known_functions())
+    if found is not None:
+        start, word = found
+        raise StatementNotSupportedError(
+            f"{place_at(query.sql, start)}: {word} looks at several rows or makes them, and rows "
+            "are changed one by one; compute it in a subquery, as in (SELECT max(bid) FROM …)"
+        )
