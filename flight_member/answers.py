@@ -11,10 +11,20 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from planner import (
+    ChangeOwner,
+    CreateExternalTable,
+    CreatePlace,
+    CreateTable,
+    CreateTableAs,
+    Delete,
     Describe,
+    Drop,
     ExplainAccess,
     GrantStatement,
     GroupStatement,
+    Insert,
+    Optimize,
+    Rename,
     ShowCatalogs,
     ShowClusters,
     ShowGrants,
@@ -24,7 +34,10 @@ from planner import (
     ShowSchemas,
     ShowTables,
     Statement,
+    Truncate,
+    Update,
     Use,
+    Vacuum,
 )
 
 _UTF8, _INT64, _BOOL = pa.utf8(), pa.int64(), pa.bool_()
@@ -80,6 +93,13 @@ _SCHEMAS: dict[type, pa.Schema] = {
     ShowGroups: _shape(("group_name", _UTF8), ("member", _UTF8)),
     ShowReaders: _shape(("user_name", _UTF8), ("rule", _UTF8)),
     ShowReadable: _shape(("securable", _UTF8), ("rule", _UTF8)),
+    **dict.fromkeys(
+        (
+            *(CreatePlace, CreateTable, CreateExternalTable, Drop, Rename, ChangeOwner),
+            *(Insert, CreateTableAs, Update, Delete, Truncate, Optimize, Vacuum),
+        ),
+        _shape(("status", _UTF8), ("row_count", _INT64), ("warning", _UTF8)),
+    ),
 }
 
 

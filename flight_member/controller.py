@@ -7,6 +7,7 @@ import pyarrow as pa
 from auth import InvalidTicketError, RevokedTicketError, SigningKey, open_ticket
 from flight_member import protocol
 from flight_member.authority import MemberAuthority, ServiceCaller
+from flight_member.boundvalues import query_of
 from flight_member.clock import Moment
 from flight_member.errors import (
     FlightMemberError,
@@ -14,10 +15,11 @@ from flight_member.errors import (
     PermissionDeniedError,
     WrongCallerError,
 )
-from flight_member.frontdoor import Described, query_of
+from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.homegate import HomeGate
-from flight_member.jobs import Jobs
+from flight_member.homewrites import HomeWrites
+from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
@@ -29,6 +31,7 @@ from flight_member.visitors import VisitorDoor
 from flight_sql import Call, CancelStatus, Endpoint, ResultStream, StatementInfo
 from planner import (
     Defaults,
+    Definition,
     Describe,
     GrantStatement,
     LiveQuery,
@@ -39,6 +42,7 @@ from planner import (
     ShowTables,
     SplittableError,
     Statement,
+    Write,
 )
 from storage.names import INFORMATION_SCHEMA, ObjectName
 
@@ -60,13 +64,15 @@ class MemberBackend(TicketDoor):
         owner: OwnerDesk,
         visitors: VisitorDoor,
         gate: HomeGate,
+        writes: HomeWrites,
         tell_mom: Callable[[], None],
         jobs: Jobs,
         now: Moment,
     ) -> None:
         """Keep what it takes.
 
-        `gate` decides on what is written here, and `tell_mom` has the MoM know the present state.
+        `gate` decides on what is written here, `writes` carries it out, and `tell_mom` has the MoM
+        know the present state.
         """
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
@@ -76,6 +82,7 @@ class MemberBackend(TicketDoor):
         self._owner = owner
         self._visitors = visitors
         self.gate = gate
+        self._writes = writes
         self._tell_mom = tell_mom
 
     # Queries.
@@ -197,7 +204,17 @@ class MemberBackend(TicketDoor):
             case ShowGrants():
                 return self._owner.is_shown_here(statement)
             case _:
-                return False
+                return isinstance(statement, Definition | Write)
+
+    def write(self, call: Call, statement: Definition | Write, sql: str, job: Job) -> pa.Table:
+        """Carry out what defines or writes tables of this member."""
+        return self._writes.carry_out(call, self.caller(call), statement, sql, job)
+
+    def write_parameters(self, call: Call, statement: Definition | Write) -> pa.Schema | None:
+        """Return one column for each parameter of a write."""
+        if isinstance(statement, Definition):
+            return None
+        return self._writes.parameters(call, self.caller(call), statement)
 
     def answer(self, call: Call, statement: Statement) -> pa.Table:
         """Answer a listing, or DESCRIBE of a home table; carry out its owner's rules."""

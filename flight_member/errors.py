@@ -14,6 +14,7 @@ FlightMemberError
 ├── StatementTimeoutError     statement-timeout    DEADLINE_EXCEEDED
 ├── CancelledStatementError   cancelled            CANCELLED
 ├── BadRequestError           invalid-request      INVALID_ARGUMENT
+├── NotEmptyError             not-empty            INVALID_ARGUMENT
 └── ForwardedError            what another server of the federation answered, as it answered
 
 `ConfigurationError` and `StartupError` are for the person at the terminal; they never travel.
@@ -137,6 +138,12 @@ class BadRequestError(FlightMemberError):
     """A message of the federation's own protocol is not well formed."""
 
     code, status = "invalid-request", "INVALID_ARGUMENT"
+
+
+class NotEmptyError(FlightMemberError):
+    """A catalog or schema is to be dropped in which something lies."""
+
+    code, status = "not-empty", "INVALID_ARGUMENT"
 
 
 class ForwardedError(FlightMemberError):

@@ -20,14 +20,15 @@ import pyarrow as pa
 
 from auth import SigningKey, TokenKind, kind_of
 from flight_member.answers import answer_schema
+from flight_member.boundvalues import bound, changed_count, require_values
 from flight_member.cancelling import Cancelling
 from flight_member.clock import Moment
-from flight_member.errors import BadRequestError, WrongCallerError
+from flight_member.errors import BadRequestError, NotSupportedError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised, Gatekeeper
 from flight_member.handles import Answering, Handles
 from flight_member.jobrows import JobKind
-from flight_member.jobs import Jobs, statement_digest
+from flight_member.jobs import Job, Jobs, statement_digest
 from flight_member.listing import describe_columns, describe_table
 from flight_member.livequery import LiveRunner
 from flight_member.livetables import LiveTable, LiveTables
@@ -39,7 +40,9 @@ from flight_member.settings import ServerSettings
 from flight_sql import Call, Prepared, ResultStream, StatementInfo
 from planner import (
     Change,
+    CountedWrite,
     Defaults,
+    Definition,
     Describe,
     LiveQuery,
     Plan,
@@ -47,8 +50,7 @@ from planner import (
     SplittableError,
     Statement,
     Use,
-    Values,
-    count_fault,
+    Write,
     parameter_schema,
     parse_statement,
     plan_query,
@@ -124,6 +126,16 @@ class FrontDoor(NamesDoor):
     def answer(self, call: Call, statement: Statement) -> pa.Table:
         """Answer a statement that has no data stream; a change is made exactly once."""
 
+    def write(self, call: Call, statement: Definition | Write, sql: str, job: Job) -> pa.Table:
+        """Carry out what defines or writes tables, where that is done; the job is queued."""
+        del call, statement, sql, job
+        raise NotSupportedError("tables are made and written at home, where they lie")
+
+    def write_parameters(self, call: Call, statement: Definition | Write) -> pa.Schema | None:
+        """Return one column for each parameter of such a statement; nothing is done."""
+        del call, statement
+        raise NotSupportedError("tables are made and written at home, where they lie")
+
     @abstractmethod
     def is_answered_here(self, statement: Statement) -> bool:
         """Whether `answer` answers a statement; if not, `forward` executes it."""
@@ -166,7 +178,7 @@ class FrontDoor(NamesDoor):
         except SplittableError as error:
             refusal = error
         else:
-            return statement if values is None else _bound(statement, values)
+            return statement if values is None else bound(statement, values)
         raise self.advise(call, refusal, sql, defaults)
 
     def advise(
@@ -194,9 +206,11 @@ class FrontDoor(NamesDoor):
         """Promise a schema for a statement; nothing runs."""
         statement = self.parse(call, sql)
         described = self._describe(call, statement)
+        is_update = isinstance(statement, CountedWrite)
         return Prepared(
             self._handles.seal_prepared(sql),
-            described.arrow_schema,
+            None if is_update else described.arrow_schema,
+            is_update=is_update,
             parameter_schema=described.parameter_schema,
         )
 
@@ -225,9 +239,7 @@ class FrontDoor(NamesDoor):
             BadRequestError: When it has parameters and no values are bound.
         """
         statement = self.parse(call, sql, values)
-        query = query_of(statement)
-        if query is not None and query.parameters and values is None:
-            raise BadRequestError(count_fault(query.parameters, 0))
+        require_values(statement, values)
         if isinstance(statement, Query):
             return self.execute_query(call, statement)
         if not isinstance(statement, Use) and not self.is_answered_here(statement):
@@ -235,7 +247,7 @@ class FrontDoor(NamesDoor):
         # Fetched with other headers, it must still be the statement that was executed.
         names = self.defaults(call)
         rows = None
-        if isinstance(statement, Use | Change):
+        if isinstance(statement, Use | Change | Definition | Write):
             rows = self._carry_out(call, statement, sql)
         endpoint = self._handles.answer_endpoint(
             Answering(sql, self.caller(call).name, names, values, call.profile.wire, rows)
@@ -243,17 +255,20 @@ class FrontDoor(NamesDoor):
         return StatementInfo(
             self._describe(call, statement).arrow_schema,
             [endpoint],
-            total_records=-1 if rows is None else rows.num_rows,
+            total_records=-1 if rows is None else changed_count(rows),
         )
 
     def update(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
         """Run a statement whose rows nobody asks for; returns how many changes were made.
 
         Raises:
-            BadRequestError: When values are bound: what changes something has no parameters, and
-                who executes a query for many rows of values wants what it answers to each.
+            BadRequestError: When values are bound to anything but a write: who executes a query
+                for many rows of values wants what it answers to each.
         """
         statement = self.parse(call, sql, values)
+        if isinstance(statement, Definition | Write) and self.is_answered_here(statement):
+            require_values(statement, values)
+            return changed_count(self._carry_out(call, statement, sql))
         if values is not None:
             raise BadRequestError(
                 "rows of values were sent with a query as if it were an update, which answers no "
@@ -265,9 +280,15 @@ class FrontDoor(NamesDoor):
         info = self.execute(call, sql)
         return max(info.total_records, 0)
 
-    def _carry_out(self, call: Call, statement: Change | Use, sql: str) -> pa.Table:
+    def _carry_out(
+        self, call: Call, statement: Change | Use | Definition | Write, sql: str
+    ) -> pa.Table:
         """Make a change, exactly once, as a job."""
-        with self.jobs.start(call, self.caller(call).name, sql, kind=JobKind.CHANGE) as job:
+        is_write = isinstance(statement, Definition | Write)
+        kind = JobKind.WRITE if is_write else JobKind.CHANGE
+        with self.jobs.start(call, self.caller(call).name, sql, kind=kind) as job:
+            if isinstance(statement, Definition | Write):
+                return self.write(call, statement, sql, job)
             job.run()
             if isinstance(statement, Use):
                 rows = self.use(call, statement)
@@ -308,6 +329,8 @@ class FrontDoor(NamesDoor):
             if not statement.explain:
                 return described
             return Described(EXPLANATION_SCHEMA, described.parameter_schema)
+        if isinstance(statement, Definition | Write) and self.is_answered_here(statement):
+            return Described(answer_schema(statement), self.write_parameters(call, statement))
         if isinstance(statement, LiveQuery):
             if not self.is_answered_here(statement):
                 return self.describe_query(call, statement.query)
@@ -349,21 +372,3 @@ class FrontDoor(NamesDoor):
         caller = self.caller(call)
         authorised = self.gatekeeper.authorise(call, caller, [statement.table], digest)
         return describe_table(authorised.tables[0], statement.like)
-
-
-def query_of(statement: Statement) -> Query | None:
-    """Return what an engine would run of a statement, if it is a query."""
-    if isinstance(statement, LiveQuery):
-        return statement.query
-    return statement if isinstance(statement, Query) else None
-
-
-def _bound(statement: Statement, values: pa.RecordBatch) -> Statement:
-    query = query_of(statement)
-    parameters = query.parameters if query is not None else ()
-    if query is None or values.num_columns != len(parameters):
-        raise BadRequestError(count_fault(parameters, values.num_columns))
-    bound = replace(query, values=Values.of(values))
-    if isinstance(statement, LiveQuery):
-        return replace(statement, query=bound)
-    return bound

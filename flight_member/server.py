@@ -12,9 +12,11 @@ from flight_member.authority import MemberAuthority
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.clock import utc_now
 from flight_member.controller import MemberBackend
+from flight_member.definingdesk import DefiningDesk
 from flight_member.errors import ConfigurationError
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.homegate import HomeGate
+from flight_member.homewrites import HomeWrites
 from flight_member.jobs import Jobs
 from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
@@ -124,6 +126,7 @@ class MemberServer:
         )
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         gate = HomeGate(self._cluster, self._state, self._audit, utc_now)
+        defining = DefiningDesk(self._database, self._state, gate, self._state.refresh)
         owner = OwnerDesk(self._cluster, self._database, self._state, utc_now)
         return MemberBackend(
             self._settings,
@@ -136,6 +139,7 @@ class MemberServer:
             owner,
             self._visitors,
             gate,
+            HomeWrites(defining),
             self._tell_mom,
             self._jobs,
             utc_now,

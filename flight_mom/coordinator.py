@@ -43,6 +43,7 @@ from flight_sql import (
     summary_of,
 )
 from planner import (
+    Definition,
     Describe,
     LiveQuery,
     Query,
@@ -53,6 +54,7 @@ from planner import (
     ShowTables,
     Statement,
     Use,
+    Write,
 )
 from storage.names import InvalidNameError, ObjectName
 
@@ -255,6 +257,8 @@ class MomBackend(TicketDoor):
                 return self.describe_readable(call, statement)
             case Query() | LiveQuery() | Use():
                 raise NotSupportedError(f"{type(statement).__name__} is not answered like this")
+            case _ if isinstance(statement, Definition | Write):
+                raise NotSupportedError("tables are made and written at home, where they lie")
             case _:
                 return self._administration.answer(statement, caller, call.peer)
 

@@ -4,6 +4,16 @@ Pure: no I/O and no clock. `parse_statement` reads a text; `plan_query` plans a 
 tables.
 """
 
+from planner.definition import (
+    ChangeOwner,
+    CreateExternalTable,
+    CreatePlace,
+    CreateTable,
+    Definition,
+    Drop,
+    Kind,
+    Rename,
+)
 from planner.errors import (
     CrossClusterReadOnlyError,
     JoinNotSupportedError,
@@ -20,7 +30,7 @@ from planner.errors import (
     not_found_text,
 )
 from planner.limits import Limits
-from planner.parameters import count_fault, parameter_schema
+from planner.parameters import bound_columns, count_fault, parameter_schema
 from planner.parse import parse_statement
 from planner.plan import Plan, plan_query
 from planner.split import suggest_parts
@@ -48,27 +58,53 @@ from planner.statement import (
     Use,
 )
 from planner.values import Values
+from planner.writeplan import WritePlan, plan_create, plan_delete, plan_insert, plan_update
+from planner.writing import (
+    CountedWrite,
+    CreateTableAs,
+    Delete,
+    Insert,
+    Optimize,
+    Truncate,
+    Update,
+    Vacuum,
+    Write,
+    WrittenColumn,
+)
 
 __all__ = [
     "Administrative",
     "Change",
+    "ChangeOwner",
+    "CountedWrite",
+    "CreateExternalTable",
+    "CreatePlace",
+    "CreateTable",
+    "CreateTableAs",
     "CrossClusterReadOnlyError",
     "Defaults",
+    "Definition",
+    "Delete",
     "Describe",
+    "Drop",
     "Explain",
     "ExplainAccess",
     "GrantStatement",
     "GroupStatement",
+    "Insert",
     "JoinNotSupportedError",
+    "Kind",
     "Limits",
     "LiveQuery",
     "MultiClusterQueryError",
     "NamePattern",
     "NotFoundError",
     "OneStatementOnlyError",
+    "Optimize",
     "Plan",
     "PlannerError",
     "Query",
+    "Rename",
     "ShowCatalogs",
     "ShowClusters",
     "ShowGrants",
@@ -82,14 +118,25 @@ __all__ = [
     "Statement",
     "StatementNotSupportedError",
     "StatementTooLargeError",
+    "Truncate",
     "TypeMismatchError",
     "UnknownColumnError",
+    "Update",
     "Use",
+    "Vacuum",
     "Values",
+    "Write",
+    "WritePlan",
+    "WrittenColumn",
+    "bound_columns",
     "count_fault",
     "not_found_text",
     "parameter_schema",
     "parse_statement",
+    "plan_create",
+    "plan_delete",
+    "plan_insert",
     "plan_query",
+    "plan_update",
     "suggest_parts",
 ]

@@ -80,6 +80,18 @@ def is_assignable(source: pa.DataType, target: pa.DataType) -> bool:
     types = pa.types
     if source == target or types.is_null(source):
         return True
+    if types.is_nested(source) or types.is_nested(target):
+        return _is_nested_assignable(source, target)
+    if types.is_timestamp(source) and types.is_timestamp(target):
+        return (source.tz is None) == (target.tz is None)
+    if types.is_date(source):
+        return bool(types.is_date(target) or types.is_timestamp(target))
+    kinds = (_is_number, _is_text, _is_bytes, types.is_boolean, types.is_time)
+    return any(kind(source) and kind(target) for kind in kinds)
+
+
+def _is_nested_assignable(source: pa.DataType, target: pa.DataType) -> bool:
+    types = pa.types
     if _is_list(source) and _is_list(target):
         return is_assignable(source.value_type, target.value_type)
     if types.is_struct(source) and types.is_struct(target):
@@ -90,12 +102,7 @@ def is_assignable(source: pa.DataType, target: pa.DataType) -> bool:
         return is_assignable(source.key_type, target.key_type) and is_assignable(
             source.item_type, target.item_type
         )
-    if types.is_timestamp(source) and types.is_timestamp(target):
-        return (source.tz is None) == (target.tz is None)
-    if types.is_date(source):
-        return bool(types.is_date(target) or types.is_timestamp(target))
-    kinds = (_is_number, _is_text, _is_bytes, types.is_boolean)
-    return any(kind(source) and kind(target) for kind in kinds)
+    return False
 
 
 def _same_names(source: pa.StructType, target: pa.StructType) -> bool:

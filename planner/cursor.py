@@ -91,6 +91,15 @@ class Cursor:
         self._position += 1
         return True
 
+    def take_phrase(self, phrase: str) -> bool:
+        """Go past these words if they come next, whether they are one token or several."""
+        words = phrase.split()
+        if not self.take(phrase):
+            if [self.peek_word(ahead) for ahead in range(len(words))] != words:
+                return False
+            self._position += len(words)
+        return True
+
     def expect(self, word: str) -> None:
         """Go past this word or sign.
 

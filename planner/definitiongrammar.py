@@ -3,7 +3,8 @@
 CREATE CATALOG [IF NOT EXISTS] catalog
 CREATE SCHEMA [IF NOT EXISTS] schema
 CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table (column type [NOT NULL], …) [PARTITIONED BY (…)]
-CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table [PARTITIONED BY (…)] AS query    see `writinggrammar`
+CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table [PARTITIONED BY (…)] AS query
+    See `writinggrammar`.
 CREATE EXTERNAL TABLE [IF NOT EXISTS] table [PARTITIONED BY (…)] LOCATION 'place'
 DROP TABLE | VIEW | SCHEMA | CATALOG [IF EXISTS] name [CASCADE | RESTRICT]
 ALTER TABLE | VIEW | SCHEMA | CATALOG name RENAME TO name | OWNER TO user
@@ -111,7 +112,7 @@ def read_table_head(cursor: Cursor) -> TableHead | None:
 
 def read_partition_columns(cursor: Cursor) -> tuple[WrittenColumn, ...] | None:
     """Read PARTITIONED BY (column, …), if it comes next."""
-    if not cursor.take("PARTITIONED BY"):
+    if not cursor.take_phrase("PARTITIONED BY"):
         return None
     cursor.expect("(")
     return read_column_list(cursor)
@@ -211,7 +212,7 @@ def _create_table(cursor: Cursor) -> Definition | None:
 
 def _partitions(cursor: Cursor, fields: list[pa.Field]) -> list[pa.Field]:
     """Read PARTITIONED BY: names of columns, or further columns with their types."""
-    if not cursor.take("PARTITIONED BY"):
+    if not cursor.take_phrase("PARTITIONED BY"):
         return []
     cursor.expect("(")
     found: list[pa.Field] = []
@@ -232,14 +233,24 @@ def _partitions(cursor: Cursor, fields: list[pa.Field]) -> list[pa.Field]:
             fields.append(field)
         if field in found:
             raise SqlSyntaxError(f"{place}: {field.name} is named twice; name each column once")
-        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
-            raise TypeMismatchError(
-                f"{place}: {field.name} cannot partition a table: its values would name "
-                "directories; choose a column of numbers, text or dates"
-            )
+        require_partitioning(f"{place}: ", field)
         found.append(field)
     cursor.expect(")")
     return found
+
+
+def require_partitioning(place: str, field: pa.Field) -> None:
+    """Refuse a column whose values cannot name directories.
+
+    Raises:
+        TypeMismatchError: When it is one.
+    """
+    kinds = (pa.types.is_integer, pa.types.is_date32, pa.types.is_string)
+    if not any(fits(field.type) for fits in kinds):
+        raise TypeMismatchError(
+            f"{place}{field.name} cannot partition a table: its values would name directories; "
+            "choose a column of whole numbers, text or dates"
+        )
 
 
 def find_column(column: WrittenColumn, fields: Sequence[pa.Field]) -> pa.Field | None:
@@ -268,9 +279,7 @@ def _field(cursor: Cursor) -> pa.Field:
             f"{place}: {text[:60]!r} is not a type that a column can have; {fault}"
         )
     is_nullable = True
-    if cursor.take("NOT NULL"):
-        is_nullable = False
-    elif cursor.take("NOT"):
+    if cursor.take("NOT"):
         cursor.expect("NULL")
         is_nullable = False
     else:
@@ -326,8 +335,10 @@ def _external(cursor: Cursor) -> Definition:
                     f"{cursor.place()}: external tables are Parquet; load other files with "
                     "flight-member load"
                 )
-        elif partitions is None and cursor.peek_word() == "PARTITIONED BY":
+        elif partitions is None and cursor.peek_word().startswith("PARTITIONED"):
             partitions = read_partition_columns(cursor)
+            if partitions is None:
+                raise cursor.fault("PARTITIONED BY and columns in parentheses")
         elif location is None:
             cursor.expect("LOCATION")
             location = cursor.text("a place in quotes, as in LOCATION '/data/quote'")

@@ -273,7 +273,7 @@ Administrative: TypeAlias = (
 )
 """Statements on who may read what."""
 
-Statement: TypeAlias = Union[  # noqa: UP007  the last two are made of what stands here
+Statement: TypeAlias = Union[
     Query,
     LiveQuery,
     Administrative,

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from planner.assigning import names_of, require_assignable, require_column
+from planner.definitiongrammar import find_column, require_partitioning
 from planner.dialect import place_at
-from planner.errors import StatementNotSupportedError, TypeMismatchError
+from planner.errors import StatementNotSupportedError, TypeMismatchError, UnknownColumnError
 from planner.parameters import ParameterTypes, typed_values
 from planner.plan import Plan, known_functions, plan_query
 from planner.rowwise import find_unfit
 from planner.statement import Query
-from planner.writing import Delete, Insert, Update
+from planner.writing import CreateTableAs, Delete, Insert, Update
 from storage.names import ObjectName
 
 _Schemas = Mapping[ObjectName, pa.Schema]
@@ -76,6 +77,42 @@ def plan_insert(insert: Insert, target: pa.Schema, schemas: _Schemas) -> WritePl
     for field, made in zip(fields, plan.arrow_schema, strict=True):
         require_assignable(place, field, made.type, takes_text=insert.is_values)
     return WritePlan(query, plan, fields, parameters)
+
+
+def plan_create(create: CreateTableAs, schemas: _Schemas) -> WritePlan:
+    """Plan a CREATE TABLE … AS: its columns are those that its query answers.
+
+    Returns:
+        The plan; its fields are the columns of the table, in the order of the query.
+
+    Raises:
+        UnknownColumnError: When the query does not answer a column to partition by.
+        TypeMismatchError: When a column has no type of its own, or no name that others do not have.
+        PlannerError: As `plan_query` has it.
+    """
+    plan, query, parameters = _plan_typed(create.query, schemas, {})
+    place = f"{place_at(query.sql, query.start)}: "
+    fields = [field.with_nullable(True) for field in plan.arrow_schema]
+    for number, field in enumerate(fields):
+        if any(field.name.lower() == other.name.lower() for other in fields[:number]):
+            raise TypeMismatchError(
+                f"{place}the query answers two columns {field.name}; give one of them another "
+                "name with AS"
+            )
+        if pa.types.is_null(field.type):
+            raise TypeMismatchError(
+                f"{place}the column {field.name} is NULL in every row and has no type; CAST it"
+            )
+    for column in create.partition_columns:
+        at = f"{place_at(query.sql, column.start)}: "
+        field = find_column(column, fields)
+        if field is None:
+            raise UnknownColumnError(
+                f"{at}the query answers no column {column.name} to partition by; it answers "
+                f"{names_of(fields)}"
+            )
+        require_partitioning(at, field)
+    return WritePlan(query, plan, tuple(fields), parameters)
 
 
 def plan_update(update: Update, target: pa.Schema, schemas: _Schemas) -> WritePlan:

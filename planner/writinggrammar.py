@@ -242,7 +242,7 @@ def _update(cursor: Cursor) -> Draft:
         column, value = _assignment(cursor, part)
         if any(column.name == other.name for other, _ in written):
             raise SqlSyntaxError(
-                f"{place_at(cursor.sql, column.start)}: {column.name} is set twice; set each column once"
+                f"{place_at(cursor.sql, column.start)}: {column.name} is set twice; set it once"
             )
         written.append((column, value))
         edits.append(Edit(column.start, value[0].start, ""))
@@ -364,8 +364,8 @@ def _assignment(cursor: Cursor, tokens: Sequence[Token]) -> tuple[WrittenColumn,
     is_name = is_word(tokens[0]) or tokens[0].token_type in QUOTED
     if len(tokens) < 3 or not is_name or tokens[1].token_type is not TokenType.EQ:  # noqa: PLR2004  column, =, value
         raise SqlSyntaxError(
-            f"{place}: expected column = value, found {shown(source_of(cursor.sql, tokens[0]))!r}; name "
-            "a column of the table without the table, and write one value for it"
+            f"{place}: expected column = value, found {shown(source_of(cursor.sql, tokens[0]))!r}; "
+            "name a column of the table without the table, and write one value for it"
         )
     first = tokens[0]
     is_quoted = first.token_type in QUOTED
@@ -416,8 +416,8 @@ def _vacuum(cursor: Cursor) -> Write:
         text = source_of(cursor.sql, token)
         if not text.isdecimal() or int(text) > _MAX_HOURS:
             raise SqlSyntaxError(
-                f"{place_at(cursor.sql, token.start)}: {shown(text)!r} is not a number of hours; write it "
-                "as in VACUUM quote RETAIN 168 HOURS"
+                f"{place_at(cursor.sql, token.start)}: {shown(text)!r} is not a number of hours; "
+                "write it as in VACUUM quote RETAIN 168 HOURS"
             )
         hours = int(text)
         if not cursor.take("HOURS", "HOUR"):

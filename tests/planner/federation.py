@@ -10,13 +10,23 @@ from datafusion.catalog import Catalog, Schema
 from flight_member.auditrows import audit_rows
 from flight_member.information_schema import information_rows
 from planner import (
+    CountedWrite,
+    CreateTableAs,
     Defaults,
+    Delete,
+    Insert,
     LiveQuery,
     Plan,
     Query,
     Statement,
+    Update,
+    WritePlan,
     parse_statement,
+    plan_create,
+    plan_delete,
+    plan_insert,
     plan_query,
+    plan_update,
 )
 from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, ObjectName
 from tests.flight_member.listed import LISTED
@@ -87,10 +97,34 @@ def plan(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) ->
 def answer(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) -> str:
     """Return the engine's text, or what an administrative statement was read as."""
     statement = read(sql, home=home, defaults=defaults)
+    if isinstance(statement, CountedWrite):
+        return written(statement)
     if not isinstance(statement, Query | LiveQuery):
         return f"{statement}\n"
     query = query_of(statement)
     return plan_query(query, schemas_of(query.tables)).text
+
+
+def plan_write(statement: CountedWrite) -> WritePlan:
+    schemas = schemas_of(statement.query.tables)
+    (target,) = schemas_of([statement.table]).values()
+    match statement:
+        case Insert():
+            return plan_insert(statement, target, schemas)
+        case Update():
+            return plan_update(statement, target, schemas)
+        case Delete():
+            return plan_delete(statement, schemas)
+        case CreateTableAs():
+            return plan_create(statement, schemas)
+
+
+def written(statement: CountedWrite) -> str:
+    """Return the text that an engine gets for a write, and what becomes of its columns."""
+    planned = plan_write(statement)
+    columns = ", ".join(f"{field.name} {field.type}" for field in planned.fields)
+    parameters = ", ".join(map(str, planned.parameters))
+    return f"{planned.plan.text}\n-- {statement.table}: {columns}; parameters: {parameters}\n"
 
 
 def run(query: Query, text: str, values: dict[str, pa.Scalar] | None = None) -> pa.Table:

@@ -1,0 +1,2 @@
+CREATE TABLE IF NOT EXISTS research.notes.fresh (a INT, "Mixed" DECIMAL(10, 2) NOT NULL,
+  stamps TIMESTAMP(3) WITH TIME ZONE[], day DATE) PARTITIONED BY (day)

@@ -1,0 +1,1 @@
+INSERT INTO quote (BID, "Carrier") SELECT BID, carrier FROM quote

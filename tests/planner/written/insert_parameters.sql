@@ -1,0 +1,1 @@
+INSERT INTO quote (bid, day) VALUES (?, ?), (1, ?)

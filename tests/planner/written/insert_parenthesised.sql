@@ -1,0 +1,1 @@
+INSERT INTO quote@shanghai (SELECT * FROM trade@shanghai)

@@ -1,0 +1,1 @@
+ALTER CATALOG trading OWNER TO user1

@@ -1,0 +1,1 @@
+ALTER SCHEMA stock RENAME TO stocks

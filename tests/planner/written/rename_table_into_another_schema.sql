@@ -1,0 +1,1 @@
+ALTER TABLE quote RENAME TO bonds.quote

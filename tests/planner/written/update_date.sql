@@ -1,0 +1,1 @@
+UPDATE quote@shanghai SET day = '2026-01-01'

@@ -1,0 +1,1 @@
+UPDATE quote AS q SET bid = ?, day = ? WHERE q.sym = ?
