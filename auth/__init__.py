@@ -45,7 +45,7 @@ from auth.joining import JoinToken
 from auth.keychain import KeyChain, RotatingKey, rotate
 from auth.keys import KeyRing, PublicKey, SigningKey
 from auth.ownership import HomeRules
-from auth.passwords import hash_password, verify_password
+from auth.passwords import NO_PASSWORD, check_hash, hash_password, verify_password
 from auth.pending import PendingSignIns, is_pending
 from auth.principals import VISITORS, Identity, Principal, fold_principal
 from auth.privileges import Access, Effect, Privilege, check_level
@@ -66,6 +66,7 @@ from auth.vetoes import VisitorRules, check_veto
 
 __all__ = [
     "FEDERATION",
+    "NO_PASSWORD",
     "VISITORS",
     "Access",
     "Allowed",
@@ -125,6 +126,7 @@ __all__ = [
     "VisitorRules",
     "certificate_lifetime",
     "check_cross_cluster",
+    "check_hash",
     "check_level",
     "check_veto",
     "claimed_name",

@@ -35,6 +35,9 @@ class HomeRules:
         self.grants = grants
         owned: dict[str, dict[_Key, ObjectName]] = {}
         for name, owner in owners:
+            if owner.rpartition("@")[2] != name.cluster:
+                # Whoever says so: another cluster's users own nothing here.
+                continue
             owned.setdefault(owner, {})[covering_keys(name)[-1]] = name
         self._owned: Mapping[str, Mapping[_Key, ObjectName]] = owned
 

@@ -8,6 +8,7 @@ Source: OWASP Password Storage Cheat Sheet (Argon2id, 19 MiB, two passes, one la
 """
 
 import base64
+import re
 import secrets
 import unicodedata
 
@@ -17,12 +18,19 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from auth.errors import UnusablePasswordError
 
 MAX_PASSWORD_BYTES = 1_024
+NO_PASSWORD = "!"  # noqa: S105  that there is none is no secret
+"""Stands for the hash of who has no password; none proves them."""
 
 _MEMORY_KIB = 19_456
 _PASSES = 2
 _LANES = 1
 _SALT_BYTES = 16
 _HASH_BYTES = 32
+_OWN_HASH = re.compile(
+    rf"\$argon2id\$v=19\$m={_MEMORY_KIB},t={_PASSES},p={_LANES}"
+    r"\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}",
+    re.ASCII,
+)
 
 
 def hash_password(password: str) -> str:
@@ -43,6 +51,19 @@ def hash_password(password: str) -> str:
         lanes=_LANES,
         memory_cost=_MEMORY_KIB,
     ).derive_phc_encoded(data)
+
+
+def check_hash(encoded: str) -> None:
+    """Refuse what `hash_password` would not have made today; `NO_PASSWORD` is taken.
+
+    Raises:
+        UnusablePasswordError: When it is another kind of hash, or costs more or less to try.
+    """
+    if encoded != NO_PASSWORD and _OWN_HASH.fullmatch(encoded) is None:
+        raise UnusablePasswordError(
+            f"this is no hash of a password as they are kept here: $argon2id$v=19$m={_MEMORY_KIB},"
+            f"t={_PASSES},p={_LANES}$ with {_SALT_BYTES} bytes of salt and {_HASH_BYTES} of hash"
+        )
 
 
 def verify_password(password: str, encoded: str | None) -> bool:

@@ -148,6 +148,14 @@ class UserStore:
         """
         self._change(name, now, is_locked=is_locked)
 
+    def set_admin(self, name: str, is_admin: bool, *, now: datetime | None = None) -> None:
+        """Make a user an administrator, or not any more; older tokens no longer count.
+
+        Raises:
+            NotFoundError: When there is no such user.
+        """
+        self._change(name, now, is_admin=is_admin)
+
     def set_groups(self, name: str, groups: Iterable[str], *, now: datetime | None = None) -> None:
         """Put a user into exactly these groups; older tokens no longer count.
 

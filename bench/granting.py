@@ -103,7 +103,7 @@ def _change(state: GrantState, administration: Administration, count: int) -> It
         verb, towards = ("GRANT", "TO") if number % 2 == 0 else ("REVOKE", "FROM")
         sql = f"{verb} TABLE_READ ON {table} {towards} {user}"
         started = time.perf_counter()
-        statement = parse_statement(sql, Defaults(CLUSTER))
+        statement = parse_statement(sql, Defaults(CLUSTER, mom=CLUSTER))
         if isinstance(statement, Administrative):
             administration.answer(statement, administrator, _SOURCE)
         if number >= _WARM_UPS:

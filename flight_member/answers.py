@@ -33,10 +33,12 @@ from planner import (
     ShowReaders,
     ShowSchemas,
     ShowTables,
+    ShowUsers,
     Statement,
     Truncate,
     Update,
     Use,
+    UserStatement,
     Vacuum,
 )
 
@@ -90,6 +92,14 @@ _SCHEMAS: dict[type, pa.Schema] = {
     Use: _shape(("cluster", _UTF8), ("catalog", _UTF8), ("schema", _UTF8)),
     GrantStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
     GroupStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
+    UserStatement: _shape(("status", _UTF8), ("warning", _UTF8)),
+    ShowUsers: _shape(
+        ("user_name", _UTF8),
+        ("group_names", _UTF8),
+        ("is_admin", _BOOL),
+        ("is_locked", _BOOL),
+        ("changed_at", _MOMENT),
+    ),
     ShowGroups: _shape(("group_name", _UTF8), ("member", _UTF8)),
     ShowReaders: _shape(("user_name", _UTF8), ("rule", _UTF8)),
     ShowReadable: _shape(("securable", _UTF8), ("rule", _UTF8)),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from flight_member.concealing import takes_password
 from flight_member.errors import BadRequestError
 from planner import (
     CreateTableAs,
@@ -31,6 +32,8 @@ def bound(statement: Statement, values: pa.RecordBatch) -> Statement:
     Raises:
         BadRequestError: When another number of values is bound than it has parameters.
     """
+    if takes_password(statement) and values.num_columns == 1:
+        return statement
     query = query_of(statement)
     parameters = query.parameters if query is not None else ()
     if query is None or values.num_columns != len(parameters):

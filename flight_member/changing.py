@@ -1,7 +1,8 @@
-"""A change made at a cluster's own terminal: one transaction with its audit rows.
+"""A change of a cluster's state: one transaction with its audit rows.
 
-For a member and for the MoM alike: whoever may write the state directory administers the cluster.
-A server that runs notices what was changed.
+At a cluster's own terminal, of a member and of the MoM alike, whoever may write the state directory
+administers the cluster; a server that runs notices what was changed. By a statement, the server
+changes its state itself.
 """
 
 import getpass
@@ -14,11 +15,15 @@ from typing import Protocol
 from auth import AuditRecord
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
+from auth.homegroupstore import HomeGroupStore
 from auth.revocationstore import RevocationStore
 from auth.userstore import UserStore
 from flight_member.clock import Moment, utc_now
 from flight_member.settings import ServerSettings
 from flight_member.statestore import Database
+from storage.ownerstore import OwnerStore
+
+_TERMINAL = "terminal"
 
 
 class Home(Protocol):
@@ -42,6 +47,9 @@ class Change:
     grants: GrantStore
     revocations: RevocationStore
     audit: AuditStore
+    groups: HomeGroupStore
+    owners: OwnerStore
+    source: str = _TERMINAL
 
     def record(self, action: str, changed: object, *, rule: str = "", epoch: int = 0) -> None:
         """Write an audit row about what was changed."""
@@ -49,7 +57,7 @@ class Change:
             AuditRecord(
                 at=self.at,
                 actor=self.actor,
-                source="terminal",
+                source=self.source,
                 action=action,
                 object=str(changed),
                 allowed=True,
@@ -62,13 +70,33 @@ class Change:
 @contextmanager
 def changing(home: Home, now: Moment = utc_now) -> Iterator[Change]:
     """Open a transaction for the time of a `with` block; it commits unless the block raises."""
-    with closing(home.open_database()) as database, database.change() as connection:
+    actor = f"{getpass.getuser()} at the terminal"
+    with closing(home.open_database()) as database, changing_by(database, actor, now) as change:
+        yield change
+
+
+@contextmanager
+def changing_by(
+    database: Database, actor: str, now: Moment, source: str = _TERMINAL
+) -> Iterator[Change]:
+    """Open a transaction for the time of a `with` block; it commits unless the block raises.
+
+    Args:
+        database: What is changed.
+        actor: Who changes it.
+        now: The clock.
+        source: Where the change comes from.
+    """
+    with database.change() as connection:
         yield Change(
             # Only now, behind the lock: what was proved before is older than the change.
             at=now(),
-            actor=f"{getpass.getuser()} at the terminal",
+            actor=actor,
             users=UserStore(connection),
             grants=GrantStore(connection),
             revocations=RevocationStore(connection),
             audit=AuditStore(connection),
+            groups=HomeGroupStore(connection),
+            owners=OwnerStore(connection),
+            source=source,
         )

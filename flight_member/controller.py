@@ -17,27 +17,26 @@ from flight_member.errors import (
 )
 from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.homeadministration import HomeAdministration
 from flight_member.homegate import HomeGate
 from flight_member.homewrites import HomeWrites
 from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
-from flight_member.ownerdesk import OwnerDesk
 from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
 from flight_member.ticketdoor import TicketDoor
 from flight_member.visitors import VisitorDoor
 from flight_sql import Call, CancelStatus, Endpoint, ResultStream, StatementInfo
 from planner import (
+    Administrative,
     Defaults,
     Definition,
     Describe,
-    GrantStatement,
     LiveQuery,
     Query,
     ShowCatalogs,
-    ShowGrants,
     ShowSchemas,
     ShowTables,
     SplittableError,
@@ -61,7 +60,7 @@ class MemberBackend(TicketDoor):
         runner: StatementRunner,
         mom: MomLink,
         gatekeeper: Gatekeeper,
-        owner: OwnerDesk,
+        administration: HomeAdministration,
         visitors: VisitorDoor,
         gate: HomeGate,
         writes: HomeWrites,
@@ -79,7 +78,7 @@ class MemberBackend(TicketDoor):
         self._authority = authority
         self._runner = runner
         self._mom = mom
-        self._owner = owner
+        self._administration = administration
         self._visitors = visitors
         self.gate = gate
         self._writes = writes
@@ -199,12 +198,9 @@ class MemberBackend(TicketDoor):
             case Describe():
                 is_own = statement.table.cluster == self.cluster
                 return is_own or statement.table.schema == INFORMATION_SCHEMA
-            case GrantStatement():
-                return self._owner.is_answered_here(statement)
-            case ShowGrants():
-                return self._owner.is_shown_here(statement)
             case _:
-                return isinstance(statement, Definition | Write)
+                is_change = isinstance(statement, Definition | Write)
+                return is_change or self._administration.is_answered_here(statement)
 
     def write(self, call: Call, statement: Definition | Write, sql: str, job: Job) -> pa.Table:
         """Carry out what defines or writes tables of this member."""
@@ -217,17 +213,14 @@ class MemberBackend(TicketDoor):
         return self._writes.parameters(call, self.caller(call), statement)
 
     def answer(self, call: Call, statement: Statement) -> pa.Table:
-        """Answer a listing, or DESCRIBE of a home table; carry out its owner's rules."""
+        """Answer a listing, or DESCRIBE of a home table; carry out what rules home."""
         match statement:
             case ShowCatalogs() | ShowSchemas() | ShowTables():
                 return self.answer_listing(call, statement)
             case Describe():
                 return self.describe_readable(call, statement)
-            case GrantStatement():
-                return self._owner.change(statement, self.caller(call), call.peer)
-            case ShowGrants():
-                federation = self._mom.granted(call, statement)
-                return self._owner.show(statement, self.caller(call), federation)
+            case _ if isinstance(statement, Administrative):
+                return self._administration.answer(call, statement, self.caller(call))
             case _:
                 raise PermissionDeniedError("ask the MoM: this statement is the federation's")
 

@@ -18,11 +18,12 @@ from importlib.metadata import version
 
 import pyarrow as pa
 
-from auth import SigningKey, TokenKind, kind_of
+from auth import NO_PASSWORD, SigningKey, TokenKind, hash_password, kind_of
 from flight_member.answers import answer_schema
 from flight_member.boundvalues import bound, changed_count, require_values
 from flight_member.cancelling import Cancelling
 from flight_member.clock import Moment
+from flight_member.concealing import PASSWORD_PARAMETERS, conceal, takes_password
 from flight_member.errors import BadRequestError, NotSupportedError, WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised, Gatekeeper
@@ -204,7 +205,7 @@ class FrontDoor(NamesDoor):
 
     def prepare(self, call: Call, sql: str) -> Prepared:
         """Promise a schema for a statement; nothing runs."""
-        statement = self.parse(call, sql)
+        statement, sql, _ = self._conceal(call, self.parse(call, sql), sql)
         described = self._describe(call, statement)
         is_update = isinstance(statement, CountedWrite)
         return Prepared(
@@ -225,8 +226,9 @@ class FrontDoor(NamesDoor):
             BadRequestError: When their number is not that of the parameters, or they are too large.
         """
         sql, _ = self._handles.open_prepared(handle)
-        self.parse(call, sql, values)
-        return self._handles.seal_prepared(sql, values)
+        statement = self.parse(call, sql, values)
+        _, sql, kept = self._conceal(call, statement, sql, values)
+        return self._handles.seal_prepared(sql, kept)
 
     def describe(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> pa.Schema:
         """Return the schema of a statement's result; nothing runs."""
@@ -239,6 +241,7 @@ class FrontDoor(NamesDoor):
             BadRequestError: When it has parameters and no values are bound.
         """
         statement = self.parse(call, sql, values)
+        statement, sql, values = self._conceal(call, statement, sql, values)
         require_values(statement, values)
         if isinstance(statement, Query):
             return self.execute_query(call, statement)
@@ -266,6 +269,7 @@ class FrontDoor(NamesDoor):
                 for many rows of values wants what it answers to each.
         """
         statement = self.parse(call, sql, values)
+        statement, sql, values = self._conceal(call, statement, sql, values)
         if isinstance(statement, Definition | Write) and self.is_answered_here(statement):
             require_values(statement, values)
             return changed_count(self._carry_out(call, statement, sql))
@@ -279,6 +283,21 @@ class FrontDoor(NamesDoor):
             return int(self._carry_out(call, statement, sql).num_rows)
         info = self.execute(call, sql)
         return max(info.total_records, 0)
+
+    def _conceal(
+        self,
+        call: Call,
+        statement: Statement,
+        sql: str,
+        values: pa.RecordBatch | None = None,
+    ) -> tuple[Statement, str, pa.RecordBatch | None]:
+        """Return a statement, its text and its values without the password that it may hold.
+
+        Whoever may not give passwords has none made a hash of, which takes a while.
+        """
+        is_asked = self.caller(call).administers(self.cluster)
+        make = hash_password if is_asked else lambda _: NO_PASSWORD
+        return conceal(statement, sql, values, make)
 
     def _carry_out(
         self, call: Call, statement: Change | Use | Definition | Write, sql: str
@@ -336,7 +355,8 @@ class FrontDoor(NamesDoor):
                 return self.describe_query(call, statement.query)
             plan = self._live.plan(statement)
             return Described(plan.arrow_schema, parameter_schema(statement.query, plan.parameters))
-        return Described(answer_schema(statement))
+        parameters = PASSWORD_PARAMETERS if takes_password(statement) else None
+        return Described(answer_schema(statement), parameters)
 
     def _run_live(self, call: Call, statement: LiveQuery) -> ResultStream:
         caller = self.caller(call)

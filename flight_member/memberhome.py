@@ -7,6 +7,7 @@ from pathlib import Path
 from auth import SigningKey
 from auth.auditstore import metadata as audit_tables
 from auth.grantstore import metadata as grant_tables
+from auth.homegroupstore import metadata as group_tables
 from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import metadata as user_tables
 from flight_member.configuration import load_settings
@@ -106,6 +107,7 @@ class MemberHome:
             f"the member {self.settings.cluster.name}",
             audit_tables,
             grant_tables,
+            group_tables,
             user_tables,
             revocation_tables,
             metastore_tables,

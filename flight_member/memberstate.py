@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from auth import Grant, GrantSet, HomeRules, Identity
+from auth import Grant, GrantSet, HomeRules, Identity, Principal
 from auth.grantstore import GrantStore
+from auth.homegroupstore import HomeGroupStore
 from auth.userstore import User, UserStore
 from flight_member.clock import Moment, utc_now
 from flight_member.errors import ConfigurationError
@@ -40,6 +41,8 @@ class MemberSnapshot:
     """Ids of tables that were dropped."""
     departed: tuple[DepartedPlace, ...] = ()
     """Schemas and catalogs that were dropped or renamed."""
+    groups: frozenset[str] = frozenset()
+    """The groups that were made here, with members or without."""
 
     @property
     def epoch(self) -> int:
@@ -64,6 +67,14 @@ class MemberSnapshot:
         """Return nothing: other clusters' tables are the MoM's to know."""
         del name
         return ()
+
+    def is_principal(self, principal: Principal) -> bool:
+        """Whether there is such a user or group of this cluster."""
+        if principal.kind == "user":
+            return principal.name in self.users
+        return principal.name in self.groups or any(
+            principal.name in user.groups for user in self.users.values()
+        )
 
     def report(self) -> Report:
         """Return what the MoM replicates; equal states give equal versions."""
@@ -119,7 +130,10 @@ class MemberState:
         """Read the database again; returns whether anything had changed."""
         with self._refreshing:
             fresh, report = self._read()
-            if report.version == self._report.version and fresh.epoch == self._snapshot.epoch:
+            known = self._snapshot
+            # Not all that counts here is the MoM's business.
+            is_same = (fresh.epoch, fresh.groups) == (known.epoch, known.groups)
+            if is_same and report.version == self._report.version:
                 # Only when it was read is new; the MoM is told with the next heartbeat.
                 self._report = report
                 return False
@@ -158,6 +172,7 @@ class MemberState:
                     DepartedPlace(id=one.id, name=one.name, new_name=one.new_name)
                     for one in tables.departed(_MAX_DROPPED)
                 ),
+                groups=HomeGroupStore(connection).all(),
             )
 
     def _require_own(self, names: Iterable[ObjectName]) -> None:

@@ -187,25 +187,31 @@ class MomLink:
 
     def granted(self, call: Call, statement: ShowGrants) -> pa.Table | None:
         """Return the MoM's answer to SHOW GRANTS; None where there is no MoM, or it is away."""
-        if self._membership() is None:
-            return None
         sql = "SHOW GRANTS"
         if statement.principal is not None:
             sql += f" FOR {statement.principal}"
         if statement.securable is not None:
             sql += f" ON {statement.securable}"
+        found = self.told(call, sql)
+        if found is None:
+            return None
+        fits = name_filter(statement.like)
+        return found.filter(pa.array(map(fits, found["securable"].to_pylist()), pa.bool_()))
+
+    def told(self, call: Call, sql: str) -> pa.Table | None:
+        """Return the MoM's answer to a listing; None where there is no MoM, or it gives none."""
+        if self._membership() is None:
+            return None
         # How the caller's own client wants its rows is none of the MoM's business here.
         headers = (("x-query-id", call.query_id),)
         try:
-            found = self._ask(
+            return self._ask(
                 self._joined(),
                 lambda client: client.query(sql, token=call.bearer, headers=headers).read_all(),
             )
         except (ClusterUnavailableError, ForwardedError) as error:
-            _log.warning("mom_grants_failed", code=error.code, query_id=call.query_id)
+            _log.warning("mom_not_told", code=error.code, query_id=call.query_id)
             return None
-        fits = name_filter(statement.like)
-        return found.filter(pa.array(map(fits, found["securable"].to_pylist()), pa.bool_()))
 
     # In this member's name.
 

@@ -15,6 +15,7 @@ from flight_member.controller import MemberBackend
 from flight_member.definingdesk import DefiningDesk
 from flight_member.errors import ConfigurationError
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.homeadministration import HomeAdministration
 from flight_member.homegate import HomeGate
 from flight_member.homewrites import HomeWrites
 from flight_member.jobs import Jobs
@@ -23,7 +24,6 @@ from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
-from flight_member.ownerdesk import OwnerDesk
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner
@@ -127,7 +127,9 @@ class MemberServer:
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         gate = HomeGate(self._cluster, self._state, self._audit, utc_now)
         defining = DefiningDesk(self._database, self._state, gate, self._state.refresh)
-        owner = OwnerDesk(self._cluster, self._database, self._state, utc_now)
+        administration = HomeAdministration(
+            self._cluster, self._database, self._state, gate, self._mom, utc_now
+        )
         return MemberBackend(
             self._settings,
             self._key,
@@ -136,7 +138,7 @@ class MemberServer:
             runner,
             self._mom,
             gatekeeper,
-            owner,
+            administration,
             self._visitors,
             gate,
             HomeWrites(defining),

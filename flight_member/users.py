@@ -13,6 +13,7 @@ from auth.userstore import User, UserStore
 from flight_member.changing import Change, Home, changing
 from flight_member.clock import Moment, utc_now
 from flight_member.errors import ConfigurationError
+from flight_member.userchanges import disown_user, forget_user
 from storage.names import InvalidNameError, Level, ObjectName
 
 _PRIVILEGES = {
@@ -87,13 +88,8 @@ class UserDesk:
         """
         principal = self._principal(name)
         with changing(self._home, self._now) as change:
-            change.users.remove(principal.name)
-            change.record("remove user", principal)
-            grants = change.grants
-            for grant in grants.remove_allows_to(principal):
-                change.record(
-                    "revoke", grant.securable, rule=f"{grant}: removed", epoch=grants.epoch()
-                )
+            forget_user(change, principal)
+            self.note_departure(change, principal)
             self.note_change(change, principal)
         return principal
 
@@ -140,6 +136,10 @@ class UserDesk:
 
         A member's change travels to the MoM with its next report; there is nothing to do here.
         """
+
+    def note_departure(self, change: Change, principal: Principal) -> None:
+        """Do what else a user who is gone leaves behind, in the transaction that forgets them."""
+        disown_user(change, principal)
 
     def _change_user(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 
 from auth import Identity
+from flight_member.errors import NotSupportedError
 from flight_mom.accessdesk import AccessDesk
 from flight_mom.declaring import DeclarationDesk
 from flight_mom.grantdesk import GrantDesk
@@ -23,6 +24,8 @@ from planner import (
     ShowGroups,
     ShowReadable,
     ShowReaders,
+    ShowUsers,
+    UserStatement,
 )
 
 
@@ -69,3 +72,9 @@ class Administration:
                 return self._access.readable(statement, caller, source)
             case ExplainAccess():
                 return self._access.explain(statement, caller, source)
+            case UserStatement() | ShowUsers():
+                # Who asks is not looked at: the MoM keeps no cluster's users but its own.
+                raise NotSupportedError(
+                    "users are kept by their own cluster: type it there, as one of its "
+                    "administrators; the MoM's own are changed with flight-mom user"
+                )

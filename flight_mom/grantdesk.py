@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from auth import VISITORS, Grant, Identity, Principal
+from auth import VISITORS, Grant, Identity, Principal, Privilege
 from flight_member.answers import answer
 from flight_member.errors import NotSupportedError
 from flight_member.granting import change_grant
@@ -32,10 +32,17 @@ class GrantDesk:
         Raises:
             PermissionDeniedError: When the caller is no administrator.
             NotFoundError: When a principal or securable does not exist.
-            NotSupportedError: When both are of one cluster: home rules apply there.
+            NotSupportedError: When both are of one cluster: home rules apply there. Or when it is
+                about writing.
         """
         named = ", ".join(map(str, statement.securables))
         record = self._office.admit(caller, source, statement.action.lower(), named)
+        if not Privilege(statement.privilege).is_federated:
+            owner = statement.securables[0].cluster
+            raise NotSupportedError(
+                f"{statement.privilege} is given at home: nothing is written across clusters; type "
+                f"it at {owner}, as one of its administrators or the owner"
+            )
         principals = [Principal.parse(text) for text in statement.principals]
         if VISITORS in principals:
             raise NotSupportedError(

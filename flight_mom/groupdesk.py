@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from auth import AuditRecord, Effect, Grant, Identity, Principal
 from flight_member.answers import answer
+from flight_member.errors import NotSupportedError
 from flight_mom.office import Office, Stores
 from flight_mom.revoking import revoke_rights
 from planner import GroupStatement, ShowGroups
@@ -32,9 +33,15 @@ class GroupDesk:
             PermissionDeniedError: When the caller is no administrator.
             NotFoundError: When there is no such group, or no such user to add.
             AlreadyExistsError: When there is a group of that name to create.
+            NotSupportedError: When it is a group of a cluster.
         """
         action, named = _ACTIONS[statement.action], f"GROUP {statement.group}"
         record = self._office.admit(caller, source, action, named)
+        if statement.cluster is not None:
+            raise NotSupportedError(
+                f"GROUP {statement.group}@{statement.cluster} is kept by {statement.cluster}; type "
+                "it there, as one of its administrators; the federation's own groups have no @"
+            )
         members = [Principal.parse(text) for text in statement.members]
         if statement.action == "ADD":
             for member in members:

@@ -8,6 +8,9 @@ from flight_member.users import UserDesk
 class MomUserDesk(UserDesk):
     """What `flight-mom user` does."""
 
+    def note_departure(self, change: Change, principal: Principal) -> None:
+        """Do nothing: the MoM's own tables are nobody's."""
+
     def note_change(self, change: Change, principal: Principal) -> None:
         """Revoke the user's tickets: members hear of it with their next heartbeat."""
         change.revocations.append(Revocation(change.grants.bump(), change.at, principal))

@@ -32,6 +32,7 @@ from planner.errors import (
 from planner.limits import Limits
 from planner.parameters import bound_columns, count_fault, parameter_schema
 from planner.parse import parse_statement
+from planner.passwords import Password
 from planner.plan import Plan, plan_query
 from planner.split import suggest_parts
 from planner.statement import (
@@ -54,8 +55,10 @@ from planner.statement import (
     ShowReaders,
     ShowSchemas,
     ShowTables,
+    ShowUsers,
     Statement,
     Use,
+    UserStatement,
 )
 from planner.values import Values
 from planner.writeplan import WritePlan, plan_create, plan_delete, plan_insert, plan_update
@@ -101,6 +104,7 @@ __all__ = [
     "NotFoundError",
     "OneStatementOnlyError",
     "Optimize",
+    "Password",
     "Plan",
     "PlannerError",
     "Query",
@@ -113,6 +117,7 @@ __all__ = [
     "ShowReaders",
     "ShowSchemas",
     "ShowTables",
+    "ShowUsers",
     "SplittableError",
     "SqlSyntaxError",
     "Statement",
@@ -123,6 +128,7 @@ __all__ = [
     "UnknownColumnError",
     "Update",
     "Use",
+    "UserStatement",
     "Vacuum",
     "Values",
     "Write",

@@ -4,9 +4,10 @@ GRANT | DENY privilege ON securable, … TO principal, … [UNTIL 'time']
 REVOKE privilege ON securable, … FROM principal, …
 grant("principal", privilege, "securable" [, 'time'])      -- also deny(…), revoke(…)
 USE name                                                   -- see `use`
-CREATE GROUP group
+CREATE GROUP group                                         -- the federation's, or group@cluster
 ALTER GROUP group ADD | REMOVE user, …
 DROP GROUP group
+CREATE USER user …                                         -- see `users`
 EXPLAIN ACCESS OF principal TO table
 
 SHOW and DESCRIBE are read by `show`.
@@ -29,6 +30,7 @@ from planner.statement import (
     Statement,
 )
 from planner.use import parse_use
+from planner.users import parse_user
 from storage.names import Level, ObjectName
 
 _ACTIONS: dict[str, Literal["ALLOW", "DENY", "REVOKE"]] = {
@@ -40,13 +42,17 @@ _LEVELS: dict[str, tuple[Level, ...]] = {
     "TABLE_READ": (Level.TABLE,),
     "SCHEMA_READ": (Level.SCHEMA,),
     "CATALOG_READ": (Level.CATALOG, Level.CLUSTER),
+    "TABLE_WRITE": (Level.TABLE,),
+    "SCHEMA_WRITE": (Level.SCHEMA,),
+    "SCHEMA_USAGE": (Level.SCHEMA,),
+    "CATALOG_WRITE": (Level.CATALOG, Level.CLUSTER),
 }
 _EXAMPLES = {
-    "TABLE_READ": "trading.stock.quote@hangzhou",
-    "SCHEMA_READ": "trading.stock@hangzhou",
-    "CATALOG_READ": "trading@hangzhou or *@hangzhou",
+    Level.TABLE: "trading.stock.quote@hangzhou",
+    Level.SCHEMA: "trading.stock@hangzhou",
+    Level.CATALOG: "trading@hangzhou or *@hangzhou",
 }
-_GROUP_HEADS = frozenset({"CREATE", "ALTER", "DROP"})
+_HEADS = frozenset({"CREATE", "ALTER", "DROP"})
 
 Read = TypeVar("Read")
 
@@ -63,8 +69,8 @@ def parse_administration(sql: str, tokens: list[Token], defaults: Defaults) -> S
     if head in _ACTIONS:
         cursor.next()
         return _call(cursor, head) if cursor.take("(") else _grant(cursor, head)
-    if head in _GROUP_HEADS and cursor.peek_word(1) == "GROUP":
-        return _group(cursor)
+    if head in _HEADS and cursor.peek_word(1) in {"GROUP", "USER"}:
+        return _group(cursor) if cursor.peek_word(1) == "GROUP" else parse_user(cursor)
     if head in {"SHOW", "USE"}:
         cursor.next()
         return _end(cursor, parse_show(cursor)) if head == "SHOW" else parse_use(cursor, defaults)
@@ -119,13 +125,14 @@ def _group(cursor: Cursor) -> Statement:
     """Read CREATE, ALTER or DROP GROUP."""
     head = cursor.next().text.upper()
     cursor.next()
-    group = cursor.group_name()
+    group, cluster = cursor.group_name()
     if head != "ALTER":
-        return _end(cursor, GroupStatement("CREATE" if head == "CREATE" else "DROP", group))
+        action: Literal["CREATE", "DROP"] = "CREATE" if head == "CREATE" else "DROP"
+        return _end(cursor, GroupStatement(action, group, cluster=cluster))
     if not (is_added := cursor.take("ADD")) and not cursor.take("REMOVE"):
         raise cursor.fault("ADD or REMOVE")
     members = _several(cursor, cursor.user)
-    return _end(cursor, GroupStatement("ADD" if is_added else "REMOVE", group, members))
+    return _end(cursor, GroupStatement("ADD" if is_added else "REMOVE", group, members, cluster))
 
 
 def _several(cursor: Cursor, read: Callable[[], Read]) -> tuple[Read, ...]:
@@ -151,7 +158,7 @@ def _securable(cursor: Cursor, privilege: str) -> ObjectName:
     if name.level not in _LEVELS[privilege]:
         raise SqlSyntaxError(
             f"{place}: {privilege} is granted on a {_LEVELS[privilege][0].value}, and {name} is a "
-            f"{name.level.value}; write it as {_EXAMPLES[privilege]}"
+            f"{name.level.value}; write it as {_EXAMPLES[_LEVELS[privilege][0]]}"
         )
     return name
 

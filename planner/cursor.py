@@ -224,7 +224,8 @@ class Cursor:
     def principal(self, *, visitors: bool = False) -> str:
         """Read a user or a group: `user1@shanghai`, `GROUP analysts@shanghai`, `GROUP traders`.
 
-        A user without a cluster is one of the default cluster; a group without one is the MoM's.
+        A user without a cluster is one of the default cluster. A group without one is the
+        federation's; where there is none, it is the default cluster's as well.
 
         Args:
             visitors: Whether `VISITORS` may stand here: an owner can deny them, and no more.
@@ -247,7 +248,8 @@ class Cursor:
             )
         name, at, cluster = text.replace('"', "").rpartition("@")
         if not at:
-            name, cluster = cluster, "" if is_group else self._defaults.cluster
+            is_federations = is_group and self._defaults.mom is not None
+            name, cluster = cluster, "" if is_federations else self._defaults.cluster
         try:
             cluster = fold_name(cluster) if cluster or at else ""
         except InvalidNameError:
@@ -271,24 +273,25 @@ class Cursor:
             raise SqlSyntaxError(f"{place}: {name} is not a user; write user1@shanghai")
         return name
 
-    def group_name(self) -> str:
-        """Read the name of one of the federation's own groups: `traders`.
+    def group_name(self) -> tuple[str, str | None]:
+        """Read the name of a group, and the cluster that keeps it, None for the federation.
+
+        Without a federation, a group is the default cluster's.
 
         Raises:
             SqlSyntaxError: When it is none.
-            StatementNotSupportedError: When it names a cluster's group.
         """
         place = self.place()
-        text = self._run("the name of a group, as in traders").strip('"')
-        name, at, cluster = text.replace('"', "").partition("@")
-        if at:
-            raise StatementNotSupportedError(
-                f"{place}: {shown(name)}@{shown(cluster)} is a group of a cluster, which keeps it "
-                "itself; the federation's own groups have no @"
-            )
+        text = self._run("the name of a group, as in traders or analysts@shanghai").strip('"')
+        name, at, written = text.replace('"', "").partition("@")
+        cluster = None if self._defaults.mom is not None else self._defaults.cluster
+        try:
+            cluster = fold_name(written) if at else cluster
+        except InvalidNameError:
+            name = ""
         if not _USER.fullmatch(name):
             raise SqlSyntaxError(f"{place}: {shown(text)!r} is not the name of a group")
-        return name.lower()
+        return name.lower(), cluster
 
     def _run(self, expected: str) -> str:
         """Read what is written in one piece: adjacent tokens, or one text in single quotes.

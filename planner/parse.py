@@ -29,6 +29,7 @@ from planner.hints import refuse_unreadable
 from planner.limits import Limits
 from planner.live import bind_live
 from planner.nodes import Nodes
+from planner.passwords import may_hold_password, unreadable
 from planner.reading import Reading
 from planner.references import find_references
 from planner.rules.live_tables import reads_live_tables
@@ -64,6 +65,8 @@ def parse_statement(
     Raises:
         PlannerError: One of its subclasses, by what is wrong.
     """
+    if may_hold_password(sql):
+        return _read_unseen(sql, defaults, home, limits)
     if len(sql) <= _CACHED_LENGTH:
         return _read_cached(sql, defaults, home, limits)
     return _read(sql, defaults, home, limits)
@@ -105,6 +108,15 @@ def _read_change(
     if isinstance(query, Query) and query.cluster == home:
         return draft.finish(query)
     raise writes.refuse_reading_elsewhere(sql, draft.tokens[0], draft.table, query)
+
+
+def _read_unseen(sql: str, defaults: Defaults, home: str | None, bounds: Limits) -> Statement:
+    """Read a text that nothing may keep or repeat."""
+    try:
+        return _read(sql, defaults, home, bounds)
+    except PlannerError:
+        pass
+    raise unreadable()
 
 
 _read_cached = lru_cache(maxsize=_CACHED_TEXTS)(_read)

@@ -3,12 +3,12 @@
 SHOW CLUSTERS | CATALOGS [FROM cluster] | SCHEMAS [FROM catalog] | TABLES [FROM catalog[.schema]]
 SHOW TABLES FOR user
 SHOW GRANTS [FOR principal | ON securable]
-SHOW GROUPS
+SHOW GROUPS | USERS
 SHOW READERS OF table
 SHOW COLUMNS FROM table, DESCRIBE table
 
 Each of them ends with [LIKE | ILIKE 'pattern'], but DESCRIBE and those that tell who may read what:
-SHOW TABLES FOR, SHOW GROUPS and SHOW READERS. IN is FROM; `*@cluster` is every
+SHOW TABLES FOR, SHOW GROUPS, SHOW USERS and SHOW READERS. IN is FROM; `*@cluster` is every
 catalog of a cluster.
 """
 
@@ -28,6 +28,7 @@ from planner.statement import (
     ShowReaders,
     ShowSchemas,
     ShowTables,
+    ShowUsers,
     Statement,
 )
 from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, Level, ObjectName
@@ -40,7 +41,6 @@ _INSTEAD = {
     "VIEWS": "write SHOW TABLES",
     "CREATE": "write DESCRIBE and the table",
     "FUNCTIONS": "the functions are those of DataFusion",
-    "USERS": "flight-member user list shows them at their cluster",
 }
 _NO_SETTINGS = (
     "the federation has no settings to show; leave it out, or write SHOW CLUSTERS, CATALOGS, "
@@ -119,6 +119,7 @@ _SHOWN: dict[str, Callable[[Cursor], Statement]] = {
     "COLUMNS": _show_columns,
     "GRANTS": _show_grants,
     "GROUPS": lambda _: ShowGroups(),
+    "USERS": lambda _: ShowUsers(),
     "READERS": _show_readers,
 }
 

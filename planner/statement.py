@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 from planner.edits import Edit
 from planner.limits import Limits
+from planner.passwords import Password
 from planner.values import Values
 from planner.work import Work
 from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, ObjectName
@@ -149,7 +150,8 @@ class GrantStatement:
 
     Attributes:
         action: What to do with the grants.
-        privilege: `TABLE_READ`, `SCHEMA_READ` or `CATALOG_READ`.
+        privilege: `TABLE_READ`, `SCHEMA_READ` or `CATALOG_READ`; at home also `TABLE_WRITE`,
+            `SCHEMA_WRITE`, `SCHEMA_USAGE` or `CATALOG_WRITE`.
         securables: What it applies to; their levels fit the privilege.
         principals: `user1@shanghai`, `GROUP analysts@shanghai` or `GROUP traders`.
         until: When the grant ends by itself (aware UTC).
@@ -164,17 +166,48 @@ class GrantStatement:
 
 @dataclass(frozen=True, slots=True)
 class GroupStatement:
-    """A change of one of the federation's own groups.
+    """A change of one of the federation's own groups, or of a cluster's.
 
     Attributes:
         action: What to do with the group.
-        group: Its name, without `GROUP`.
+        group: Its name, without `GROUP` and without its cluster.
         members: Users whom ADD and REMOVE concern, as in `user1@shanghai`.
+        cluster: The cluster that keeps it; None for one of the federation.
     """
 
     action: Literal["CREATE", "DROP", "ADD", "REMOVE"]
     group: str
     members: tuple[str, ...] = ()
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserStatement:
+    """A change of one of a cluster's own users.
+
+    Attributes:
+        action: What to do with the user; ADMIN makes an administrator or takes that away.
+        user: Who it is, as in `user1@shanghai`.
+        password: What proves them from now on; None when nothing does, or nothing changes.
+        groups: Groups of the cluster, without it.
+        is_admin: Whether they administer the cluster.
+    """
+
+    action: Literal["CREATE", "PASSWORD", "LOCK", "UNLOCK", "ADMIN", "ADD", "REMOVE", "DROP"]
+    user: str
+    password: Password | None = None
+    groups: tuple[str, ...] = ()
+    is_admin: bool = False
+
+    @property
+    def cluster(self) -> str:
+        """The cluster whose user it is."""
+        return self.user.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowUsers:
+    """Which users the cluster has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +298,11 @@ class Describe:
     like: NamePattern | None = None
 
 
-Change: TypeAlias = GrantStatement | GroupStatement
+Change: TypeAlias = GrantStatement | GroupStatement | UserStatement
 """Statements that change something: they run exactly once, when they are executed."""
 
 Administrative: TypeAlias = (
-    Change | ShowGrants | ShowGroups | ShowReaders | ShowReadable | ExplainAccess
+    Change | ShowGrants | ShowGroups | ShowUsers | ShowReaders | ShowReadable | ExplainAccess
 )
 """Statements on who may read what."""
 

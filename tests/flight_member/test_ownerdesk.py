@@ -17,11 +17,15 @@ from auth import (
     TicketTable,
 )
 from auth.auditstore import AuditStore
+from flight_member.audit import AuditTrail
 from flight_member.errors import NotFoundError, NotSupportedError, PermissionDeniedError
+from flight_member.homegate import HomeGate
 from flight_member.memberstate import MemberState
 from flight_member.ownerdesk import OwnerDesk
 from flight_member.revocationlog import RevocationLog, written
+from flight_member.settings import AuditSection
 from flight_member.visitors import VisitorDoor
+from flight_sql import Call
 from planner import Defaults, GrantStatement, ShowGrants, parse_statement
 from storage.names import ObjectName
 from tests.flight_member.factories import (
@@ -37,6 +41,7 @@ from tests.flight_member.factories import (
 )
 
 AT = f"{QUOTE}@{SHANGHAI}"
+CALL = Call(peer="ipv4:127.0.0.1:4")
 CHIEF = make_identity("chief@shanghai", is_admin=True)
 
 
@@ -50,21 +55,20 @@ class Owner:
         self.clock = Clock()
         self.database = home.open_database()
         self.state = MemberState(SHANGHAI, self.database)
-        self.desk = OwnerDesk(SHANGHAI, self.database, self.state, self.clock)
+        self.audit = AuditTrail(SHANGHAI, self.database, AuditSection(), self.clock)
+        self.gate = HomeGate(SHANGHAI, self.state, self.audit, self.clock)
+        self.desk = OwnerDesk(SHANGHAI, self.database, self.state, self.gate, self.clock)
         self.revoked = RevocationLog(self.database, self.clock)
         self.revoked.learn((), 0)
         self.door = VisitorDoor(SHANGHAI, self.state, self.revoked, self.clock)
 
     def read(self, sql: str) -> GrantStatement:
-        statement = parse_statement(sql, Defaults(SHANGHAI))
+        statement = parse_statement(sql, Defaults(SHANGHAI, mom="headquarters"))
         assert isinstance(statement, GrantStatement)
         return statement
 
     def say(self, sql: str, caller: Identity = CHIEF) -> list[str]:
-        return [
-            row["status"]
-            for row in self.desk.change(self.read(sql), caller, "ipv4:127.0.0.1:4").to_pylist()
-        ]
+        return [row["status"] for row in self.desk.change(self.read(sql), caller, CALL).to_pylist()]
 
     def ticket(self, caller: str = "user2@hangzhou", **changes: Any) -> Ticket:
         user, _, cluster = caller.partition("@")
@@ -90,6 +94,7 @@ class Owner:
 def owner(tmp_path: Path) -> Iterator[Owner]:
     owner = Owner(tmp_path / "shanghai")
     yield owner
+    owner.audit.close()
     owner.database.close()
 
 
@@ -243,7 +248,7 @@ def test_own_rules_are_shown_to_administrators_and_to_those_they_are_about(
     owner.say(f"GRANT TABLE_READ ON {QUOTE} TO user1")
     owner.say(f"DENY TABLE_READ ON {QUOTE} TO GROUP analysts@shanghai")
     owner.say("DENY SCHEMA_READ ON trading.stock TO VISITORS")
-    statement = parse_statement(sql, Defaults(SHANGHAI))
+    statement = parse_statement(sql, Defaults(SHANGHAI, mom="headquarters"))
     assert isinstance(statement, ShowGrants)
     assert owner.desk.is_shown_here(statement)
     rows = owner.desk.show(statement, caller, None).to_pylist()

@@ -119,7 +119,7 @@ def test_users_pass_no_passwords_on(server: MemberServer) -> None:
 
 def test_statement_of_the_federation_needs_one(server: MemberServer) -> None:
     with sign_in(server) as client:
-        for sql in ("show groups", "select * from a.b.c@hangzhou", "show clusters"):
+        for sql in ("show readers of a.b.c@x", "select * from a.b.c@hangzhou", "show clusters"):
             with pytest.raises(RemoteError) as caught:
                 client.query(sql)
             assert caught.value.code == "cluster-unavailable"

@@ -213,7 +213,7 @@ class Mom:
     def ask(self, sql: str, caller: Identity | None = None) -> list[dict[str, Any]]:
         """Carry out a statement on grants and return its rows."""
         caller = caller or self.admin
-        statement = parse_statement(sql, Defaults(caller.cluster))
+        statement = parse_statement(sql, Defaults(caller.cluster, mom="headquarters"))
         assert isinstance(statement, Administrative), sql
         table = self.administration.answer(statement, caller, PEER)
         rows: list[dict[str, Any]] = table.to_pylist()

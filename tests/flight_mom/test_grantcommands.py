@@ -51,7 +51,7 @@ FLIGHTS = "aviation.nyc.flights@hangzhou"
 )
 def test_arguments_become_one_statement(made: str, written: str) -> None:
     assert made == written
-    parse_statement(made, Defaults("headquarters"))
+    parse_statement(made, Defaults("headquarters", mom="headquarters"))
 
 
 HOSTILE = (

@@ -12,6 +12,7 @@ from planner import (
     GroupStatement,
     NamePattern,
     NotFoundError,
+    Password,
     PlannerError,
     ShowCatalogs,
     ShowClusters,
@@ -21,9 +22,11 @@ from planner import (
     ShowReaders,
     ShowSchemas,
     ShowTables,
+    ShowUsers,
     SqlSyntaxError,
     Statement,
     StatementNotSupportedError,
+    UserStatement,
     parse_statement,
 )
 from storage.names import ObjectName
@@ -84,6 +87,40 @@ READ: dict[str, Statement] = {
     ),
     "ALTER GROUP traders REMOVE user1@shanghai": GroupStatement("REMOVE", "traders", (USER,)),
     "SHOW GROUPS": ShowGroups(),
+    "SHOW USERS": ShowUsers(),
+    "GRANT TABLE_WRITE ON trading.stock.quote@hangzhou TO u2@hangzhou": GrantStatement(
+        "ALLOW", "TABLE_WRITE", (QUOTE,), ("u2@hangzhou",)
+    ),
+    "DENY schema_write ON trading.stock@hangzhou TO u2@hangzhou": GrantStatement(
+        "DENY", "SCHEMA_WRITE", (STOCK,), ("u2@hangzhou",)
+    ),
+    "CREATE GROUP analysts@shanghai": GroupStatement("CREATE", "analysts", cluster="shanghai"),
+    "ALTER GROUP Analysts@Shanghai ADD user1": GroupStatement(
+        "ADD", "analysts", (USER,), "shanghai"
+    ),
+    "CREATE USER user1": UserStatement("CREATE", USER),
+    "create user user1@shanghai in group analysts, Traders@shanghai admin;": UserStatement(
+        "CREATE", USER, groups=("analysts", "traders"), is_admin=True
+    ),
+    "ALTER USER user1 LOCK": UserStatement("LOCK", USER),
+    "ALTER USER user1 UNLOCK": UserStatement("UNLOCK", USER),
+    "ALTER USER user1 ADMIN": UserStatement("ADMIN", USER, is_admin=True),
+    "ALTER USER user1 NO ADMIN": UserStatement("ADMIN", USER),
+    "ALTER USER user1 ADD GROUP analysts": UserStatement("ADD", USER, groups=("analysts",)),
+    "ALTER USER user1 REMOVE GROUP analysts": UserStatement("REMOVE", USER, groups=("analysts",)),
+    "DROP USER user1@shanghai": UserStatement("DROP", USER),
+    "CREATE USER user1 PASSWORD 'it''s' ADMIN": UserStatement(
+        "CREATE", USER, Password("text", "it's", 27, 34), is_admin=True
+    ),
+    "ALTER USER user1 PASSWORD ?": UserStatement(
+        "PASSWORD", USER, Password("parameter", "", 26, 27)
+    ),
+    "ALTER USER user1 PASSWORD $1": UserStatement(
+        "PASSWORD", USER, Password("parameter", "", 26, 28)
+    ),
+    "ALTER USER user1 PASSWORD HASH '$argon2id$x'": UserStatement(
+        "PASSWORD", USER, Password("hash", "$argon2id$x", 26, 44)
+    ),
     "SHOW READERS OF trading.stock.quote@hangzhou": ShowReaders(QUOTE),
     "SHOW TABLES FOR user1@shanghai": ShowReadable(USER),
     "SHOW CATALOGS": ShowCatalogs(),
@@ -163,7 +200,18 @@ REFUSED: dict[str, tuple[type[PlannerError], str]] = {
     ),
     "CREATE GROUP": (SqlSyntaxError, "expected the name of a group"),
     "CREATE GROUP a b": (SqlSyntaxError, "expected the end of the statement"),
-    "DROP GROUP analysts@shanghai": (StatementNotSupportedError, "is a group of a cluster"),
+    "DROP GROUP ana/lysts@shanghai": (SqlSyntaxError, "is not the name of a group"),
+    "DROP GROUP analysts@1": (SqlSyntaxError, "is not the name of a group"),
+    "ALTER USER user1": (SqlSyntaxError, "expected PASSWORD, LOCK, UNLOCK, ADMIN"),
+    "ALTER USER user1 LOCK ADMIN": (SqlSyntaxError, "expected the end"),
+    "ALTER USER user1 NO": (SqlSyntaxError, "expected ADMIN"),
+    "CREATE USER": (SqlSyntaxError, "expected a user"),
+    "CREATE USER GROUP analysts": (SqlSyntaxError, "is not a user"),
+    "CREATE USER user1 IN GROUP a@hangzhou": (SqlSyntaxError, "of another cluster than user1@sh"),
+    "CREATE USER user1 WITH PASSWORD": (SqlSyntaxError, "holds a password"),
+    "DROP USER user1, user2": (SqlSyntaxError, "expected the end"),
+    "GRANT SCHEMA_WRITE ON trading.stock.quote TO user1": (SqlSyntaxError, "trading.stock@hang"),
+    "GRANT SCHEMA_USAGE ON trading TO user1": (SqlSyntaxError, "is granted on a schema"),
     "ALTER GROUP traders user1@shanghai": (SqlSyntaxError, "expected ADD or REMOVE"),
     "ALTER GROUP traders ADD": (SqlSyntaxError, "expected a user"),
     "ALTER GROUP traders ADD GROUP analysts@shanghai": (SqlSyntaxError, "is not a user"),
@@ -211,3 +259,49 @@ def test_faulty_administrative_statement_is_refused(sql: str) -> None:
 def test_describe_without_defaults_asks_for_the_full_name() -> None:
     with pytest.raises(NotFoundError, match=r"catalog\.schema\.table@cluster"):
         parse_statement("DESCRIBE quote", Defaults(DEFAULTS.cluster))
+
+
+def test_without_a_federation_groups_are_the_clusters_own() -> None:
+    alone = Defaults("shanghai")
+    assert parse_statement("CREATE GROUP g", alone) == GroupStatement(
+        "CREATE", "g", cluster="shanghai"
+    )
+    granted = parse_statement("GRANT TABLE_READ ON a.b.c TO GROUP g", alone)
+    assert isinstance(granted, GrantStatement)
+    assert granted.principals == ("GROUP g@shanghai",)
+
+
+SECRET = "hunter2"
+LEAKING = [
+    f"CREATE USER u PASSWORD {SECRET}",
+    f"CREATE USER u PASSWORD '{SECRET}",
+    f"CREATE USER u PASSWORD '{SECRET}' '{SECRET}'",
+    f"CREATE USER u PASSWORD 'it's {SECRET}'",
+    f"CREATE USER u PASSWORD '{SECRET}' IN {SECRET}",
+    f"ALTER USER u PASSWORD x;{SECRET}",
+    f"ALTER USER u SET PASSWORD {SECRET}",
+    f"EXPLAIN ALTER USER u PASSWORD '{SECRET}' {SECRET}",
+    f'/* now */ alter\nuser u password "{SECRET}"',
+]
+
+
+@pytest.mark.parametrize("sql", LEAKING)
+def test_no_refusal_repeats_a_password(sql: str) -> None:
+    with pytest.raises(PlannerError) as refusal:
+        read(sql)
+    assert SECRET not in str(refusal.value)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__context__ is None
+    assert "write CREATE USER" in str(refusal.value)
+
+
+def test_statement_with_a_password_shows_it_to_nobody_and_is_kept_nowhere() -> None:
+    sql = f"ALTER USER user1 PASSWORD '{SECRET}'"
+    statement = read(sql)
+    assert isinstance(statement, UserStatement)
+    assert SECRET not in repr(statement)
+    assert statement.password is not None
+    kept = statement.password.concealed(sql, "$argon2id$x")
+    assert kept == "ALTER USER user1 PASSWORD HASH '$argon2id$x'"
+    assert read(kept) is not statement
+    assert read(sql) is not statement
