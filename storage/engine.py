@@ -14,8 +14,9 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,11 +30,12 @@ from datafusion import (
 from datafusion.catalog import Catalog, Schema
 from datafusion.catalog import Table as Provider
 
+from storage.deltasnapshots import Snapshots
 from storage.enginefaults import is_current, to_storage_error
 from storage.errors import StaleMetastoreError, StatementRefusedError
 from storage.execution import Execution
 from storage.explaining import Explaining
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
 from storage.names import ObjectName
 from storage.needed import EVERYTHING, Needed, needed_rows
 from storage.plannodes import is_steady, multiplies_rows, node_names
@@ -82,6 +84,7 @@ class Engine:
         *,
         memory_limit_bytes: int,
         spill_directory: Path,
+        snapshot_directory: Path | None = None,
         target_partitions: int | None = None,
     ) -> None:
         """Make an engine.
@@ -91,6 +94,8 @@ class Engine:
                 together before they spill, and then fail.
             spill_directory: Where they spill to, this engine alone; made when it is missing, and
                 emptied of what an earlier engine left.
+            snapshot_directory: Where versions of managed tables are laid out to be read, on their
+                file system; engines may share it. By default beside what is spilled.
             target_partitions: How many threads one statement uses; all cores by default.
         """
         spill_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -110,6 +115,8 @@ class Engine:
         self._registrar = SessionContext(self._config(_MIN_BATCH_ROWS), self._bare)
         self._executors: dict[int, SessionContext] = {}
         self._totals = TotalsCache()
+        self.snapshots = Snapshots(snapshot_directory or spill_directory / "snapshots")
+        """Where versions of managed tables are laid out."""
 
     def execute(
         self,
@@ -138,8 +145,9 @@ class Engine:
             StaleMetastoreError: When the files of a table are not those of its snapshot.
             StorageError: One of the others, for what the engine found out while planning.
         """
-        planned = self._plan(tables, text, (catalog, schema), parameters, batch_rows)
-        return self._start(planned, tables, is_cancelled)
+        with self._opened(tables) as (found, held):
+            planned = self._plan(found, text, (catalog, schema), parameters, batch_rows)
+            return self._start(planned, found, held.pop_all(), is_cancelled)
 
     def explain(
         self,
@@ -168,9 +176,26 @@ class Engine:
         Raises:
             StorageError: As `execute` does.
         """
-        planned = self._plan(tables, text, (catalog, schema), parameters, batch_rows)
-        execution = self._start(planned, tables, is_cancelled) if is_measured else None
-        return Explaining(planned.frame, tables, self._totals, execution, is_cancelled)
+        with self._opened(tables) as (found, held):
+            planned = self._plan(found, text, (catalog, schema), parameters, batch_rows)
+            execution = (
+                self._start(planned, found, ExitStack(), is_cancelled) if is_measured else None
+            )
+            return Explaining(
+                planned.frame, found, self._totals, execution, held.pop_all(), is_cancelled
+            )
+
+    @contextmanager
+    def _opened(self, tables: Sequence[Table]) -> Iterator[tuple[list[Table], ExitStack]]:
+        """Give the tables with the folders of their snapshots, and what holds these."""
+        with ExitStack() as held:
+            found = [
+                replace(table, location=str(held.enter_context(self.snapshots.lease(table))))
+                if table.kind is TableKind.MANAGED and table.location is not None
+                else table
+                for table in tables
+            ]
+            yield found, held
 
     def _plan(
         self,
@@ -199,9 +224,13 @@ class Engine:
         raise fault
 
     def _start(
-        self, planned: _Planned, tables: Sequence[Table], is_cancelled: Callable[[], bool]
+        self,
+        planned: _Planned,
+        tables: Sequence[Table],
+        held: ExitStack,
+        is_cancelled: Callable[[], bool],
     ) -> Execution:
-        """Start what was planned."""
+        """Start what was planned; `held` is given back when it ends."""
         try:
             stream = planned.frame.execute_stream()
             arrow_schema = planned.frame.schema()
@@ -214,7 +243,9 @@ class Engine:
                 tables,
                 is_steady=is_steady(planned.nodes),
                 is_cancelled=is_cancelled,
+                held=held,
             )
+        held.close()
         raise fault
 
     def close(self) -> None:
@@ -222,6 +253,7 @@ class Engine:
         with self._lock:
             self._providers.clear()
             self._executors.clear()
+        self.snapshots.close()
 
     def _session(
         self, tables: Sequence[Table], catalog: str | None, schema: str | None

@@ -17,7 +17,7 @@ from storage.errors import (
     TypeMismatchError,
     UnknownTableError,
 )
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
 from storage.parquet import list_files, snapshot_of
 
 _log = logging.getLogger(__name__)
@@ -133,6 +133,9 @@ def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageEr
 
 def is_current(table: Table) -> bool:
     """Whether a table's files are those of its snapshot; none of them is opened."""
+    if table.kind is TableKind.MANAGED:
+        # Nobody changes the files of a version.
+        return True
     try:
         return snapshot_of(list_files(Path(str(table.location)))) == table.snapshot
     except (StorageError, OSError):

@@ -7,6 +7,7 @@ StorageError
 ├── UnknownTableError      not-found            NOT_FOUND
 ├── UnknownPlaceError      not-found            NOT_FOUND
 ├── StaleMetastoreError    stale-metastore      UNAVAILABLE, retryable
+├── WriteConflictError     write-conflict       UNAVAILABLE, retryable
 ├── MemoryLimitError       memory-limit         INVALID_ARGUMENT
 ├── StatementRefusedError  statement-not-supported  UNIMPLEMENTED
 ├── TypeMismatchError      type-mismatch        INVALID_ARGUMENT
@@ -65,6 +66,12 @@ class StaleMetastoreError(StorageError):
     """A file that belongs to the table's snapshot is gone or another by now."""
 
     code, status, retryable = "stale-metastore", "UNAVAILABLE", True
+
+
+class WriteConflictError(StorageError):
+    """Another statement changed the same rows or columns in the meantime; nothing was written."""
+
+    code, status, retryable = "write-conflict", "UNAVAILABLE", True
 
 
 class MemoryLimitError(StorageError):

@@ -14,6 +14,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any, Final
 
 import pyarrow as pa
@@ -38,6 +39,7 @@ class Execution:
         *,
         is_steady: bool,
         is_cancelled: Callable[[], bool] = bool,
+        held: ExitStack | None = None,
     ) -> None:
         """Take over a stream of the engine.
 
@@ -47,7 +49,9 @@ class Execution:
             tables: What it reads; faults are judged by whether these changed.
             is_steady: Whether a batch is never far away, so that the consumer may pull itself.
             is_cancelled: Asked between batches, and at least every 50 ms while waiting for one.
+            held: What the statement needs until it ends.
         """
+        self._held = held or ExitStack()
         self.arrow_schema = arrow_schema
         self._stream: Any = stream
         self._tables = tables
@@ -80,6 +84,7 @@ class Execution:
         """Give back all that the statement holds, finished or not. May be called again."""
         self.cancel()
         self._stream = None
+        self._held.close()
 
     def _pull(self) -> Iterator[pa.RecordBatch]:
         stream = self._stream

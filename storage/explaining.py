@@ -9,6 +9,7 @@ their order, or, where joins may have changed it, taken together, which rules ou
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -52,6 +53,7 @@ class Explaining:
         tables: Sequence[Table],
         totals: TotalsCache,
         execution: Execution | None,
+        held: ExitStack,
         is_cancelled: Callable[[], bool],
     ) -> None:
         """Take over a planned statement.
@@ -61,8 +63,10 @@ class Explaining:
             tables: What it may read.
             totals: What tables hold.
             execution: Its execution when it is to be run and measured, not yet read from.
+            held: What it needs until it ends.
             is_cancelled: Asked between files and batches.
         """
+        self._held = held
         self._frame = frame
         self._tables = tables
         self._totals = totals
@@ -94,6 +98,7 @@ class Explaining:
         self._is_closed = True
         if self._execution is not None:
             self._execution.close()
+        self._held.close()
 
     def _read(self, row_count: int | None, elapsed_s: float | None) -> Explanation:
         is_measured = row_count is not None

@@ -1,4 +1,4 @@
-"""Writes rows into Hive-partitioned Parquet files, in whatever order they come.
+"""Writes rows into Parquet files, one or more for each partition, in whatever order they come.
 
 Rows wait in memory, per partition, until they fill a row group; when all waiting rows together
 reach a bound, the partition that holds most of them is written early. So memory stays bounded, and
@@ -7,7 +7,7 @@ a partition that gets many rows gets large row groups, however many partitions t
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,26 @@ _MAX_OPEN_FILES = 64
 Key = tuple[object, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that is whole and on the disk; `key` are its partition's values."""
+
+    path: Path
+    key: Key
+    byte_count: int
+    metadata: pq.FileMetaData
+
+
+def hive_folder(keys: Sequence[str], key: Key) -> Path:
+    """Return the folder of a partition as Hive names it, relative to the table."""
+    return Path(*(join_segment(*pair) for pair in zip(keys, key, strict=True)))
+
+
+def no_folder(_keys: Sequence[str], _key: Key) -> Path:
+    """Return the table's own folder: all files lie side by side."""
+    return Path()
+
+
 @dataclass(slots=True)
 class _Waiting:
     """The rows of one partition that are not written yet."""
@@ -37,22 +57,33 @@ class _Waiting:
 class PartitionWriter:
     """Writes one table. Used by one thread, which ends with `finish` or `abandon`."""
 
-    def __init__(self, directory: Path, arrow_schema: pa.Schema, keys: Sequence[str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        arrow_schema: pa.Schema,
+        keys: Sequence[str],
+        *,
+        folder_of: Callable[[Sequence[str], Key], Path] = hive_folder,
+    ) -> None:
         """Prepare to write.
 
         Args:
             directory: Where the table's files go; it must exist.
             arrow_schema: Of all columns.
-            keys: The columns that become directories, outermost first.
+            keys: The columns that the files are partitioned by and do not hold, outermost first.
+            folder_of: Returns where a partition's files lie in the directory.
         """
+        self.files: list[WrittenFile] = []
+        """Those that are whole, in the order of their completion."""
         self._directory = directory
+        self._folder_of = folder_of
         self._keys = list(keys)
         self._held = [name for name in arrow_schema.names if name not in self._keys]
         self._file_schema = pa.schema([arrow_schema.field(name) for name in self._held])
         self._waiting: dict[Key, _Waiting] = {}
         self._waiting_bytes = 0
         self._open: OrderedDict[Key, _File] = OrderedDict()
-        self._file_counts: dict[Key, int] = {}
+        self._file_counts: dict[Path, int] = {}
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows; those of one partition keep their order."""
@@ -75,7 +106,7 @@ class PartitionWriter:
         for key in list(self._waiting):
             self._flush(key)
         for file in self._open.values():
-            file.close()
+            self._close(file)
         self._open.clear()
 
     def abandon(self) -> None:
@@ -107,27 +138,30 @@ class PartitionWriter:
         if file is None:
             if len(self._open) >= _MAX_OPEN_FILES:
                 _, oldest = self._open.popitem(last=False)
-                oldest.close()
+                self._close(oldest)
             file = self._open[key] = self._start_file(key)
         self._open.move_to_end(key)
         file.write(rows)
         if file.byte_count >= _MAX_FILE_BYTES:
-            self._open.pop(key).close()
+            self._close(self._open.pop(key))
 
     def _start_file(self, key: Key) -> "_File":
-        segments = [join_segment(*pair) for pair in zip(self._keys, key, strict=True)]
-        directory = self._directory.joinpath(*segments)
-        directory.mkdir(parents=True, exist_ok=True)
-        number = self._file_counts.get(key, 0)
-        self._file_counts[key] = number + 1
-        return _File(directory / f"part-{number}.parquet", self._file_schema)
+        folder = self._directory / self._folder_of(self._keys, key)
+        folder.mkdir(parents=True, exist_ok=True)
+        number = self._file_counts.get(folder, 0)
+        self._file_counts[folder] = number + 1
+        return _File(folder / f"part-{number}.parquet", key, self._file_schema)
+
+    def _close(self, file: "_File") -> None:
+        self.files.append(file.close())
 
 
 class _File:
     """One Parquet file that is being written."""
 
-    def __init__(self, path: Path, arrow_schema: pa.Schema) -> None:
+    def __init__(self, path: Path, key: Key, arrow_schema: pa.Schema) -> None:
         self._path = path
+        self._key = key
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pq.ParquetWriter(
             self._sink, arrow_schema, compression="zstd", write_page_index=True
@@ -142,12 +176,14 @@ class _File:
         """Append the rows as row groups."""
         self._writer.write_table(rows, row_group_size=_ROWS_PER_GROUP)
 
-    def close(self) -> None:
+    def close(self) -> WrittenFile:
         """Complete the file, on the disk."""
         self._writer.close()
+        byte_count = self.byte_count
         self._sink.close()
         sync(self._path)
         sync(self._path.parent)
+        return WrittenFile(self._path, self._key, byte_count, self._writer.writer.metadata)
 
     def abandon(self) -> None:
         """Give the file up as it is."""

@@ -18,7 +18,7 @@ from pyarrow import fs
 
 from storage.errors import CancelledError
 from storage.hive import split_segment
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
 from storage.parquet import list_files
 
 _MAX_TABLES = 512
@@ -106,6 +106,8 @@ def _values_of(table: Table, path: str) -> pc.Expression | None:
 
 def _read_totals(table: Table, is_cancelled: Callable[[], bool]) -> TableTotals:
     directory = Path(str(table.location))
+    if table.kind is TableKind.MANAGED and not table.file_count:
+        return TableTotals(0, {})
     sizes = {str(directory / file.path): file.size for file in list_files(directory)}
     counts = (pq.read_metadata(path).num_row_groups for path in _each(sizes, is_cancelled))
     return TableTotals(sum(counts), sizes)

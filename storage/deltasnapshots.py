@@ -1,0 +1,193 @@
+"""Gives each version of a managed table that is read a folder of its own, in Hive's layout.
+
+The folder holds hard links to the files of that version and nothing else, so that the engine lists
+exactly them and prunes partitions as it does everywhere; a link also keeps a file that is vacuumed
+meanwhile until whoever reads it is done. Folders are shared by all statements that read the same
+version; of those that nobody reads a few are kept for the next statement.
+
+The folders are a process's own. What a killed one left is removed by the next that starts.
+"""
+
+import fcntl
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage.deltalog import DataFile, DeltaLog, DeltaState
+from storage.errors import StaleMetastoreError, UnusableTableError
+from storage.locking import locked
+from storage.metastore import Table
+from storage.partitionwriter import hive_folder
+
+_MAX_IDLE = 32
+_MAX_IDLE_S = 600.0
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """One version of a table; `folder` is there once it was built."""
+
+    folder: Path
+    building: threading.Lock = field(default_factory=threading.Lock)
+    is_built: bool = False
+    lease_count: int = 0
+    idle_since: float = 0.0
+
+
+class Snapshots:
+    """The folders of one process, made when they are first needed. Used from many threads."""
+
+    def __init__(self, directory: Path) -> None:
+        """Prepare to make folders.
+
+        Args:
+            directory: On the file system of the tables; several processes may share it.
+        """
+        self._directory = directory
+        self._own: Path | None = None
+        self._descriptor = -1
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, str], _Snapshot] = OrderedDict()
+
+    @contextmanager
+    def lease(self, table: Table) -> Iterator[Path]:
+        """Give the folder of a managed table's version, which stays until the block ends.
+
+        Raises:
+            StaleMetastoreError: When the version, or a file of it, is gone.
+        """
+        snapshot = self._take(table)
+        try:
+            with snapshot.building:
+                if not snapshot.is_built:
+                    _build(table, snapshot.folder)
+                    snapshot.is_built = True
+            yield snapshot.folder
+        finally:
+            self._give_back(snapshot)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder on the file system of the tables, gone when the block ends."""
+        with self._lock:
+            folder = self._open() / f"scratch-{uuid.uuid4().hex}"
+            folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove every folder; statements that still read lose their files."""
+        with self._lock:
+            own, self._own = self._own, None
+            self._known.clear()
+            if own is not None:
+                shutil.rmtree(own, ignore_errors=True)
+                os.close(self._descriptor)
+
+    def _take(self, table: Table) -> _Snapshot:
+        with self._lock:
+            key = (table.id, table.snapshot)
+            snapshot = self._known.get(key)
+            if snapshot is None:
+                folder = self._open() / f"{table.id}-{table.snapshot}"
+                snapshot = self._known[key] = _Snapshot(folder)
+            snapshot.lease_count += 1
+            self._known.move_to_end(key)
+            self._forget_idle()
+            return snapshot
+
+    def _give_back(self, snapshot: _Snapshot) -> None:
+        with self._lock:
+            snapshot.lease_count -= 1
+            snapshot.idle_since = time.monotonic()
+            self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        """Remove the folders that nobody reads, but for the newest few."""
+        idle = [key for key, one in self._known.items() if not one.lease_count]
+        long_ago = time.monotonic() - _MAX_IDLE_S
+        for position, key in enumerate(idle):
+            snapshot = self._known[key]
+            if position < len(idle) - _MAX_IDLE or snapshot.idle_since < long_ago:
+                del self._known[key]
+                shutil.rmtree(snapshot.folder, ignore_errors=True)
+
+    def _open(self) -> Path:
+        """Return this process's folder; those of processes that are gone are removed."""
+        if self._own is None:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            own = self._directory / uuid.uuid4().hex
+            own.mkdir(mode=0o700)
+            self._descriptor = os.open(own, os.O_RDONLY)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._own = own
+            for left in self._directory.iterdir():
+                with locked(left) as is_left:
+                    if is_left:
+                        shutil.rmtree(left, ignore_errors=True)
+        return self._own
+
+
+def link_files(
+    location: Path, state: DeltaState, folder: Path, *, numbered: str | None = None
+) -> None:
+    """Fill a folder with links to the files of a version, in Hive's layout.
+
+    Args:
+        location: Where the table lies.
+        state: The version.
+        folder: Made here.
+        numbered: A further outermost partition column, in which each file has its own number.
+
+    Raises:
+        StaleMetastoreError: When a file is gone.
+    """
+    folder.mkdir(mode=0o700)
+    made: set[Path] = set()
+    keys = [*([numbered] if numbered else []), *state.partition_columns]
+    for number, file in enumerate(state.files):
+        values = (*([number] if numbered else []), *file.values)
+        into = folder / hive_folder(keys, values)
+        if into not in made:
+            into.mkdir(parents=True, exist_ok=True)
+            made.add(into)
+        _link(location, file, into)
+
+
+def _build(table: Table, folder: Path) -> None:
+    location = Path(str(table.location))
+    try:
+        state = DeltaLog(location).read(int(table.snapshot))
+        link_files(location, state, folder)
+    except (StaleMetastoreError, ValueError):
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    else:
+        return
+    raise StaleMetastoreError(f"that version of {table.name} is gone; execute it again")
+
+
+def _link(location: Path, file: DataFile, into: Path) -> None:
+    commit, _, name = file.path.rpartition("/")
+    try:
+        os.link(location / file.path, into / f"{commit.replace('/', '-')}-{name}")
+    except FileNotFoundError:
+        is_gone = True
+    except OSError:
+        is_gone = False
+    else:
+        return
+    if is_gone:
+        raise StaleMetastoreError("a file of that version of the table is gone; execute it again")
+    raise UnusableTableError("the table's files cannot be linked; keep all of it on one disk")
