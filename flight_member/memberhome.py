@@ -70,6 +70,11 @@ class MemberHome:
         return self.directory / "spill"
 
     @property
+    def snapshot_directory(self) -> Path:
+        """Where versions of managed tables are laid out to be read."""
+        return self.tables_directory / ".snapshots"
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """Where tables may lie."""
         return (self.tables_directory, *self.settings.tables.roots)

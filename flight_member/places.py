@@ -7,12 +7,14 @@ was dropped.
 
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from auth.renaming import places_below
 from flight_member.departures import record_departure, record_renaming, terminal_record
 from flight_member.errors import BadRequestError
+from flight_member.managedtables import ManagedTables
 from flight_member.memberhome import MemberHome
 from flight_member.statestore import Database
 from storage.metastore import Table
@@ -44,8 +46,11 @@ def require_own_place(name: ObjectName) -> None:
 class PlaceDesk:
     """Drops and renames the schemas, or the catalogs, of one member at its own terminal."""
 
-    def __init__(self, cluster: str, database: Database, level: Level) -> None:
+    def __init__(
+        self, cluster: str, database: Database, tables_directory: Path, level: Level
+    ) -> None:
         self._cluster = cluster
+        self._tables_directory = tables_directory
         self._database = database
         self._level = level
 
@@ -53,12 +58,14 @@ class PlaceDesk:
     def open(cls, home: MemberHome, level: Level) -> "PlaceDesk":
         """Open a desk for schemas or for catalogs; a running server notices the changes."""
         database = home.open_database()
-        desk = cls(home.settings.cluster.name, database, level)
+        desk = cls(home.settings.cluster.name, database, home.tables_directory, level)
         weakref.finalize(desk, database.close)
         return desk
 
     def drop(self, text: str) -> tuple[ObjectName, int]:
-        """Forget a place with all its tables, and what was allowed there; their files stay.
+        """Forget a place with all its tables, and what was allowed there.
+
+        The files of managed tables are removed; those of others stay where they are.
 
         Returns:
             Its name, and how many tables it had.
@@ -77,6 +84,7 @@ class PlaceDesk:
             tables.depart(place)
             act = terminal_record("drop", place, f"with {len(doomed)} tables")
             record_departure(GrantStore(connection), AuditStore(connection), place, act)
+        ManagedTables(self._database, self._tables_directory).sweep()
         return place, len(doomed)
 
     def rename(self, text: str, new_text: str) -> tuple[ObjectName, ObjectName]:

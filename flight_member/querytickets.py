@@ -16,7 +16,7 @@ from flight_member.explaining import EXPLANATION_SCHEMA
 from flight_member.gatekeeper import Authorised
 from flight_sql import Call, Endpoint, StatementInfo
 from planner import Plan, Query
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
 
 
 class QueryTickets:
@@ -69,8 +69,7 @@ class QueryTickets:
         """
         now = self._now()
         for table, sealed in zip(authorised.tables, ticket.tables, strict=True):
-            if sealed_table(table) != sealed:
-                raise StaleTicketError.of(table.name)
+            require_sealed(table, sealed)
         explain = ticket.explain
         return replace(
             ticket,
@@ -102,6 +101,22 @@ class QueryTickets:
 def sealed_table(table: Table) -> TicketTable:
     """Return what a ticket says of a table, by which it is known to be the one decided on."""
     return TicketTable(table.name, table.id, table.schema_version, table.snapshot)
+
+
+def require_sealed(table: Table | None, sealed: TicketTable) -> Table:
+    """Return a table at the snapshot that a ticket names, if that can be had.
+
+    Of a managed table every version can be read until it is vacuumed; whatever was committed since
+    changes nothing for the ticket, unless it changed the columns.
+
+    Raises:
+        StaleTicketError: When the table is gone or another, or has other columns or files by now.
+    """
+    if table is not None and table.kind is TableKind.MANAGED:
+        table = replace(table, snapshot=sealed.snapshot)
+    if table is None or sealed_table(table) != sealed:
+        raise StaleTicketError.of(sealed.name)
+    return table
 
 
 def _explain_of(query: Query, authorised: Authorised) -> TicketExplain | None:

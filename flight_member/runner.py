@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from auth import RevokedTicketError, Ticket
 from flight_member.admission import Admission
-from flight_member.errors import StaleTicketError, WrongCallerError
+from flight_member.errors import WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
 from flight_member.jobrows import JobKind
 from flight_member.jobs import Job, Jobs
-from flight_member.querytickets import sealed_table
+from flight_member.querytickets import require_sealed
 from flight_member.rowbyrow import one_after_another
 from flight_member.running import BatchSource, RunningStatement, admit, until
 from flight_member.settings import LimitsSection
@@ -205,8 +205,5 @@ def text_limits(limits: LimitsSection) -> Limits:
 
 def _require_sealed(metastore: Metastore, name: ObjectName, ticket: Ticket) -> Table:
     """Return a table that a ticket is for, if it is still the one that was decided on."""
-    table = metastore.table(name)
     sealed = next(one for one in ticket.tables if one.name == name)
-    if table is None or sealed_table(table) != sealed:
-        raise StaleTicketError.of(name)
-    return table
+    return require_sealed(metastore.table(name), sealed)

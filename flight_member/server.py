@@ -88,6 +88,7 @@ class MemberServer:
         self._engine = Engine(
             memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,
             spill_directory=home.spill_directory,
+            snapshot_directory=home.snapshot_directory,
         )
         self._admission = Admission(settings.limits)
         self._jobs = Jobs(cluster, cluster, utc_now)

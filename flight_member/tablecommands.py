@@ -10,6 +10,7 @@ from flight_member.memberhome import MemberHome
 from flight_member.places import PlaceDesk
 from flight_member.tables import TableDesk
 from flight_member.terminal import console, reported_errors
+from storage.metastore import TableKind
 from storage.names import Level
 
 TableName = Annotated[str, typer.Argument(help="catalog.schema.table")]
@@ -26,10 +27,11 @@ def table_commands(here: Path, home_in: Callable[[Path], MemberHome]) -> typer.T
 
     @app.command("drop", epilog="Example: flight-member table drop trading.stock.quote")
     def drop(table: TableName, directory: Directory = here) -> None:
-        """Forget a table, and with it what anybody was granted on it; its files stay."""
+        """Forget a table with its managed files, and what anybody was granted on it."""
         with reported_errors():
             dropped = TableDesk.open(home_in(directory)).drop(table)
-            console.print(f"dropped {dropped.name}; its files stay", highlight=False)
+            files = "are removed" if dropped.kind is TableKind.MANAGED else "stay"
+            console.print(f"dropped {dropped.name}; its files {files}", highlight=False)
 
     @app.command("rename", epilog="Example: flight-member table rename trading.stock.q quote")
     def rename(
@@ -54,14 +56,16 @@ def place_commands(level: Level, here: Path, home_in: Callable[[Path], MemberHom
 
     @app.command(
         "drop",
-        help=f"Forget a {kind} with its tables, and what anybody was granted there; files stay.",
+        help=f"Forget a {kind} with its tables and managed files, and what was granted there.",
         epilog=f"Example: flight-member {kind} drop {_NAMED[level]}",
     )
     def drop(name: named, directory: Directory = here) -> None:
         with reported_errors():
             dropped, count = PlaceDesk.open(home_in(directory), level).drop(name)
             tables = "1 table" if count == 1 else f"{count} tables"
-            console.print(f"dropped {dropped} with {tables}; the files stay", highlight=False)
+            console.print(
+                f"dropped {dropped} with {tables}; only external files stay", highlight=False
+            )
 
     @app.command(
         "rename",

@@ -1,9 +1,9 @@
 """Changes of a member's own tables, each one transaction with its audit row."""
 
-import shutil
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,12 +14,20 @@ from auth.grantstore import GrantStore
 from flight_member.departures import record_departure, record_renaming, terminal_record
 from flight_member.errors import BadRequestError
 from flight_member.logs import get_logger
+from flight_member.managedtables import ManagedTables
 from flight_member.memberhome import MemberHome
 from flight_member.places import require_own_place
 from flight_member.statestore import Database
-from storage.errors import StorageError, TableExistsError, UnknownTableError
-from storage.load import load_table, read_files
-from storage.metastore import Table
+from storage.delta import append_rows
+from storage.deltafiles import no_progress
+from storage.errors import (
+    StorageError,
+    TableExistsError,
+    UnknownTableError,
+    UnusableTableError,
+)
+from storage.load import read_files
+from storage.metastore import Table, TableKind
 from storage.names import InvalidNameError, Level, ObjectName
 from storage.parquet import list_files, require_within, scan_partitioned, snapshot_of
 from storage.tablestore import TableStore
@@ -34,6 +42,7 @@ class TableDesk:
         self._cluster = cluster
         self._database = database
         self._home = home
+        self._managed = ManagedTables(database, home.tables_directory)
 
     @classmethod
     def open(cls, home: MemberHome) -> "TableDesk":
@@ -74,12 +83,12 @@ class TableDesk:
         partition_by: Sequence[str],
         progress: Callable[[int], None],
     ) -> Table:
-        """Write rows into a new table under the member's own root.
+        """Write rows into a new managed table.
 
         Args:
             text: `catalog.schema.table`.
             batches: The rows.
-            partition_by: Columns that become directories, outermost first.
+            partition_by: Columns that rows are kept apart by, outermost first.
             progress: Told how many rows have been read so far.
 
         Raises:
@@ -88,18 +97,42 @@ class TableDesk:
             UnusableTableError: When the rows cannot be stored so.
         """
         name = self._read_name(text)
-        if self.find(text) is not None:
-            raise TableExistsError(f"{name} exists already; choose another name")
-        table_id = uuid4().hex
-        # The folder has the table's id: names may come back, ids never do.
-        target = self._home.tables_directory / table_id
-        load_table(batches, target, partition_by=partition_by, progress=progress)
-        try:
-            return self._add(name, table_id, target, "load")
-        except BaseException:
-            # Somebody else was faster with the name: what no table names is no table.
-            shutil.rmtree(target, ignore_errors=True)
-            raise
+        rows = iter(batches)
+        first = next(rows, None)
+        if first is None:
+            raise UnusableTableError("there is nothing to load")
+        return self._managed.create(
+            name,
+            first.schema,
+            partition_by,
+            chain([first], rows),
+            record=terminal_record("load", name),
+            progress=progress,
+        )
+
+    def append(
+        self,
+        text: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        progress: Callable[[int], None] = no_progress,
+    ) -> Table:
+        """Add rows to a managed table, all of them or none.
+
+        Args:
+            text: `catalog.schema.table`.
+            batches: With the table's columns by name, in any order.
+            progress: Told how many rows have been written so far.
+
+        Raises:
+            UnknownTableError: When there is no such table.
+            UnusableTableError: When it is no managed table, or the rows do not fit it.
+        """
+        table = self._known(text)
+        if table.kind is not TableKind.MANAGED:
+            raise UnusableTableError(f"{table.name} is not managed here; add files to its folder")
+        append_rows(table, batches, progress=progress)
+        return self._managed.note(table, terminal_record("append", table.name))
 
     def attach(self, text: str, location: Path, *, replace: bool = False) -> Table:
         """Make a table of files that stay where they are.
@@ -125,7 +158,9 @@ class TableDesk:
         return self._add(name, uuid4().hex, real, "attach", replaces=known is not None)
 
     def drop(self, text: str) -> Table:
-        """Forget a table, and what was allowed on it at home; its files stay where they are.
+        """Forget a table, and what was allowed on it at home.
+
+        The files of a managed table are removed; those of another stay where they are.
 
         Raises:
             BadRequestError: When the name is none.
@@ -136,6 +171,7 @@ class TableDesk:
             TableStore(connection).drop(known.name)
             act = terminal_record("drop", known.name)
             record_departure(GrantStore(connection), AuditStore(connection), known.name, act)
+        self._managed.sweep()
         return known
 
     def rename(self, text: str, new_text: str) -> Table:
@@ -173,8 +209,13 @@ class TableDesk:
         """
         has_changed = False
         for table in self.all():
-            directory = Path(str(table.location))
             try:
+                if table.kind is TableKind.MANAGED:
+                    has_changed |= self._managed.catch_up(table)
+                    continue
+                if table.kind is not TableKind.EXTERNAL:
+                    continue
+                directory = Path(str(table.location))
                 if snapshot_of(list_files(directory)) == table.snapshot:
                     continue
                 found = scan_partitioned(directory)

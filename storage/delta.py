@@ -6,10 +6,9 @@ processes, do not wait for each other: additions always land; of two that change
 is refused with `write-conflict`, and nothing of it is written.
 
 Nothing here decides who may write, and nothing here knows the metastore: whoever calls keeps there
-what a function returns (see `flight_member.tables.TableDesk.note_commit`).
+what a function returns (see `flight_member.managedtables`).
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import pyarrow as pa
 from storage.arrowtypes import plain_schema
 from storage.deltafiles import Progress, no_progress, pending_files, sweep
 from storage.deltalog import DeltaLog, DeltaState
-from storage.errors import StaleMetastoreError, TableExistsError
+from storage.errors import StaleMetastoreError
 from storage.metastore import Table
 from storage.rows import check_partition_columns
 
@@ -46,7 +45,7 @@ def create_table(
     """Make a table, empty or with its first rows.
 
     Args:
-        location: A folder that does not exist yet; its parent does.
+        location: A folder that the caller made for it, and removes if this fails.
         arrow_schema: The columns in any order; kept in plain types, partition columns last.
         partition_by: Columns that rows are kept apart by: integers, dates or text, never NULL.
         batches: The first rows.
@@ -54,9 +53,8 @@ def create_table(
         is_cancelled: Asked before each batch.
 
     Raises:
-        TableExistsError: When the folder is there already.
         UnusableTableError: When a partition column cannot be one, or rows do not fit.
-        CancelledError: When it was cancelled; nothing is left.
+        CancelledError: When it was cancelled.
     """
     plain = plain_schema(arrow_schema)
     check_partition_columns(plain, partition_by)
@@ -64,17 +62,9 @@ def create_table(
         [field for field in plain if field.name not in partition_by]
         + [plain.field(name).with_nullable(nullable=False) for name in partition_by]
     )
-    try:
-        location.mkdir(mode=0o750)
-    except FileExistsError:
-        raise TableExistsError("a table is stored there already") from None
-    try:
-        with pending_files(location, schema, partition_by) as pending:
-            pending.write(batches, progress=progress, is_cancelled=is_cancelled)
-            state = DeltaLog.create(location, schema, partition_by, pending.finish())
-    except BaseException:
-        shutil.rmtree(location, ignore_errors=True)
-        raise
+    with pending_files(location, schema, partition_by) as pending:
+        pending.write(batches, progress=progress, is_cancelled=is_cancelled)
+        state = DeltaLog.create(location, schema, partition_by, pending.finish())
     return Change(state, state.row_count)
 
 

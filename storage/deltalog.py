@@ -257,5 +257,3 @@ def _add(keys: Sequence[str], file: DataFile, *, changes_rows: bool) -> AddActio
     stats = file.stats or json.dumps({"numRecords": file.row_count})
     now_ms = int(time.time() * 1000)
     return AddAction(file.path, file.byte_count, _texts(keys, file), now_ms, changes_rows, stats)
-
-

@@ -106,7 +106,7 @@ def _values_of(table: Table, path: str) -> pc.Expression | None:
 
 def _read_totals(table: Table, is_cancelled: Callable[[], bool]) -> TableTotals:
     directory = Path(str(table.location))
-    if table.kind is TableKind.MANAGED and not table.file_count:
+    if table.kind is TableKind.MANAGED and not any(directory.iterdir()):
         return TableTotals(0, {})
     sizes = {str(directory / file.path): file.size for file in list_files(directory)}
     counts = (pq.read_metadata(path).num_row_groups for path in _each(sizes, is_cancelled))

@@ -7,7 +7,9 @@ transaction. Another process sees a change by polling `version`.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     LargeBinary,
+    Row,
     String,
     Text,
     delete,
@@ -88,24 +91,14 @@ class TableStore:
     def all(self) -> list[Table]:
         """Return every table, ordered by name; it may be empty."""
         rows = self._connection.execute(select(_tables).order_by(_tables.c.name))
-        return [
-            Table(
-                id=row.id,
-                name=ObjectName.parse(row.name, cluster=row.cluster),
-                arrow_schema=pa.ipc.read_schema(pa.py_buffer(row.arrow_schema)),
-                partition_columns=tuple(json.loads(row.partition_columns)),
-                schema_version=row.schema_version,
-                snapshot=row.snapshot,
-                row_count=row.row_count,
-                byte_count=row.byte_count,
-                file_count=row.file_count,
-                location=row.location or None,
-                kind=TableKind(row.kind),
-                owner=row.owner,
-                definition=row.definition,
-            )
-            for row in rows
-        ]
+        return [_read(row) for row in rows]
+
+    def find(self, table_id: str) -> Table | None:
+        """Return the table with an id, whatever it is called by now, or None."""
+        row = self._connection.execute(
+            select(_tables).where(_tables.c.id == table_id)
+        ).one_or_none()
+        return None if row is None else _read(row)
 
     def add(self, table: Table) -> None:
         """Keep a new table; the schema and catalog of its name are made when they are missing.
@@ -156,6 +149,11 @@ class TableStore:
         newest = select(_dropped.c.id).order_by(_dropped.c.number.desc()).limit(most)
         return list(self._connection.execute(newest).scalars())
 
+    def are_dropped(self, ids: Iterable[str]) -> set[str]:
+        """Return those of some ids that are of tables that were dropped."""
+        known = select(_dropped.c.id).where(_dropped.c.id.in_(list(ids)))
+        return set(self._connection.execute(known).scalars())
+
     def depart(self, place: ObjectName, new_place: ObjectName | None = None) -> None:
         """Note that a schema or catalog was dropped, or got another name, under an id of its own.
 
@@ -185,6 +183,24 @@ class TableStore:
 
     def _bump(self) -> None:
         bump_version(self._connection)
+
+
+def _read(row: Row[Any]) -> Table:
+    return Table(
+        id=row.id,
+        name=ObjectName.parse(row.name, cluster=row.cluster),
+        arrow_schema=pa.ipc.read_schema(pa.py_buffer(row.arrow_schema)),
+        partition_columns=tuple(json.loads(row.partition_columns)),
+        schema_version=row.schema_version,
+        snapshot=row.snapshot,
+        row_count=row.row_count,
+        byte_count=row.byte_count,
+        file_count=row.file_count,
+        location=row.location or None,
+        kind=TableKind(row.kind),
+        owner=row.owner,
+        definition=row.definition,
+    )
 
 
 def _row(table: Table) -> dict[str, object]:

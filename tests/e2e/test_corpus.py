@@ -5,6 +5,7 @@ the reader's home, which asks the MoM and hands on what it says.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from datafusion import SessionConfig, SessionContext
@@ -12,6 +13,8 @@ from datafusion.catalog import Catalog, Schema
 
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, wire_schema
+from storage.delta import read_state
+from storage.deltasnapshots import link_files
 from tests.corpus.comparing import require_same
 from tests.corpus.loading import CorpusStatement, corpus_tables, read_corpus
 from tests.e2e.federation import (
@@ -44,7 +47,7 @@ def clients(federation: DemoFederation) -> Iterator[dict[str, Client]]:
 
 
 @pytest.fixture(scope="module")
-def alone(federation: DemoFederation) -> SessionContext:
+def alone(federation: DemoFederation, tmp_path_factory: pytest.TempPathFactory) -> SessionContext:
     """DataFusion by itself over the files of the member."""
     config = SessionConfig(
         {"datafusion.execution.parquet.schema_force_view_types": "false"}
@@ -63,9 +66,9 @@ def alone(federation: DemoFederation) -> SessionContext:
         ]
         files.register_catalog_provider("own", own := Catalog.memory_catalog())
         own.register_schema("own", Schema.memory_schema())
-        files.register_parquet(
-            f"own.own.{name}", str(table.location), table_partition_cols=partitions
-        )
+        folder, location = tmp_path_factory.mktemp(name) / "files", Path(str(table.location))
+        link_files(location, read_state(location), folder)
+        files.register_parquet(f"own.own.{name}", str(folder), table_partition_cols=partitions)
         catalog.schema(schema).register_table(name, own.schema("own").table(name))
     return session
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +13,7 @@ from auth import seal_ticket
 from flight_member.tables import TableDesk
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, Endpoint, RemoteError
+from storage.load import load_table
 from tests.e2e.factories import make_flights, make_ticket
 from tests.e2e.federation import (
     COUNT_FLIGHTS,
@@ -36,15 +37,15 @@ NOTICED_S = 15.0
 
 
 class Growing:
-    """A table of hangzhou that user1@shanghai may read, and to which files are added."""
+    """An external table of hangzhou that user1@shanghai may read; files are added to it."""
 
     def __init__(self, federation: DemoFederation) -> None:
         self._federation = federation
-        self.desk = TableDesk.open(federation.member_home(HANGZHOU))
-        table = self.desk.load_batches(
-            GROWING, iter(ROWS.to_batches()), partition_by=(), progress=lambda _: None
-        )
-        self._directory = Path(str(table.location))
+        home = federation.member_home(HANGZHOU)
+        self.desk = TableDesk.open(home)
+        self._directory = home.tables_directory / f"growing-{uuid4().hex}"
+        load_table(iter(ROWS.to_batches()), self._directory)
+        self.desk.attach(GROWING, self._directory)
 
     def add_file(self) -> None:
         """Put a file beside the others, as who writes an attached table does."""

@@ -19,6 +19,7 @@ from flight_member.settings import LimitsSection, MemberSettings
 from flight_member.statestore import Database
 from flight_member.tables import TableDesk
 from flight_member.users import UserDesk
+from storage.load import load_table
 from storage.metastore import Table
 from tests.databases import configured_url
 
@@ -81,6 +82,18 @@ def load_quotes(home: MemberHome, name: str = QUOTE, rows: pa.Table | None = Non
     return TableDesk.open(home).load_batches(
         name, batches, partition_by=("day",), progress=lambda _: None
     )
+
+
+def write_quotes(directory: Path, rows: pa.Table | None = None) -> Path:
+    """Write the quotes as who writes external tables does: Hive-partitioned Parquet."""
+    batches = (make_quotes() if rows is None else rows).to_batches()
+    load_table(iter(batches), directory, partition_by=("day",))
+    return directory
+
+
+def attach_quotes(home: MemberHome, name: str = QUOTE, rows: pa.Table | None = None) -> Table:
+    directory = write_quotes(home.tables_directory / f"external-{name}", rows)
+    return TableDesk.open(home).attach(name, directory)
 
 
 def add_user(home: MemberHome, name: str = "user1", **options: Any) -> None:

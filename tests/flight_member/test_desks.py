@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from tests.flight_member.factories import (
     make_identity,
     make_quotes,
     mode_of,
+    write_quotes,
 )
 
 
@@ -153,11 +153,10 @@ def test_name_that_is_no_table_of_this_member_is_refused(home: MemberHome, name:
         load_quotes(home, name)
 
 
-def test_attached_table_lies_within_the_roots(tmp_path: Path, home: MemberHome) -> None:
-    table = load_quotes(home)
+def test_attached_table_lies_within_the_roots(tmp_path: Path) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     for root in (inside, outside):
-        shutil.copytree(str(table.location), root / "quote")
+        write_quotes(root / "quote")
     (inside / "link").symlink_to(outside / "quote")
     other = make_home(tmp_path / "other", tables__roots=[str(inside)])
     desk = TableDesk.open(other)
@@ -170,10 +169,9 @@ def test_attached_table_lies_within_the_roots(tmp_path: Path, home: MemberHome) 
         desk.attach("a.b.c", inside / "quote")
 
 
-def test_replacing_an_attached_table_gives_it_another_id(tmp_path: Path, home: MemberHome) -> None:
-    source = str(load_quotes(home).location)
+def test_replacing_an_attached_table_gives_it_another_id(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        shutil.copytree(source, tmp_path / "root" / name)
+        write_quotes(tmp_path / "root" / name)
     desk = TableDesk.open(make_home(tmp_path / "other", tables__roots=[str(tmp_path / "root")]))
     first = desk.attach("a.b.c", tmp_path / "root" / "one")
     same = desk.attach("a.b.c", tmp_path / "root" / "one", replace=True)

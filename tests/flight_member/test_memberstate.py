@@ -1,6 +1,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.flight_member.factories import (
     QUOTE,
     SHANGHAI,
     add_user,
+    attach_quotes,
     change_users,
     load_quotes,
     make_identity,
@@ -27,9 +29,9 @@ LATER = datetime.now(UTC) + timedelta(hours=1)
 def grow_quotes(home: MemberHome) -> None:
     """Write another file into the table's directory, and let the member look."""
     desk = TableDesk.open(home)
-    table = desk.find(QUOTE)
+    table = desk.find("trading.stock.external")
     assert table is not None
-    file = next((home.tables_directory / table.id).rglob("*.parquet"))
+    file = next(Path(str(table.location)).rglob("*.parquet"))
     (file.parent / "more.parquet").write_bytes(file.read_bytes())
     assert desk.rescan()
 
@@ -44,6 +46,7 @@ CHANGES: dict[str, Callable[[MemberHome], None]] = {
     "a removed user": lambda home: change_users(home, "remove", "user1"),
     "a new table": lambda home: void(load_quotes(home, "trading.stock.other")),
     "new files": grow_quotes,
+    "new rows": lambda home: void(TableDesk.open(home).append(QUOTE, make_quotes().to_batches())),
 }
 
 
@@ -54,6 +57,7 @@ def void(_value: object) -> None:
 @pytest.fixture
 def state(home: MemberHome, database: Database) -> MemberState:
     load_quotes(home)
+    attach_quotes(home, "trading.stock.external")
     add_user(home)
     return MemberState(SHANGHAI, database)
 

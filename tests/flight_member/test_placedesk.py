@@ -11,8 +11,17 @@ from flight_member.places import PlaceDesk
 from flight_member.statestore import Database
 from flight_member.tables import TableDesk
 from storage.errors import PlaceExistsError, UnknownPlaceError
+from storage.metastore import TableKind
 from storage.names import Level
-from tests.flight_member.factories import QUOTE, SHANGHAI, add_user, audited, load_quotes, make_home
+from tests.flight_member.factories import (
+    QUOTE,
+    SHANGHAI,
+    add_user,
+    attach_quotes,
+    audited,
+    load_quotes,
+    make_home,
+)
 
 OTHER = "trading.bonds.quote"
 
@@ -45,14 +54,17 @@ def rules(database: Database) -> list[str]:
     "level, text, left",
     [(Level.SCHEMA, "trading.stock", [OTHER]), (Level.CATALOG, "trading", [])],
 )
-def test_dropped_place_takes_its_tables_along_and_their_files_stay(
+def test_dropped_place_takes_its_tables_along_and_only_managed_files(
     home: MemberHome, database: Database, level: Level, text: str, left: list[str]
 ) -> None:
+    attach_quotes(home, "trading.stock.external")
     state, before = MemberState(SHANGHAI, database), TableDesk.open(home).all()
     place, count = PlaceDesk.open(home, level).drop(text)
-    assert (str(place), count) == (f"{text}@{SHANGHAI}", 2 - len(left))
+    assert (str(place), count) == (f"{text}@{SHANGHAI}", 3 - len(left))
     assert names(home) == left
-    assert all(Path(str(table.location)).is_dir() for table in before)
+    for table in before:
+        stays = table.kind is TableKind.EXTERNAL or table.name.local in left
+        assert Path(str(table.location)).is_dir() == stays
     assert state.refresh()
     gone = {table.id for table in before if table.name.local not in left}
     assert set(state.report.dropped) == gone

@@ -33,12 +33,12 @@ def audited(database: Database) -> tuple[str, str, str]:
     return record.action, record.object, record.rule
 
 
-def test_dropped_table_is_reported_by_its_id_and_its_files_stay(
+def test_dropped_table_is_reported_by_its_id_and_its_files_are_removed(
     home: MemberHome, database: Database
 ) -> None:
     desk, state = TableDesk.open(home), MemberState(SHANGHAI, database)
     table = desk.drop(QUOTE)
-    assert Path(str(table.location)).is_dir()
+    assert not Path(str(table.location)).exists()
     assert desk.find(QUOTE) is None
     assert audited(database) == ("drop", f"{QUOTE}@{SHANGHAI}", "")
     assert state.refresh()
