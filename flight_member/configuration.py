@@ -39,9 +39,13 @@ class LoadedSettings(Generic[S]):
     def effective(self) -> list[EffectiveSetting]:
         """Return every setting with its value and source, in the order of the model."""
         return [
-            EffectiveSetting(name, str(value), self.sources.get(name, "default"))
+            EffectiveSetting(name, str(value), self.source_of(name))
             for name, value, _ in walk_settings(type(self.settings), self.settings)
         ]
+
+    def source_of(self, name: str) -> str:
+        """Return where a setting was set, by its dotted name."""
+        return self.sources.get(name, "default")
 
 
 def load_settings(

@@ -5,24 +5,17 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
-from flight_member.admission import Admission
 from flight_member.clock import Moment
+from flight_member.jobs import Jobs
 from flight_member.metering import Meter
 from flight_member.noderow import NodeRow
 
 _MIB = 1 << 20
 _WHOLE = 100.0
-
-
-class StatementTimes(Protocol):
-    """How long statements took lately."""
-
-    def row(self) -> dict[str, float | None]:
-        """Return the fields of a node row that it knows, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +39,21 @@ class NodeSampler:
     def __init__(
         self,
         facts: NodeFacts,
-        admission: Admission,
+        jobs: Jobs,
         now: Moment,
-        times: StatementTimes | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep what is told, and begin to measure.
 
         Args:
             facts: What does not change.
-            admission: Counts running and queued statements.
+            jobs: The statements of this node.
             now: The clock of `time_stamp`.
-            times: How long statements took; None where nothing is known of it.
             ticks: A clock that only goes forward, in seconds.
         """
         self._facts = facts
-        self._admission = admission
+        self._jobs = jobs
         self._now = now
-        self._times = times
         self._ticks = ticks
         self._process = psutil.Process()
         self._meter = Meter()
@@ -84,6 +74,7 @@ class NodeSampler:
             metered = self._measure()
         facts, memory, count = self._facts, psutil.virtual_memory(), self._latencies[0]
         total, free = _space(facts.roots)
+        figures = self._jobs.figures()
         cpu, process_cpu = metered["busy_us"].per_s, metered["process_us"].per_s
         return NodeRow(
             node=facts.node,
@@ -112,13 +103,18 @@ class NodeSampler:
             network_send_last_minute_bytes=metered["network_send"].last_minute,
             network_receive_last_minute_bytes=metered["network_receive"].last_minute,
             connection_count=self._connection_count(),
-            running_statements=self._admission.running,
-            queued_statements=self._admission.queued,
+            running_statements=figures.running,
+            queued_statements=figures.queued,
             max_running_statements=facts.max_running_statements,
+            # Before the first has ended there is no time to tell.
+            median_last_10_s=figures.last_10.median_s or None,
+            max_last_10_s=figures.last_10.max_s or None,
+            median_last_100_s=figures.last_100.median_s or None,
+            max_last_100_s=figures.last_100.max_s or None,
+            longest_running_s=figures.longest_running_s,
             heartbeat_latency_s=self._latency_s,
             heartbeat_latency_mean_s=self._latencies[1] / count if count else None,
             sampled_at=self._now().timestamp(),
-            **(self._times.row() if self._times else {}),
         )
 
     def _measure(self) -> Any:

@@ -205,7 +205,7 @@ class MemberServer:
             max_running_statements=limits.max_running,
             roots=self._home.roots,
         )
-        return NodeSampler(facts, self._admission, utc_now)
+        return NodeSampler(facts, self._jobs, utc_now)
 
     def hurry(self) -> None:
         """Have a `stop` that is under way end the streams now."""

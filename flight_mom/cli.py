@@ -49,6 +49,7 @@ from flight_mom.asking import ask
 from flight_mom.demo.command import AttachedTable, run_demo
 from flight_mom.grantcli import app as grant_app
 from flight_mom.groupcli import app as group_app
+from flight_mom.handlerloading import check_heartbeats
 from flight_mom.membercommands import add_member, change_member, sign_in_profile
 from flight_mom.momhome import SETTINGS_FILE, MomHome
 from flight_mom.server import MomServer
@@ -141,8 +142,10 @@ def serve(
     with reported_errors():
         require_directory(directory, "flight-mom")
         flags = {"server.host": host, "server.port": port}
-        settings = _load(directory, config, flags).settings
+        loaded = _load(directory, config, flags)
+        settings = loaded.settings
         configure_logging(settings.log, cluster=settings.cluster.name)
+        check_heartbeats(loaded)
         run_until_stopped(
             MomServer(settings),
             with_parent=with_parent,
@@ -320,7 +323,9 @@ def check_config(
 ) -> None:
     """Print every effective setting and where it comes from; list every fault."""
     with reported_errors():
-        print_settings(_load(directory, config), as_json=as_json)
+        loaded = _load(directory, config)
+        check_heartbeats(loaded)
+        print_settings(loaded, as_json=as_json)
 
 
 def _change_member(

@@ -1,8 +1,10 @@
 """`system.federation.nodes` and `cluster_states`: how the clusters do, and how they did.
 
-Everybody sees their own cluster, administrators of the federation all of them.
+Everybody sees their own cluster, administrators of the federation all of them; those alone see
+`heartbeat_handlers`.
 """
 
+from collections.abc import Sequence
 from itertools import zip_longest
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from auth import Identity
 from flight_member.livetables import Wanted
 from flight_member.noderow import PERF_SCHEMA
 from flight_member.statestore import Database
+from flight_mom.handling import HandlerThread
 from flight_mom.memberstatestore import MemberStateStore
 from flight_mom.pulse import Pulse
 from flight_mom.topology import MemberStatus, Topology
@@ -80,6 +83,43 @@ class ClusterStatesTable:
                 pa.array([one.state for one in kept], pa.utf8()),
                 pa.array([one.since for one in kept], _MOMENT),
                 pa.array(ends, _MOMENT),
+            ],
+            schema=self.arrow_schema,
+        )
+
+
+class HandlersTable:
+    """`heartbeat_handlers`: what came of the calls of each handler since this MoM started."""
+
+    name = "heartbeat_handlers"
+    arrow_schema = pa.schema(
+        [
+            pa.field("handler", pa.utf8(), nullable=False),
+            pa.field("call_count", pa.int64(), nullable=False),
+            pa.field("row_count", pa.int64(), nullable=False),
+            pa.field("failed_count", pa.int64(), nullable=False),
+            pa.field("waiting_row_count", pa.int64(), nullable=False),
+            pa.field("dropped_row_count", pa.int64(), nullable=False),
+            pa.field("busy_since", _MOMENT),
+        ]
+    )
+
+    def __init__(self, mom: str, handlers: Sequence[HandlerThread]) -> None:
+        self._mom = mom
+        self._handlers = handlers
+
+    def rows(self, wanted: Wanted) -> pa.Table:
+        """Return one row per handler, in the order in which they are called."""
+        handlers = self._handlers if wanted.caller.administers(self._mom) else ()
+        return pa.table(
+            [
+                pa.array([one.name for one in handlers], pa.utf8()),
+                pa.array([one.call_count for one in handlers], pa.int64()),
+                pa.array([one.row_count for one in handlers], pa.int64()),
+                pa.array([one.failed_count for one in handlers], pa.int64()),
+                pa.array([one.waiting_row_count for one in handlers], pa.int64()),
+                pa.array([one.dropped_row_count for one in handlers], pa.int64()),
+                pa.array([one.busy_since for one in handlers], _MOMENT),
             ],
             schema=self.arrow_schema,
         )

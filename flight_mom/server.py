@@ -11,20 +11,26 @@ from flight_member.clock import utc_now
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.jobs import Jobs
 from flight_member.process import require_free_port
+from flight_member.sampling import NodeFacts, NodeSampler
 from flight_member.serving import make_flight_server
 from flight_member.watching import Watch
 from flight_mom.administration import Administration
 from flight_mom.coordinator import MomBackend
 from flight_mom.federationtables import AuditTable
+from flight_mom.handlerloading import load_handlers
+from flight_mom.handling import HandlerThread, Handling
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
-from flight_mom.monitortables import ClusterStatesTable, NodesTable
+from flight_mom.monitortables import ClusterStatesTable, HandlersTable, NodesTable
 from flight_mom.office import Office
+from flight_mom.ownheart import OwnHeart
 from flight_mom.pulse import Pulse
 from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
 from flight_mom.topology import Topology
+
+_MIB = 1 << 20
 
 
 class MomServer:
@@ -72,6 +78,15 @@ class MomServer:
             office,
             self._pulse,
         )
+        self._handling = Handling(
+            self._pulse.take,
+            [
+                HandlerThread(
+                    name, handler, utc_now, max_row_count=settings.heartbeat.max_waiting_rows
+                )
+                for name, handler in load_handlers(settings.heartbeat.handlers, home.directory, {})
+            ],
+        )
         backend = MomBackend(
             settings,
             key,
@@ -89,6 +104,7 @@ class MomServer:
                 max_record_count=settings.audit.max_record_count,
             ),
             ClusterStatesTable(cluster, self._database, self._topology),
+            HandlersTable(cluster, self._handling.handlers),
             NodesTable(cluster, self._topology, self._pulse),
         )
         self._watch = Watch(
@@ -98,6 +114,7 @@ class MomServer:
             self._notice_keys,
             self._proofs.tell_left_out,
         )
+        self._heart: OwnHeart | None = None
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         self._flight = make_flight_server(
             settings, home.tls_files, backend, authenticator, joins=False
@@ -120,6 +137,9 @@ class MomServer:
         self._desk.uri = self._settings.server.uri(self._flight.port)
         self._flight.start()
         self._watch.start()
+        self._heart = self._make_heart(self._desk.uri)
+        self._heart.start()
+        self._handling.start()
         if self._settings.server.uses_tls:
             self._keeper.start()
         return self._desk.uri
@@ -132,6 +152,9 @@ class MomServer:
             stack.callback(self._audit.close)
             stack.callback(self._proofs.close)
             stack.callback(self._relay.close)
+            stack.callback(self._handling.stop)
+            if self._heart is not None:
+                stack.callback(self._heart.stop)
             # What was revoked ends streams to the last of them.
             stack.callback(self._watch.stop)
             stack.callback(self._flight.drain_and_stop, deadline_s)
@@ -141,6 +164,25 @@ class MomServer:
     def hurry(self) -> None:
         """Have a `stop` that is under way end the relays now."""
         self._flight.hurry()
+
+    def _make_heart(self, uri: str) -> OwnHeart:
+        settings, cluster = self._settings, self._settings.cluster.name
+        facts = NodeFacts(
+            node=cluster,
+            mode="mom",
+            host=settings.server.advertised_host,
+            port=self._flight.port,
+            uri=uri,
+            memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,
+            max_running_statements=settings.limits.max_running,
+            roots=(settings.state.directory,),
+        )
+        sampler = NodeSampler(facts, self._jobs, utc_now)
+        return OwnHeart(
+            settings.heartbeat.interval_s,
+            sampler.sample,
+            lambda rows: self._pulse.note(cluster, rows),
+        )
 
     def _notice_keys(self) -> None:
         if self._key.notice():

@@ -11,6 +11,7 @@ from flight_member.settings import (
     AuditSection,
     AuthSection,
     ClusterName,
+    HeartbeatSection,
     Section,
     ServerSettings,
     is_loopback,
@@ -80,6 +81,21 @@ class MomAuditSection(AuditSection):
     )
 
 
+class MomHeartbeatSection(HeartbeatSection):
+    """As for every server, and what becomes of what members report."""
+
+    handlers: tuple[str, ...] = Field(
+        default=(),
+        description="what is called with the rows of heartbeats, in this order: `module:function`",
+    )
+    max_waiting_rows: int = Field(
+        default=100_000,
+        ge=1,
+        description="how many rows may wait for a handler that is slow; of more, the oldest are "
+        "dropped",
+    )
+
+
 class MomSettings(ServerSettings):
     """The settings of the Master of Masters."""
 
@@ -87,4 +103,5 @@ class MomSettings(ServerSettings):
 
     role: Literal["mom"] = Field(default="mom", description="what this cluster is")
     auth: MomAuthSection = Field(default_factory=MomAuthSection)
+    heartbeat: MomHeartbeatSection = Field(default_factory=MomHeartbeatSection)
     audit: MomAuditSection = Field(default_factory=MomAuditSection)

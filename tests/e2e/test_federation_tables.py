@@ -46,6 +46,7 @@ def test_it_is_described_and_listed(reader: Client) -> None:
         "cluster_states",
         "clusters",
         "grants",
+        "heartbeat_handlers",
         "nodes",
         "tables",
     ]

@@ -7,12 +7,11 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from flight_member.admission import Admission
 from flight_member.clock import utc_now
+from flight_member.jobs import Jobs
 from flight_member.noderow import PERF_SCHEMA, NodeRow, perf_table
 from flight_member.protocol import Heartbeat
 from flight_member.sampling import NodeFacts, NodeSampler
-from flight_member.settings import LimitsSection
 
 FIRST_VERSION = {
     "node": "n1",
@@ -32,7 +31,7 @@ FIRST_VERSION = {
 def make_sampler(*roots: Path, port: int = 32010, **changes: Any) -> NodeSampler:
     uri = f"grpc://example.org:{port}"
     facts = NodeFacts("n1", "single", "example.org", port, uri, 1, 2, roots)
-    return NodeSampler(facts, Admission(LimitsSection()), utc_now, **changes)
+    return NodeSampler(facts, Jobs("c", "n1", utc_now), utc_now, **changes)
 
 
 def test_node_measures_itself(tmp_path: Path) -> None:
