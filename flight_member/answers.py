@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from flight_member.joblisting import JOBS_SCHEMA
 from planner import (
+    CancelJob,
     ChangeOwner,
     CreateExternalTable,
     CreatePlace,
@@ -29,6 +31,7 @@ from planner import (
     ShowClusters,
     ShowGrants,
     ShowGroups,
+    ShowJobs,
     ShowReadable,
     ShowReaders,
     ShowSchemas,
@@ -101,6 +104,8 @@ _SCHEMAS: dict[type, pa.Schema] = {
         ("changed_at", _MOMENT),
     ),
     ShowGroups: _shape(("group_name", _UTF8), ("member", _UTF8)),
+    ShowJobs: JOBS_SCHEMA,
+    CancelJob: _shape(("job_id", _UTF8), ("status", _UTF8)),
     ShowReaders: _shape(("user_name", _UTF8), ("rule", _UTF8)),
     ShowReadable: _shape(("securable", _UTF8), ("rule", _UTF8)),
     **dict.fromkeys(

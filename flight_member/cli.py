@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flight_member.auditcommands import audit_app
 from flight_member.configuration import LoadedSettings
+from flight_member.jobcommands import job_commands
 from flight_member.joining import join_federation
 from flight_member.keycommands import key_commands
 from flight_member.logs import configure_logging
@@ -89,6 +90,7 @@ def _open_database(directory: Path, config: Path | None) -> Database:
     return _home(directory, config).open_database()
 
 
+app.add_typer(job_commands("flight-member", at_home=True), name="jobs")
 app.add_typer(audit_app("flight-member", _HERE, _open_database), name="audit")
 
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 import pyarrow as pa
 
 from auth import InvalidTicketError, RevokedTicketError, SigningKey, open_ticket
+from auth.auditstore import Viewer
 from flight_member import protocol
+from flight_member.answers import answer
 from flight_member.authority import MemberAuthority, ServiceCaller
 from flight_member.boundvalues import query_of
 from flight_member.clock import Moment
@@ -20,6 +22,9 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.homeadministration import HomeAdministration
 from flight_member.homegate import HomeGate
 from flight_member.homewrites import HomeWrites
+from flight_member.jobdesk import JobDesk, show_jobs, viewer_of
+from flight_member.joblisting import write_jobs
+from flight_member.jobrequests import wanted_jobs
 from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
@@ -31,12 +36,14 @@ from flight_member.visitors import VisitorDoor
 from flight_sql import Call, CancelStatus, Endpoint, ResultStream, StatementInfo
 from planner import (
     Administrative,
+    CancelJob,
     Defaults,
     Definition,
     Describe,
     LiveQuery,
     Query,
     ShowCatalogs,
+    ShowJobs,
     ShowSchemas,
     ShowTables,
     SplittableError,
@@ -66,6 +73,7 @@ class MemberBackend(TicketDoor):
         writes: HomeWrites,
         tell_mom: Callable[[], None],
         jobs: Jobs,
+        desk: JobDesk,
         now: Moment,
     ) -> None:
         """Keep what it takes.
@@ -83,6 +91,7 @@ class MemberBackend(TicketDoor):
         self.gate = gate
         self._writes = writes
         self._tell_mom = tell_mom
+        self._desk = desk
 
     # Queries.
 
@@ -191,7 +200,7 @@ class MemberBackend(TicketDoor):
     def is_answered_here(self, statement: Statement) -> bool:
         """Listings, and what concerns home tables; the MoM answers everything else."""
         match statement:
-            case ShowCatalogs() | ShowSchemas() | ShowTables():
+            case ShowCatalogs() | ShowSchemas() | ShowTables() | ShowJobs():
                 return True
             case LiveQuery():
                 return not statement.is_federations
@@ -212,6 +221,13 @@ class MemberBackend(TicketDoor):
             return None
         return self._writes.parameters(call, self.caller(call), statement)
 
+    def is_carried_out_here(self, call: Call, statement: Statement) -> bool:
+        """As `is_answered_here`; and a job is cancelled where it runs, if it is one of here."""
+        if not isinstance(statement, CancelJob):
+            return self.is_answered_here(statement)
+        viewer = viewer_of(self.caller(call), None)
+        return self.mom is None or self._desk.runs(viewer, statement.job_id)
+
     def answer(self, call: Call, statement: Statement) -> pa.Table:
         """Answer a listing, or DESCRIBE of a home table; carry out what rules home."""
         match statement:
@@ -219,6 +235,10 @@ class MemberBackend(TicketDoor):
                 return self.answer_listing(call, statement)
             case Describe():
                 return self.describe_readable(call, statement)
+            case ShowJobs():
+                return self._show_jobs(call, statement)
+            case CancelJob():
+                return self._cancel_job(call, statement)
             case _ if isinstance(statement, Administrative):
                 return self._administration.answer(call, statement, self.caller(call))
             case _:
@@ -252,11 +272,52 @@ class MemberBackend(TicketDoor):
         del call
         return cluster == self.cluster
 
+    # Jobs.
+
+    def _show_jobs(self, call: Call, statement: ShowJobs) -> pa.Table:
+        """Show what runs and ran here, and what the MoM tells of the caller's jobs elsewhere."""
+        viewer = viewer_of(self.caller(call), None)
+        return show_jobs(
+            statement,
+            viewer,
+            lambda wanted: (*self._desk.select(wanted), *self._mom.jobs(call, wanted)),
+            self._now,
+        )
+
+    def _cancel_job(self, call: Call, statement: CancelJob) -> pa.Table:
+        caller = self.caller(call)
+        done = self._desk.cancel(viewer_of(caller, None), statement.job_id)
+        status = self._desk.note(caller, call.peer, statement.job_id, done)
+        return answer(CancelJob, [(statement.job_id, status)])
+
+    def _tell_jobs(self, call: Call, body: bytes) -> bytes:
+        """Tell the MoM of the jobs that somebody may see."""
+        self._require_mom(call)
+        request = protocol.JobsRequest.read(body)
+        viewer = Viewer(request.viewer, request.administers, request.sees_all)
+        return write_jobs(self._desk.select(wanted_jobs(request, viewer)), self._now())
+
+    def _cancel_for_mom(self, call: Call, body: bytes) -> bytes:
+        """Cancel what somebody cancelled at the MoM, who wrote it down there."""
+        self._require_mom(call)
+        request = protocol.CancelJobRequest.read(body)
+        viewer = Viewer(request.viewer, request.administers, request.sees_all)
+        done = self._desk.cancel(viewer, request.job_id)
+        return protocol.CancelJobReply(count=done.count, has_ended=done.has_ended).write()
+
+    def _require_mom(self, call: Call) -> None:
+        if not isinstance(call.identity, ServiceCaller) or call.identity.cluster != self.mom:
+            raise PermissionDeniedError("only the MoM asks this")
+
     # The MoM's calls.
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         """Return what the MoM asks of a member beside Flight SQL."""
-        return {protocol.SIGN_IN: self._sign_in}
+        return {
+            protocol.SIGN_IN: self._sign_in,
+            protocol.MEMBER_JOBS: self._tell_jobs,
+            protocol.CANCEL_JOB: self._cancel_for_mom,
+        }
 
     def _sign_in(self, call: Call, body: bytes) -> bytes:
         if not isinstance(call.identity, ServiceCaller):

@@ -107,7 +107,7 @@ class FrontDoor(NamesDoor):
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
         self.live_tables = LiveTables(federation)
         self.jobs = jobs
-        self._live = LiveRunner(settings.limits, self.live_tables, jobs)
+        self._live = LiveRunner(settings.limits, self.live_tables)
         self.query_tickets = QueryTickets(cluster, key, now, ttl_s=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
@@ -140,6 +140,11 @@ class FrontDoor(NamesDoor):
     @abstractmethod
     def is_answered_here(self, statement: Statement) -> bool:
         """Whether `answer` answers a statement; if not, `forward` executes it."""
+
+    def is_carried_out_here(self, call: Call, statement: Statement) -> bool:
+        """Whether `answer` answers a statement, where that may depend on more than its kind."""
+        del call
+        return self.is_answered_here(statement)
 
     @abstractmethod
     def forward(self, call: Call, statement: Statement, sql: str) -> StatementInfo:
@@ -245,7 +250,7 @@ class FrontDoor(NamesDoor):
         require_values(statement, values)
         if isinstance(statement, Query):
             return self.execute_query(call, statement)
-        if not isinstance(statement, Use) and not self.is_answered_here(statement):
+        if not isinstance(statement, Use) and not self.is_carried_out_here(call, statement):
             return self.forward(call, statement, sql)
         # Fetched with other headers, it must still be the statement that was executed.
         names = self.defaults(call)
@@ -253,7 +258,9 @@ class FrontDoor(NamesDoor):
         if isinstance(statement, Use | Change | Definition | Write):
             rows = self._carry_out(call, statement, sql)
         endpoint = self._handles.answer_endpoint(
-            Answering(sql, self.caller(call).name, names, values, call.profile.wire, rows)
+            Answering(
+                sql, self.caller(call).name, names, values, call.profile.wire, rows, call.query_id
+            )
         )
         return StatementInfo(
             self._describe(call, statement).arrow_schema,
@@ -279,7 +286,7 @@ class FrontDoor(NamesDoor):
                 "rows; bind them and execute it as a query, it answers the rows of each (ADBC: "
                 "cursor.execute with a record batch, not executemany)"
             )
-        if isinstance(statement, Change) and self.is_answered_here(statement):
+        if isinstance(statement, Change) and self.is_carried_out_here(call, statement):
             return int(self._carry_out(call, statement, sql).num_rows)
         info = self.execute(call, sql)
         return max(info.total_records, 0)
@@ -333,9 +340,9 @@ class FrontDoor(NamesDoor):
         if table is None:
             statement = self._read(call, answering.sql, answering.names, answering.values)
             if isinstance(statement, LiveQuery):
-                stream = self._run_live(call, statement)
+                stream = self._run_live(call, statement, answering)
                 return replace(stream, wire=answering.wire)
-            with self.jobs.start(call, answering.caller, answering.sql, kind=JobKind.SHOW) as job:
+            with self._answering_job(call, answering, JobKind.SHOW) as job:
                 job.run()
                 table = self.answer(call, statement)
                 job.check()
@@ -358,7 +365,18 @@ class FrontDoor(NamesDoor):
         parameters = PASSWORD_PARAMETERS if takes_password(statement) else None
         return Described(answer_schema(statement), parameters)
 
-    def _run_live(self, call: Call, statement: LiveQuery) -> ResultStream:
+    def _answering_job(self, call: Call, answering: Answering, kind: JobKind) -> Job:
+        """Begin the job of an answer that is fetched, under the id that it was asked with."""
+        return self.jobs.start(
+            call,
+            answering.caller,
+            answering.sql,
+            kind=kind,
+            job_id=answering.query_id,
+            received_at=answering.asked_at,
+        )
+
+    def _run_live(self, call: Call, statement: LiveQuery, answering: Answering) -> ResultStream:
         caller = self.caller(call)
         if statement.is_federations:
             digest = statement_digest(statement.query.sql)
@@ -368,6 +386,7 @@ class FrontDoor(NamesDoor):
             caller,
             statement,
             lambda scope: self.known_tables(call, scope),
+            self._answering_job(call, answering, JobKind.QUERY),
             timeout_s=self._timeouts_s[caller.cluster == self.cluster],
         )
 

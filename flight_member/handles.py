@@ -39,7 +39,9 @@ class Answering:
         values: The rows that were bound to it.
         wire: The types in which its rows were promised.
         rows: The answer itself, where executing changed something; else it is made when fetched.
+        query_id: Of the call that executed it.
         expires_at: When the ticket that holds it expires; known when it is opened.
+        asked_at: When that ticket was made; likewise.
     """
 
     sql: str
@@ -48,7 +50,9 @@ class Answering:
     values: pa.RecordBatch | None = None
     wire: WireTypes = WireTypes.SAFE
     rows: pa.Table | None = None
+    query_id: str = ""
     expires_at: datetime = _UNKNOWN
+    asked_at: datetime = _UNKNOWN
 
 
 class Handles:
@@ -110,6 +114,7 @@ class Handles:
             "sub": answering.caller,
             "names": [names.cluster, names.catalog, names.schema, names.mom],
             "wire": answering.wire,
+            "query": answering.query_id,
         }
         if answering.values is not None:
             claims["values"] = _encoded(Values.of(answering.values).data)
@@ -137,6 +142,8 @@ class Handles:
             values=_bound_rows(claims),
             wire=WireTypes(claims["wire"]),
             rows=None if rows is None else _from_ipc(base64.b64decode(rows)),
+            query_id=str(claims["query"]),
+            asked_at=datetime.fromtimestamp(claims["iat"], UTC),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         )
 

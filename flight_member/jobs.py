@@ -113,6 +113,16 @@ class Job:
         return self._asked.kind
 
     @property
+    def serial(self) -> int:
+        """Which of its server's jobs it is."""
+        return self._asked.serial
+
+    @property
+    def elapsed_so_far_s(self) -> float:
+        """How long ago it began."""
+        return time.monotonic() - self._began
+
+    @property
     def running_s(self) -> float:
         """For how long it has been running; 0 while it is queued."""
         return 0.0 if self._ran is None else time.monotonic() - self._ran

@@ -13,8 +13,7 @@ import pyarrow as pa
 from auth import Identity
 from flight_member.admission import Admission
 from flight_member.errors import NotFoundError
-from flight_member.jobrows import JobKind
-from flight_member.jobs import Jobs
+from flight_member.jobs import Job
 from flight_member.listing import ListedTable
 from flight_member.livetables import LiveTable, LiveTables, Wanted
 from flight_member.rowbyrow import one_after_another
@@ -36,12 +35,11 @@ Listing = Callable[[ObjectName | None], Iterable[ListedTable]]
 class LiveRunner:
     """Plans and runs queries over live tables."""
 
-    def __init__(self, limits: LimitsSection, tables: LiveTables, jobs: Jobs) -> None:
+    def __init__(self, limits: LimitsSection, tables: LiveTables) -> None:
         memory_mib = min(limits.memory_limit_mib, _MEMORY_MIB)
         self._engine = MemoryEngine(memory_limit_bytes=memory_mib * _MIB)
         self._admission = Admission(limits)
         self._tables = tables
-        self._jobs = jobs
 
     def plan(self, statement: LiveQuery) -> Plan:
         """Plan a statement on empty tables.
@@ -61,6 +59,7 @@ class LiveRunner:
         caller: Identity,
         statement: LiveQuery,
         listing: Listing,
+        job: Job,
         *,
         timeout_s: float,
     ) -> ResultStream:
@@ -71,6 +70,7 @@ class LiveRunner:
             caller: Who fetches.
             statement: What was asked.
             listing: Returns what the caller may read at or below a place, or everywhere.
+            job: The statement's own; it ends with it.
             timeout_s: How long it may take.
 
         Raises:
@@ -79,7 +79,6 @@ class LiveRunner:
             ScanLimitError: When it needs more rows than one statement may look at.
             PlannerError: See `plan`.
         """
-        job = self._jobs.start(call, caller.name, statement.query.sql, kind=JobKind.QUERY)
         with job.opening():
             plan = self.plan(statement)
             stop_reason = until(timeout_s, job, _NARROWER, lambda: None)

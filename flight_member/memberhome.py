@@ -12,6 +12,7 @@ from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import metadata as user_tables
 from flight_member.configuration import load_settings
 from flight_member.errors import ConfigurationError
+from flight_member.jobstore import metadata as job_tables
 from flight_member.membership import Membership
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.settings import MemberSettings, ServerSettings
@@ -116,6 +117,7 @@ class MemberHome:
             user_tables,
             revocation_tables,
             metastore_tables,
+            job_tables,
         )
 
     def _require_same_cluster(self) -> None:

@@ -17,6 +17,10 @@ from flight_member.errors import (
     ForwardedError,
     NotSupportedError,
 )
+from flight_member.joblisting import read_jobs
+from flight_member.jobrequests import jobs_request
+from flight_member.jobrows import JobRow
+from flight_member.jobstore import JobsWanted
 from flight_member.listing import ListedTable, name_filter, read_listing
 from flight_member.logs import get_logger
 from flight_member.membership import Membership
@@ -184,6 +188,28 @@ class MomLink:
             _log.warning("mom_listing_failed", code=error.code, query_id=call.query_id)
             return
         yield from read_listing(listing)
+
+    def jobs(self, call: Call, wanted: JobsWanted) -> list[JobRow]:
+        """Return the caller's jobs on other clusters; none where there is no MoM, or it is away."""
+        if self._membership() is None or call.bearer is None:
+            return []
+        request = jobs_request(wanted, without=self._cluster)
+        try:
+            told = self._ask(
+                self._joined(),
+                lambda client: client.action(
+                    protocol.JOBS,
+                    request.write(),
+                    token=call.bearer,
+                    headers=(("x-query-id", call.query_id),),
+                ),
+            )
+        except (ClusterUnavailableError, ForwardedError) as error:
+            _log.warning("mom_jobs_failed", code=error.code, query_id=call.query_id)
+            return []
+        return read_jobs(
+            told, is_shown=lambda row: row.cluster != self._cluster and wanted.takes(row)
+        )
 
     def granted(self, call: Call, statement: ShowGrants) -> pa.Table | None:
         """Return the MoM's answer to SHOW GRANTS; None where there is no MoM, or it is away."""

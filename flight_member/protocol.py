@@ -24,8 +24,11 @@ MEMBERS = "federation.members"
 AUTHORITY = "federation.authority"
 CLOCK = "federation.clock"
 LISTING = "federation.listing"
+JOBS = "federation.jobs"
 # Answered by a member.
 SIGN_IN = "member.sign_in"
+MEMBER_JOBS = "member.jobs"
+CANCEL_JOB = "member.cancel_job"
 
 
 class Message(BaseModel):
@@ -205,6 +208,43 @@ class ListingRequest(Message):
     """The cluster, catalog or schema that is meant; None for all."""
     without: str | None = None
     """The cluster that is left out: the member's own."""
+
+
+class JobsRequest(Message):
+    """Which jobs somebody wants to see; the reply is no message: see `joblisting.write_jobs`.
+
+    A member asks the MoM with its user's own token, and says no viewer. The MoM asks a member in
+    its own name, and says whose part of the jobs is meant.
+    """
+
+    limit: int = Field(ge=1, le=100_000)
+    user: str | None = None
+    job_id: str | None = None
+    states: tuple[str, ...] = ()
+    since: float | None = None
+    before: float | None = None
+    live_first: bool = False
+    viewer: str = ""
+    administers: str | None = None
+    sees_all: bool = False
+    without: str | None = None
+    """The cluster that is left out: the asking member's own."""
+
+
+class CancelJobRequest(Message):
+    """The MoM passes on that somebody cancels a job, and which jobs are theirs to cancel."""
+
+    job_id: str
+    viewer: str
+    administers: str | None = None
+    sees_all: bool = False
+
+
+class CancelJobReply(Message):
+    """How many jobs were found, and whether all of them have ended."""
+
+    count: int
+    has_ended: bool
 
 
 class Acknowledgement(Message):

@@ -18,6 +18,8 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.homeadministration import HomeAdministration
 from flight_member.homegate import HomeGate
 from flight_member.homewrites import HomeWrites
+from flight_member.jobdesk import JobDesk
+from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
 from flight_member.logs import get_logger
 from flight_member.memberhome import MemberHome
@@ -92,6 +94,7 @@ class MemberServer:
         )
         self._admission = Admission(settings.limits)
         self._jobs = Jobs(cluster, cluster, utc_now)
+        self._history = JobHistory(self._jobs, self._database, settings.jobs, utc_now)
         self._desk = TableDesk(cluster, self._database, home)
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         backend = self._make_backend(authority)
@@ -145,6 +148,7 @@ class MemberServer:
             HomeWrites(defining),
             self._tell_mom,
             self._jobs,
+            JobDesk(self._jobs, self._history, self._audit, utc_now),
             utc_now,
         )
 
@@ -155,6 +159,7 @@ class MemberServer:
 
     def start(self) -> str:
         """Serve, and begin to report if the member has joined a federation."""
+        self._history.start()
         self._flight.start()
         uri = self._settings.server.uri(self._flight.port)
         self._heart = Heart(
@@ -182,6 +187,7 @@ class MemberServer:
             # Last in, first out; one that fails does not keep the others from being closed.
             stack.callback(self._database.close)
             stack.callback(self._engine.close)
+            stack.callback(self._history.close)
             stack.callback(self._audit.close)
             stack.callback(self._proofs.close)
             stack.callback(self._mom.close)

@@ -203,6 +203,17 @@ class AuditSection(Section):
     )
 
 
+class JobsSection(Section):
+    """How long what statements came to is remembered."""
+
+    keep_days: int = Field(
+        default=30, ge=1, description="forget jobs that were asked for longer ago than this"
+    )
+    max_count: int = Field(
+        default=1_000_000, ge=1_000, description="jobs that are remembered at most, the newest"
+    )
+
+
 class LogSection(Section):
     """How the log is written."""
 
@@ -244,6 +255,7 @@ class ServerSettings(BaseSettings):
     wire: WireSection = Field(default_factory=WireSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     audit: AuditSection = Field(default_factory=AuditSection)
+    jobs: JobsSection = Field(default_factory=JobsSection)
     log: LogSection = Field(default_factory=LogSection)
 
 

@@ -9,6 +9,7 @@ import typer
 from flight_member import protocol
 from flight_member.auditcommands import audit_app
 from flight_member.configuration import LoadedSettings
+from flight_member.jobcommands import job_commands
 from flight_member.keycommands import key_commands
 from flight_member.logs import configure_logging
 from flight_member.options import (
@@ -89,6 +90,7 @@ def _open_database(directory: Path, config: Path | None) -> Database:
     return home.open_database()
 
 
+app.add_typer(job_commands("flight-mom", at_home=False), name="jobs")
 app.add_typer(audit_app("flight-mom", _HERE, _open_database), name="audit")
 
 

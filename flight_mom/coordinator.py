@@ -1,6 +1,7 @@
 """The MoM's front door: decides on every statement and sends it to the member with the data."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from flight_member.errors import (
 )
 from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.jobrows import JobKind
 from flight_member.jobs import Jobs
 from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_member.livetables import LiveTable
@@ -25,6 +27,9 @@ from flight_member.routing import AskedRoute, asked_route
 from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
 from flight_mom.federationtables import AnswerTable, TablesTable
+from flight_mom.jobrouting import JobRouting
+from flight_mom.jobsdesk import JobsDesk
+from flight_mom.jobstable import JobsTable
 from flight_mom.locations import ENCRYPTED
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
@@ -43,6 +48,7 @@ from flight_sql import (
     summary_of,
 )
 from planner import (
+    CancelJob,
     Definition,
     Describe,
     LiveQuery,
@@ -50,6 +56,7 @@ from planner import (
     ShowCatalogs,
     ShowClusters,
     ShowGrants,
+    ShowJobs,
     ShowSchemas,
     ShowTables,
     Statement,
@@ -77,12 +84,15 @@ class MomBackend(TicketDoor):
         relay: Relay,
         gatekeeper: Gatekeeper,
         jobs: Jobs,
+        jobs_desk: JobsDesk,
+        routing: JobRouting,
         now: Moment,
         *tables: LiveTable,
     ) -> None:
         """Keep what it takes; `tables` are those of `system.federation` beside the usual ones."""
         federation = (
             *tables,
+            JobsTable(settings.cluster.name, jobs_desk, now),
             AnswerTable("clusters", ShowClusters(), self.answer),
             AnswerTable("grants", ShowGrants(), self.answer),
             TablesTable(),
@@ -97,6 +107,8 @@ class MomBackend(TicketDoor):
         self._administration = administration
         self._desk = desk
         self._relay = relay
+        self._jobs_desk = jobs_desk
+        self._routing = routing
 
     # Queries.
 
@@ -108,6 +120,7 @@ class MomBackend(TicketDoor):
         ticket = self.query_tickets.make(
             call, self.caller(call), query, plan, authorised, member.name
         )
+        self._routing.note(call, ticket)
         # Who reads no table has no business with the member that happens to answer.
         locations = self._locations(call, member) if query.tables else ()
         return self.query_tickets.info(ticket, plan, locations)
@@ -149,14 +162,29 @@ class MomBackend(TicketDoor):
         return self.cancelling.run(
             handle,
             call,
-            lambda call: self._relay.open(
-                call,
+            lambda call: self._relayed(call, member, handle, ticket),
+        )
+
+    def _relayed(self, call: Call, member: Member, handle: bytes, ticket: Ticket) -> ResultStream:
+        """Open a ticket at its member, as a job of that member."""
+        job = self.jobs.start(
+            call,
+            ticket.caller,
+            ticket.sql,
+            kind=JobKind.EXPLAIN if ticket.explain else JobKind.QUERY,
+            job_id=ticket.query_id,
+            received_at=ticket.issued_at,
+            cluster=member.name,
+        )
+        with job.opening():
+            return self._relay.open(
+                replace(call, is_cancelled=job.is_cancelled),
                 member,
                 handle,
                 lambda: self._stop_reason(ticket),
                 wire=WireTypes(ticket.wire),
-            ),
-        )
+                job=job,
+            )
 
     def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:
         """Stop what is relayed here, and have the member stop what it streams itself."""
@@ -251,6 +279,10 @@ class MomBackend(TicketDoor):
         match statement:
             case ShowCatalogs() | ShowSchemas() | ShowTables():
                 return self.answer_listing(call, statement)
+            case ShowJobs():
+                return self._jobs_desk.show(caller, statement)
+            case CancelJob():
+                return self._jobs_desk.cancel(caller, call.peer, statement)
             case ShowClusters():
                 return self._show_clusters(call, statement)
             case Describe():
@@ -318,7 +350,10 @@ class MomBackend(TicketDoor):
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         """Return what members and administrators ask beside Flight SQL."""
-        own = {protocol.LISTING: self._listing}
+        own = {
+            protocol.LISTING: self._listing,
+            protocol.JOBS: lambda call, body: self._jobs_desk.tell(self.caller(call), body),
+        }
         return {**self._desk.actions(), **self._administration.actions(), **own}
 
     def _listing(self, call: Call, body: bytes) -> bytes:

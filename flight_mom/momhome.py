@@ -15,9 +15,11 @@ from auth.revocationstore import metadata as revocation_tables
 from auth.userstore import UserStore
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
+from flight_member.jobstore import metadata as job_tables
 from flight_member.memberhome import settings_text
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.statestore import Database
+from flight_mom.jobplacestore import metadata as job_place_tables
 from flight_mom.memberstatestore import metadata as member_state_tables
 from flight_mom.memberstore import metadata as member_tables
 from flight_mom.settings import MomSettings
@@ -123,6 +125,8 @@ class MomHome:
             member_tables,
             member_state_tables,
             table_id_tables,
+            job_tables,
+            job_place_tables,
         )
 
     def _make_certificate(self, authority: CertificateAuthority, now: datetime) -> None:

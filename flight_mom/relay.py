@@ -10,7 +10,12 @@ import pyarrow as pa
 from auth import SigningKey
 from flight_member.authority import service_token
 from flight_member.clock import Moment
-from flight_member.errors import ClusterUnavailableError, ForwardedError
+from flight_member.errors import (
+    CancelledStatementError,
+    ClusterUnavailableError,
+    ForwardedError,
+)
+from flight_member.jobs import Job, cancelled, code_of
 from flight_member.logs import get_logger
 from flight_mom.members import Member
 from flight_sql import (
@@ -60,6 +65,7 @@ class Relay:
         stop_reason: Callable[[], Exception | None],
         *,
         wire: WireTypes,
+        job: Job,
     ) -> ResultStream:
         """Open a ticket at its member.
 
@@ -70,6 +76,7 @@ class Relay:
             stop_reason: Says why the rows must not go on, or None as long as they may; asked
                 while they run, so that a member that is slow or unwilling to stop is not needed.
             wire: Which types the ticket promised.
+            job: Told what comes of the rows; when it is cancelled they end.
 
         Raises:
             ClusterUnavailableError: When the member does not answer.
@@ -83,12 +90,15 @@ class Relay:
         except RemoteError as error:
             refusal = error
         else:
-            relayed = RelayedRows(member, rows)
+            job.run()
+            relayed = RelayedRows(member, rows, job)
             self._watch(relayed, call, stop_reason)
             return ResultStream(rows.arrow_schema, relayed, wire)
         raise _refusal(member, refusal)
 
-    def action(self, member: Member, kind: str, body: bytes) -> bytes:
+    def action(
+        self, member: Member, kind: str, body: bytes, *, timeout_s: float = _ACTION_TIMEOUT_S
+    ) -> bytes:
         """Ask a member something in the MoM's own name.
 
         Raises:
@@ -97,7 +107,7 @@ class Relay:
         """
         try:
             return self._client(member).action(
-                kind, body, token=self._token(member), timeout_s=_ACTION_TIMEOUT_S
+                kind, body, token=self._token(member), timeout_s=timeout_s
             )
         except RemoteError as error:
             refusal = error
@@ -177,11 +187,13 @@ class RelayedRows:
     Not a generator: one that was never advanced would not close its stream.
     """
 
-    def __init__(self, member: Member, rows: Rows) -> None:
+    def __init__(self, member: Member, rows: Rows, job: Job) -> None:
         self._member = member
         self._rows = rows
+        self._job = job
         self._reason: Exception | None = None
         self.is_closed = False
+        job.when_cancelled(lambda: self.end_for(cancelled()))
 
     def __iter__(self) -> Self:
         return self
@@ -204,7 +216,9 @@ class RelayedRows:
         if self._reason is not None:
             raise self._reason
         if refusal is None and batch is not None:
+            self._job.add(batch.num_rows, batch.nbytes)
             return batch
+        self._job.end(None if refusal is None else refusal.code)
         self.close()
         if refusal is None:
             raise StopIteration
@@ -219,11 +233,13 @@ class RelayedRows:
         """End the stream if there is a reason why it must not go on."""
         if reason is not None:
             self._reason = reason
+            self._job.end(code_of(reason))
             self.close()
 
     def close(self) -> None:
         """Leave the stream; the member is told. Fine from any thread, and more than once."""
         self.is_closed = True
+        self._job.end(CancelledStatementError.code)
         self._rows.close()
 
 

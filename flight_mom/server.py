@@ -9,6 +9,8 @@ from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.clock import utc_now
 from flight_member.gatekeeper import Gatekeeper
+from flight_member.jobdesk import JobDesk
+from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
 from flight_member.process import require_free_port
 from flight_member.sampling import NodeFacts, NodeSampler
@@ -19,6 +21,8 @@ from flight_mom.coordinator import MomBackend
 from flight_mom.federationtables import AuditTable
 from flight_mom.handlerloading import load_handlers
 from flight_mom.handling import HandlerThread, Handling
+from flight_mom.jobrouting import JobRouting
+from flight_mom.jobsdesk import JobsDesk
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
 from flight_mom.monitortables import ClusterStatesTable, HandlersTable, NodesTable
@@ -57,6 +61,16 @@ class MomServer:
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
         self._jobs = Jobs(cluster, cluster, utc_now)
+        self._history = JobHistory(self._jobs, self._database, settings.jobs, utc_now)
+        self._routing = JobRouting(self._database, utc_now, keep_days=settings.jobs.keep_days)
+        self._jobs_desk = JobsDesk(
+            cluster,
+            JobDesk(self._jobs, self._history, self._audit, utc_now),
+            self._routing,
+            self._topology,
+            self._relay,
+            utc_now,
+        )
         self._proofs = AuthTrail(self._audit, utc_now)
         authority = MomAuthority(
             cluster,
@@ -96,6 +110,8 @@ class MomServer:
             self._relay,
             Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
             self._jobs,
+            self._jobs_desk,
+            self._routing,
             utc_now,
             AuditTable(
                 cluster,
@@ -113,6 +129,7 @@ class MomServer:
             self._topology.states.note,
             self._notice_keys,
             self._proofs.tell_left_out,
+            self._routing.keep,
         )
         self._heart: OwnHeart | None = None
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
@@ -135,6 +152,7 @@ class MomServer:
         gc.freeze()
         # Before the first call: join tokens carry it.
         self._desk.uri = self._settings.server.uri(self._flight.port)
+        self._history.start()
         self._flight.start()
         self._watch.start()
         self._heart = self._make_heart(self._desk.uri)
@@ -155,6 +173,9 @@ class MomServer:
             stack.callback(self._handling.stop)
             if self._heart is not None:
                 stack.callback(self._heart.stop)
+            stack.callback(self._history.close)
+            stack.callback(self._jobs_desk.close)
+            stack.callback(self._routing.keep)
             # What was revoked ends streams to the last of them.
             stack.callback(self._watch.stop)
             stack.callback(self._flight.drain_and_stop, deadline_s)

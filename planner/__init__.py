@@ -37,6 +37,7 @@ from planner.plan import Plan, plan_query
 from planner.split import suggest_parts
 from planner.statement import (
     Administrative,
+    CancelJob,
     Change,
     Defaults,
     Describe,
@@ -51,6 +52,7 @@ from planner.statement import (
     ShowClusters,
     ShowGrants,
     ShowGroups,
+    ShowJobs,
     ShowReadable,
     ShowReaders,
     ShowSchemas,
@@ -77,6 +79,7 @@ from planner.writing import (
 
 __all__ = [
     "Administrative",
+    "CancelJob",
     "Change",
     "ChangeOwner",
     "CountedWrite",
@@ -113,6 +116,7 @@ __all__ = [
     "ShowClusters",
     "ShowGrants",
     "ShowGroups",
+    "ShowJobs",
     "ShowReadable",
     "ShowReaders",
     "ShowSchemas",

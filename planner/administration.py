@@ -9,10 +9,12 @@ ALTER GROUP group ADD | REMOVE user, …
 DROP GROUP group
 CREATE USER user …                                         -- see `users`
 EXPLAIN ACCESS OF principal TO table
+CANCEL JOB 'id'
 
 SHOW and DESCRIBE are read by `show`.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
@@ -23,6 +25,7 @@ from planner.cursor import Cursor
 from planner.errors import SqlSyntaxError, StatementNotSupportedError
 from planner.show import parse_describe, parse_show
 from planner.statement import (
+    CancelJob,
     Defaults,
     ExplainAccess,
     GrantStatement,
@@ -52,12 +55,15 @@ _EXAMPLES = {
     Level.SCHEMA: "trading.stock@hangzhou",
     Level.CATALOG: "trading@hangzhou or *@hangzhou",
 }
+_JOB_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _HEADS = frozenset({"CREATE", "ALTER", "DROP"})
 
 Read = TypeVar("Read")
 
 
-def parse_administration(sql: str, tokens: list[Token], defaults: Defaults) -> Statement | None:
+def parse_administration(  # noqa: PLR0911  one line per statement
+    sql: str, tokens: list[Token], defaults: Defaults
+) -> Statement | None:
     """Read an administrative statement; None when the text is not one.
 
     Raises:
@@ -77,6 +83,8 @@ def parse_administration(sql: str, tokens: list[Token], defaults: Defaults) -> S
     if head in {"DESCRIBE", "DESC"}:
         cursor.next()
         return _end(cursor, parse_describe(cursor))
+    if head == "CANCEL" and cursor.peek_word(1) == "JOB":
+        return _cancel(cursor)
     if head == "EXPLAIN":
         cursor.next()
         cursor.expect("ACCESS")
@@ -133,6 +141,17 @@ def _group(cursor: Cursor) -> Statement:
         raise cursor.fault("ADD or REMOVE")
     members = _several(cursor, cursor.user)
     return _end(cursor, GroupStatement("ADD" if is_added else "REMOVE", group, members, cluster))
+
+
+def _cancel(cursor: Cursor) -> Statement:
+    """Read CANCEL JOB."""
+    cursor.next()
+    cursor.next()
+    place = cursor.place()
+    job_id = cursor.text("a job's id in quotes, as SHOW JOBS tells it")
+    if not _JOB_ID.fullmatch(job_id):
+        raise SqlSyntaxError(f"{place}: no job has such an id; SHOW JOBS tells them")
+    return _end(cursor, CancelJob(job_id))
 
 
 def _several(cursor: Cursor, read: Callable[[], Read]) -> tuple[Read, ...]:

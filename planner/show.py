@@ -4,6 +4,7 @@ SHOW CLUSTERS | CATALOGS [FROM cluster] | SCHEMAS [FROM catalog] | TABLES [FROM 
 SHOW TABLES FOR user
 SHOW GRANTS [FOR principal | ON securable]
 SHOW GROUPS | USERS
+SHOW JOBS [FOR user]
 SHOW READERS OF table
 SHOW COLUMNS FROM table, DESCRIBE table
 
@@ -24,6 +25,7 @@ from planner.statement import (
     ShowClusters,
     ShowGrants,
     ShowGroups,
+    ShowJobs,
     ShowReadable,
     ShowReaders,
     ShowSchemas,
@@ -36,7 +38,6 @@ from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, Level, ObjectName
 _IN = ("FROM", "IN")
 _LIKE = ("LIKE", "ILIKE")
 _INSTEAD = {
-    "JOBS": "jobs are not listed yet; a client that closes its stream ends its statement",
     "DATABASES": "write SHOW CATALOGS or SHOW SCHEMAS",
     "VIEWS": "write SHOW TABLES",
     "CREATE": "write DESCRIBE and the table",
@@ -44,7 +45,7 @@ _INSTEAD = {
 }
 _NO_SETTINGS = (
     "the federation has no settings to show; leave it out, or write SHOW CLUSTERS, CATALOGS, "
-    "SCHEMAS, TABLES, COLUMNS or GRANTS"
+    "SCHEMAS, TABLES, COLUMNS, GRANTS or JOBS"
 )
 
 
@@ -106,6 +107,11 @@ def _show_grants(cursor: Cursor) -> Statement:
     return ShowGrants(principal, securable, _pattern(cursor))
 
 
+def _show_jobs(cursor: Cursor) -> Statement:
+    principal = cursor.user() if cursor.take("FOR") else None
+    return ShowJobs(principal, _pattern(cursor, "system.federation.jobs"))
+
+
 def _show_readers(cursor: Cursor) -> Statement:
     cursor.expect("OF")
     return ShowReaders(cursor.table_name())
@@ -118,20 +124,21 @@ _SHOWN: dict[str, Callable[[Cursor], Statement]] = {
     "TABLES": _show_tables,
     "COLUMNS": _show_columns,
     "GRANTS": _show_grants,
+    "JOBS": _show_jobs,
     "GROUPS": lambda _: ShowGroups(),
     "USERS": lambda _: ShowUsers(),
     "READERS": _show_readers,
 }
 
 
-def _pattern(cursor: Cursor) -> NamePattern | None:
-    """Read LIKE or ILIKE and its pattern, if one comes next."""
+def _pattern(cursor: Cursor, table: str = "information_schema.tables") -> NamePattern | None:
+    """Read LIKE or ILIKE and its pattern, if one comes next; `table` takes a WHERE."""
     ignores_case = cursor.peek_word() == "ILIKE"
     if not cursor.take(*_LIKE):
         if cursor.peek_word() == "WHERE":
             raise SqlSyntaxError(
                 f"{cursor.place()}: SHOW takes LIKE and no WHERE; write SELECT … FROM "
-                "information_schema.tables WHERE …"
+                f"{table} WHERE …"
             )
         return None
     return NamePattern(cursor.text("a pattern in quotes, as in LIKE 'q%'"), ignores_case)

@@ -278,6 +278,30 @@ class ShowTables:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowJobs:
+    """Which statements run and which ran lately: one user's, or all that the caller may see.
+
+    Attributes:
+        principal: Whose, as `user1@shanghai`; None for all.
+        like: A pattern for their ids.
+    """
+
+    principal: str | None = None
+    like: NamePattern | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """A running statement is to end.
+
+    Attributes:
+        job_id: The id that SHOW JOBS tells of it.
+    """
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """What completes names from now on.
 
@@ -298,11 +322,19 @@ class Describe:
     like: NamePattern | None = None
 
 
-Change: TypeAlias = GrantStatement | GroupStatement | UserStatement
+Change: TypeAlias = GrantStatement | GroupStatement | UserStatement | CancelJob
 """Statements that change something: they run exactly once, when they are executed."""
 
 Administrative: TypeAlias = (
-    Change | ShowGrants | ShowGroups | ShowUsers | ShowReaders | ShowReadable | ExplainAccess
+    GrantStatement
+    | GroupStatement
+    | UserStatement
+    | ShowGrants
+    | ShowGroups
+    | ShowUsers
+    | ShowReaders
+    | ShowReadable
+    | ExplainAccess
 )
 """Statements on who may read what."""
 
@@ -314,6 +346,8 @@ Statement: TypeAlias = Union[
     ShowCatalogs,
     ShowSchemas,
     ShowTables,
+    ShowJobs,
+    CancelJob,
     Describe,
     Use,
     "Definition",

@@ -39,7 +39,7 @@ _OTHERS = {
     "COMMIT": "each statement stands alone: leave transactions out",
     "ROLLBACK": "each statement stands alone: leave transactions out",
     "SAVEPOINT": "each statement stands alone: leave transactions out",
-    "CANCEL": "close the cursor or the connection that asked: the statement stops with it",
+    "CANCEL": "write CANCEL JOB and its id in quotes, as SHOW JOBS tells it",
 }
 _UNKNOWN = frozenset(
     {"CALL", "DO", "ATTACH", "DETACH", "LOAD", "INSTALL", "PRAGMA", "LOCK", "LISTEN", "NOTIFY",

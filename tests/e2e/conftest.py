@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,3 +49,9 @@ def asked(federation: DemoFederation, at: str) -> Iterator[Client]:
     """user1@shanghai at either server."""
     with federation.client("user1", SHANGHAI, at=at) as client:
         yield client
+
+
+@pytest.fixture
+def query_id() -> str:
+    """An id of a statement that no other test uses."""
+    return f"query-{time.monotonic_ns()}"

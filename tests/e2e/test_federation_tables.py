@@ -47,6 +47,7 @@ def test_it_is_described_and_listed(reader: Client) -> None:
         "clusters",
         "grants",
         "heartbeat_handlers",
+        "jobs",
         "nodes",
         "tables",
     ]

@@ -27,7 +27,19 @@ CATALOG_AT = f"aviation@{HANGZHOU}"
 GRANT = f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER}"
 REVOKE = f"REVOKE TABLE_READ ON {FLIGHTS_AT} FROM {READER}"
 # Everybody may read these, each their own part.
-SYSTEM = [("system", "federation", name) for name in ("audit", "clusters", "grants", "tables")]
+SYSTEM = [
+    ("system", "federation", name)
+    for name in (
+        "audit",
+        "cluster_states",
+        "clusters",
+        "grants",
+        "heartbeat_handlers",
+        "jobs",
+        "nodes",
+        "tables",
+    )
+]
 DENY = f"DENY CATALOG_READ ON {CATALOG_AT} TO {READER}"
 # Names of hangzhou that a caller without a grant must never meet.
 FORBIDDEN = ("payroll", "salaries", "salary", "aviation", "flights", "arr_delay")
@@ -231,6 +243,7 @@ def test_no_statement_tells_of_what_may_not_be_read(admin: Client, reader: Clien
         "SHOW CATALOGS ILIKE 'PAY%'",
         "SHOW CLUSTERS",
         "SHOW GRANTS",
+        "SHOW JOBS",
     ):
         answered = reader.query(sql).read_all()
         assert not [word for word in FORBIDDEN if word in str(answered.to_pylist())]
@@ -243,7 +256,7 @@ def test_no_statement_tells_of_what_may_not_be_read(admin: Client, reader: Clien
         "select * from information_schema.salaries",
         "select (select table_name from information_schema.columns) from information_schema.tables",
         "explain select * from information_schema.tables",
-        "select * from system.federation.jobs",
+        "select * from system.federation.tickets",
         "DESCRIBE information_schema.nothing",
     ):
         said = str(refused_sql(reader, sql))

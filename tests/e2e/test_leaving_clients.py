@@ -20,7 +20,7 @@ from flight_mom.demo.federation import HANGZHOU, MOM, DemoFederation
 from flight_sql import Client, RemoteError
 from flight_sql.messages import statement_ticket
 from tests.e2e.federation import FLIGHTS_AT, READER
-from tests.e2e.test_cancelling import ended
+from tests.e2e.fetching import ended
 
 # It reads a table of hangzhou, and would then count for a quarter of an hour.
 COUNTING = (

@@ -29,8 +29,8 @@ from tests.e2e.federation import (
     refused_ticket,
     restart,
 )
+from tests.e2e.fetching import AT_HANGZHOU, Fetching, ended
 from tests.e2e.flightcalls import renewed_token
-from tests.e2e.test_cancelling import AT_HANGZHOU, Fetching, ended
 from tests.e2e.test_handles import bind, run
 from tests.flight_member.factories import make_identity
 from tests.waiting import wait_until

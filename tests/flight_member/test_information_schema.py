@@ -6,7 +6,8 @@ from structlog.testing import capture_logs
 
 from flight_member.errors import NotFoundError, OverloadedError, StatementTimeoutError
 from flight_member.information_schema import SHAPES, information_rows
-from flight_member.jobs import statement_digest
+from flight_member.jobrows import JobKind
+from flight_member.jobs import Job, statement_digest
 from flight_member.listing import ListedTable
 from flight_member.livequery import LiveRunner
 from flight_member.livetables import LiveTables
@@ -57,9 +58,13 @@ def listing(parent: ObjectName | None) -> list[ListedTable]:
     return [one for one in LISTED if parent is None or parent.covers(one.table.name)]
 
 
+def make_job(sql: str = "select 1") -> Job:
+    return make_jobs().start(Call(), READER.name, sql, kind=JobKind.QUERY)
+
+
 def ask(sql: str, schema: LiveRunner | None = None, timeout_s: float = 60) -> pa.Table:
-    schema = schema or LiveRunner(LimitsSection(), LiveTables(), make_jobs())
-    stream = schema.run(Call(), READER, read(sql), listing, timeout_s=timeout_s)
+    schema = schema or LiveRunner(LimitsSection(), LiveTables())
+    stream = schema.run(Call(), READER, read(sql), listing, make_job(sql), timeout_s=timeout_s)
     return pa.Table.from_batches(stream.batches, stream.arrow_schema)
 
 
@@ -182,7 +187,7 @@ def test_queries_are_answered_of_what_is_listed(sql: str, values: list[object] |
 
 def test_result_has_the_schema_that_was_promised() -> None:
     sql = "select table_name, upper(table_schema) u, row_count * 2 d from information_schema.tables"
-    planned = LiveRunner(LimitsSection(), LiveTables(), make_jobs()).plan(read(sql))
+    planned = LiveRunner(LimitsSection(), LiveTables()).plan(read(sql))
     assert ask(sql).schema == planned.arrow_schema
     assert planned.arrow_schema.names == ["table_name", "u", "d"]
 
@@ -220,7 +225,7 @@ def test_unknown_column_is_told_with_a_near_one() -> None:
 
 
 def test_refusal_of_the_listing_gives_the_place_back() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), make_jobs())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
 
     def refuse(parent: ObjectName | None) -> list[ListedTable]:
         raise NotFoundError.of(parent)
@@ -228,21 +233,21 @@ def test_refusal_of_the_listing_gives_the_place_back() -> None:
     statement = read("select * from trading.information_schema.tables")
     for _ in range(2):
         with pytest.raises(NotFoundError, match="trading@shanghai"):
-            schema.run(Call(), READER, statement, refuse, timeout_s=60)
+            schema.run(Call(), READER, statement, refuse, make_job(), timeout_s=60)
 
 
 def test_places_are_limited_and_given_back() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), make_jobs())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
     statement = read("select * from information_schema.tables")
-    first = schema.run(Call(), READER, statement, listing, timeout_s=60)
+    first = schema.run(Call(), READER, statement, listing, make_job(), timeout_s=60)
     with pytest.raises(OverloadedError):
-        schema.run(Call(), READER, statement, listing, timeout_s=60)
+        schema.run(Call(), READER, statement, listing, make_job(), timeout_s=60)
     first.batches.close()  # type: ignore[attr-defined]  # ours has one
     assert ask("select * from information_schema.tables", schema).num_rows == 3
 
 
 def test_statement_ends_when_its_time_is_over() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), make_jobs())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
     with pytest.raises(StatementTimeoutError, match=r"stopped after 0\.2 s"):
         ask(FOR_EVER, schema, timeout_s=0.2)
     assert ask("select 1 from information_schema.tables", schema).num_rows == 3

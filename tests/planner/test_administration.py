@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from planner import (
+    CancelJob,
     Defaults,
     Describe,
     ExplainAccess,
@@ -18,6 +19,7 @@ from planner import (
     ShowClusters,
     ShowGrants,
     ShowGroups,
+    ShowJobs,
     ShowReadable,
     ShowReaders,
     ShowSchemas,
@@ -73,6 +75,11 @@ READ: dict[str, Statement] = {
     "SHOW GRANTS FOR GROUP traders": ShowGrants(principal="GROUP traders"),
     "SHOW GRANTS ON trading.stock@hangzhou": ShowGrants(securable=STOCK),
     "SHOW CLUSTERS": ShowClusters(),
+    "SHOW JOBS": ShowJobs(),
+    "show jobs for user1@shanghai like 'nightly-%';": ShowJobs(USER, NamePattern("nightly-%")),
+    "SHOW JOBS FOR user1": ShowJobs(USER),
+    "CANCEL JOB 'nightly-17.2:a'": CancelJob("nightly-17.2:a"),
+    'cancel job "0123456789abcdef"': CancelJob("0123456789abcdef"),
     "DENY TABLE_READ ON trading.stock.quote@hangzhou TO Visitors": GrantStatement(
         "DENY", "TABLE_READ", (QUOTE,), ("VISITORS",)
     ),
@@ -220,7 +227,14 @@ REFUSED: dict[str, tuple[type[PlannerError], str]] = {
     "grant(": (SqlSyntaxError, "found the end"),
     "GRANT": (SqlSyntaxError, "expected a privilege"),
     "SHOW": (SqlSyntaxError, "expected what to show"),
-    "SHOW JOBS": (StatementNotSupportedError, "jobs are not listed yet"),
+    "SHOW JOBS FOR": (SqlSyntaxError, "expected a user"),
+    "SHOW JOBS FOR GROUP traders": (SqlSyntaxError, "GROUP traders is not a user"),
+    "SHOW JOBS WHERE state = 'running'": (SqlSyntaxError, "system.federation.jobs WHERE"),
+    "CANCEL JOB": (SqlSyntaxError, "expected a job's id in quotes"),
+    "CANCEL JOB 17": (SqlSyntaxError, "expected a job's id in quotes"),
+    "CANCEL JOB 'two words'": (SqlSyntaxError, "no job has such an id"),
+    "CANCEL JOB 'a' 'b'": (SqlSyntaxError, "expected the end of the statement"),
+    "CANCEL 'a'": (StatementNotSupportedError, "write CANCEL JOB"),
     "SHOW ALL": (StatementNotSupportedError, "SHOW ALL is not answered: the federation has no"),
     "SHOW server_version": (StatementNotSupportedError, "or write SHOW CLUSTERS, CATALOGS"),
     "show search_path;": (StatementNotSupportedError, "SHOW SEARCH_PATH is not answered"),
