@@ -1,6 +1,6 @@
 """A member's front door: its own tables by home rules, other clusters' through the MoM."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -22,9 +22,11 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.homeadministration import HomeAdministration
 from flight_member.homegate import HomeGate
 from flight_member.homewrites import HomeWrites
+from flight_member.ingestdesk import ingested_table
 from flight_member.jobdesk import JobDesk, show_jobs, viewer_of
 from flight_member.joblisting import write_jobs
 from flight_member.jobrequests import wanted_jobs
+from flight_member.jobrows import JobKind
 from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedTable
 from flight_member.memberstate import MemberState
@@ -33,7 +35,7 @@ from flight_member.runner import StatementRunner
 from flight_member.settings import MemberSettings
 from flight_member.ticketdoor import TicketDoor
 from flight_member.visitors import VisitorDoor
-from flight_sql import Call, CancelStatus, Endpoint, ResultStream, StatementInfo
+from flight_sql import Call, CancelStatus, Endpoint, Ingest, ResultStream, StatementInfo
 from planner import (
     Administrative,
     CancelJob,
@@ -215,11 +217,25 @@ class MemberBackend(TicketDoor):
         """Carry out what defines or writes tables of this member."""
         return self._writes.carry_out(call, self.caller(call), statement, sql, job)
 
-    def write_parameters(self, call: Call, statement: Definition | Write) -> pa.Schema | None:
-        """Return one column for each parameter of a write."""
+    def ingest(self, call: Call, ingest: Ingest, batches: Iterator[pa.RecordBatch]) -> int:
+        """Write a client's rows into a table of this member, all of them or none.
+
+        Raises:
+            CrossClusterReadOnlyError: When the table is another cluster's.
+        """
+        caller = self.caller(call)
+        table = ingested_table(ingest, self.defaults(call), self.cluster)
+        text = f"INGEST {table}"
+        with self.jobs.start(call, caller.name, text, kind=JobKind.WRITE) as job:
+            return self._writes.ingest(call, caller, table, ingest, batches, text, job)
+
+    def write_parameters(
+        self, call: Call, statement: Definition | Write, sql: str
+    ) -> pa.Schema | None:
+        """Return one column for each parameter of a write, which is decided on and planned."""
         if isinstance(statement, Definition):
             return None
-        return self._writes.parameters(call, self.caller(call), statement)
+        return self._writes.parameters(call, self.caller(call), statement, sql)
 
     def is_carried_out_here(self, call: Call, statement: Statement) -> bool:
         """As `is_answered_here`; and a job is cancelled where it runs, if it is one of here."""

@@ -15,6 +15,7 @@ from auth import Identity
 from flight_member.answers import answer
 from flight_member.errors import BadRequestError, NotEmptyError, NotFoundError
 from flight_member.homegate import Act, HomeGate, Permit
+from flight_member.managedtables import ManagedTables
 from flight_member.memberstate import MemberState
 from flight_member.placechanges import ObjectStores, changing_objects
 from flight_member.places import require_own_place
@@ -35,9 +36,11 @@ class DefiningDesk:
         database: Database,
         state: MemberState,
         gate: HomeGate,
+        managed: ManagedTables,
         changed: Callable[[], object],
     ) -> None:
         """Keep what it takes; `changed` is called after each change, when it is durable."""
+        self._managed = managed
         self._database = database
         self._state = state
         self._gate = gate
@@ -106,6 +109,8 @@ class DefiningDesk:
             if name.level is not Level.TABLE and not definition.cascade:
                 self._require_empty(stores, name)
             dropped = stores.drop(name, allowed.record)
+        # Statements that read them still have the files.
+        self._managed.sweep()
         with_tables = len(dropped) and name.level is not Level.TABLE
         return f"dropped, with {len(dropped)} tables" if with_tables else "dropped"
 

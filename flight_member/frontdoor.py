@@ -11,7 +11,7 @@ answer for any other and nothing is kept in memory for a client:
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -38,10 +38,11 @@ from flight_member.querytickets import QueryTickets
 from flight_member.runner import text_limits
 from flight_member.sessions import Sessions
 from flight_member.settings import ServerSettings
-from flight_sql import Call, Prepared, ResultStream, StatementInfo
+from flight_sql import Call, Ingest, Prepared, ResultStream, StatementInfo
 from planner import (
     Change,
     CountedWrite,
+    CrossClusterReadOnlyError,
     Defaults,
     Definition,
     Describe,
@@ -132,9 +133,11 @@ class FrontDoor(NamesDoor):
         del call, statement, sql, job
         raise NotSupportedError("tables are made and written at home, where they lie")
 
-    def write_parameters(self, call: Call, statement: Definition | Write) -> pa.Schema | None:
+    def write_parameters(
+        self, call: Call, statement: Definition | Write, sql: str
+    ) -> pa.Schema | None:
         """Return one column for each parameter of such a statement; nothing is done."""
-        del call, statement
+        del call, statement, sql
         raise NotSupportedError("tables are made and written at home, where they lie")
 
     @abstractmethod
@@ -211,7 +214,7 @@ class FrontDoor(NamesDoor):
     def prepare(self, call: Call, sql: str) -> Prepared:
         """Promise a schema for a statement; nothing runs."""
         statement, sql, _ = self._conceal(call, self.parse(call, sql), sql)
-        described = self._describe(call, statement)
+        described = self._describe(call, statement, sql)
         is_update = isinstance(statement, CountedWrite)
         return Prepared(
             self._handles.seal_prepared(sql),
@@ -237,7 +240,7 @@ class FrontDoor(NamesDoor):
 
     def describe(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> pa.Schema:
         """Return the schema of a statement's result; nothing runs."""
-        return self._describe(call, self.parse(call, sql, values)).arrow_schema
+        return self._describe(call, self.parse(call, sql, values), sql).arrow_schema
 
     def execute(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> StatementInfo:
         """Execute a statement as far as its ticket; changes are made here, exactly once.
@@ -263,7 +266,9 @@ class FrontDoor(NamesDoor):
             )
         )
         return StatementInfo(
-            self._describe(call, statement).arrow_schema,
+            answer_schema(statement)
+            if rows is not None
+            else self._describe(call, statement, sql).arrow_schema,
             [endpoint],
             total_records=-1 if rows is None else changed_count(rows),
         )
@@ -305,6 +310,19 @@ class FrontDoor(NamesDoor):
         is_asked = self.caller(call).administers(self.cluster)
         make = hash_password if is_asked else lambda _: NO_PASSWORD
         return conceal(statement, sql, values, make)
+
+    def ingest(self, call: Call, ingest: Ingest, batches: Iterator[pa.RecordBatch]) -> int:
+        """Refuse: rows are taken in at home alone.
+
+        Raises:
+            CrossClusterReadOnlyError: Saying where.
+        """
+        del batches
+        home = self.caller(call).cluster
+        raise CrossClusterReadOnlyError(
+            f"{ingest.table[:63]} would be written from {self.cluster}, and tables are written at "
+            f"home alone; connect to {home} itself to ingest into its tables"
+        )
 
     def _carry_out(
         self, call: Call, statement: Change | Use | Definition | Write, sql: str
@@ -349,14 +367,14 @@ class FrontDoor(NamesDoor):
                 job.add(table.num_rows, table.nbytes)
         return ResultStream(table.schema, iter(table.to_batches()), answering.wire)
 
-    def _describe(self, call: Call, statement: Statement) -> Described:
+    def _describe(self, call: Call, statement: Statement, sql: str) -> Described:
         if isinstance(statement, Query):
             described = self.describe_query(call, statement)
             if not statement.explain:
                 return described
             return Described(EXPLANATION_SCHEMA, described.parameter_schema)
         if isinstance(statement, Definition | Write) and self.is_answered_here(statement):
-            return Described(answer_schema(statement), self.write_parameters(call, statement))
+            return Described(answer_schema(statement), self.write_parameters(call, statement, sql))
         if isinstance(statement, LiveQuery):
             if not self.is_answered_here(statement):
                 return self.describe_query(call, statement.query)

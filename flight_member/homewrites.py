@@ -1,20 +1,44 @@
 """What a member's own users make, change and write at home, handed to who carries it out."""
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from auth import Identity
+from flight_member.asked import Asked
 from flight_member.definingdesk import DefiningDesk
 from flight_member.errors import NotSupportedError
+from flight_member.ingestdesk import IngestDesk
 from flight_member.jobs import Job, statement_digest
-from flight_sql import Call
-from planner import Definition, Write
+from flight_member.tablemaking import TableMaker
+from flight_member.writedesk import WriteDesk
+from flight_sql import Call, Ingest
+from planner import (
+    CreateTable,
+    CreateTableAs,
+    Definition,
+    Insert,
+    Truncate,
+    Write,
+    parameter_schema,
+)
+from storage.names import ObjectName
 
 
 class HomeWrites:
     """The statements that change tables at home."""
 
-    def __init__(self, defining: DefiningDesk) -> None:
+    def __init__(
+        self,
+        defining: DefiningDesk,
+        making: TableMaker,
+        writing: WriteDesk,
+        ingesting: IngestDesk,
+    ) -> None:
         self._defining = defining
+        self._making = making
+        self._writing = writing
+        self._ingesting = ingesting
 
     def carry_out(
         self, call: Call, caller: Identity, statement: Definition | Write, sql: str, job: Job
@@ -31,12 +55,62 @@ class HomeWrites:
         Returns:
             One row: {status: utf8, row_count: int64, warning: utf8}.
         """
-        if isinstance(statement, Definition):
-            job.run()
-            return self._defining.define(call, caller, statement, statement_digest(sql))
-        raise NotSupportedError(f"{type(statement).__name__} is not carried out yet")
+        asked = Asked(call, caller, statement_digest(sql))
+        match statement:
+            case CreateTable():
+                return self._making.create(asked, statement, job)
+            case CreateTableAs():
+                return self._making.create_as(asked, statement, job)
+            case Insert():
+                return self._writing.insert(asked, statement, job)
+            case Truncate():
+                return self._writing.truncate(asked, statement, job)
+            case _ if isinstance(statement, Definition):
+                job.run()
+                return self._defining.define(call, caller, statement, asked.digest)
+            case _:
+                raise NotSupportedError(f"{type(statement).__name__} is not carried out yet")
 
-    def parameters(self, call: Call, caller: Identity, statement: Write) -> pa.Schema | None:
-        """Return one column for each parameter of a statement, None when it has none."""
-        del call, caller, statement
-        return None
+    def ingest(
+        self,
+        call: Call,
+        caller: Identity,
+        table: ObjectName,
+        ingest: Ingest,
+        batches: Iterator[pa.RecordBatch],
+        text: str,
+        job: Job,
+    ) -> int:
+        """Write a client's rows into a table; returns how many they were.
+
+        Args:
+            call: The call that brings them.
+            caller: A user of this member.
+            table: Where they go.
+            ingest: What is to be done if it is there, and if it is not.
+            batches: The rows, read as they come.
+            text: What stands for the statement, of which the audit gets the digest.
+            job: The job of the ingest, queued.
+        """
+        asked = Asked(call, caller, statement_digest(text))
+        row_count = self._ingesting.ingest(asked, table, ingest, batches, job)
+        job.add(row_count, 0)
+        return row_count
+
+    def parameters(
+        self, call: Call, caller: Identity, statement: Write, sql: str
+    ) -> pa.Schema | None:
+        """Plan a statement that is being prepared, and decide on it; nothing is written.
+
+        Returns:
+            One column for each of its parameters, None when it has none.
+        """
+        asked = Asked(call, caller, statement_digest(sql))
+        match statement:
+            case Insert():
+                planned = self._writing.describe(asked, statement)
+            case CreateTableAs():
+                planned = self._making.describe(asked, statement)
+            case _:
+                return None
+        return parameter_schema(statement.query, planned.parameters)

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from auth import AuditRecord
 from auth.auditstore import AuditStore
+from auth.grantstore import GrantStore
+from flight_member.departures import record_departure
 from flight_member.statestore import Database
 from storage.delta import create_table, latest_version, read_state
 from storage.deltafiles import Progress, no_progress
@@ -47,6 +49,7 @@ class ManagedTables:
         *,
         record: AuditRecord,
         owner: str | None = None,
+        replaces: bool = False,
         progress: Progress = no_progress,
         is_cancelled: Callable[[], bool] = bool,
     ) -> Table:
@@ -59,6 +62,7 @@ class ManagedTables:
             batches: The first rows.
             record: Goes to the audit in the transaction that makes the table known.
             owner: Who may do everything with it.
+            replaces: Whether a table of that name gives way, and with it what was allowed on it.
             progress: Told how many rows have been written so far.
             is_cancelled: Asked before each batch.
 
@@ -67,7 +71,8 @@ class ManagedTables:
             UnusableTableError: When a partition column cannot be one, or rows do not fit.
             CancelledError: When it was cancelled; nothing is left.
         """
-        self._require_free(name)
+        if not replaces:
+            self._require_free(name)
         self.sweep()
         # The folder has the table's id: names may come back, ids never do.
         table_id = uuid4().hex
@@ -102,8 +107,13 @@ class ManagedTables:
                     owner=owner,
                 )
                 with self._database.change() as connection:
-                    TableStore(connection).add(table)
-                    AuditStore(connection).append(record)
+                    tables, audit = TableStore(connection), AuditStore(connection)
+                    if replaces and any(one.name == name for one in tables.all()):
+                        tables.drop(name)
+                        dropping = replace(record, action="drop")
+                        record_departure(GrantStore(connection), audit, name, dropping)
+                    tables.add(table)
+                    audit.append(record)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise

@@ -18,10 +18,12 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.homeadministration import HomeAdministration
 from flight_member.homegate import HomeGate
 from flight_member.homewrites import HomeWrites
+from flight_member.ingestdesk import IngestDesk
 from flight_member.jobdesk import JobDesk
 from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
 from flight_member.logs import get_logger
+from flight_member.managedtables import ManagedTables
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
@@ -32,9 +34,11 @@ from flight_member.runner import StatementRunner
 from flight_member.sampling import NodeFacts, NodeSampler
 from flight_member.serving import make_flight_server
 from flight_member.settings import MemberSettings
+from flight_member.tablemaking import TableMaker
 from flight_member.tables import TableDesk
 from flight_member.visitors import VisitorDoor
 from flight_member.watching import Watch
+from flight_member.writedesk import WriteDesk
 from storage.engine import Engine
 
 _log = get_logger(__name__)
@@ -130,7 +134,6 @@ class MemberServer:
         )
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         gate = HomeGate(self._cluster, self._state, self._audit, utc_now)
-        defining = DefiningDesk(self._database, self._state, gate, self._state.refresh)
         administration = HomeAdministration(
             self._cluster, self._database, self._state, gate, self._mom, utc_now
         )
@@ -145,11 +148,25 @@ class MemberServer:
             administration,
             self._visitors,
             gate,
-            HomeWrites(defining),
+            self._make_writes(gate, gatekeeper),
             self._tell_mom,
             self._jobs,
             JobDesk(self._jobs, self._history, self._audit, utc_now),
             utc_now,
+        )
+
+    def _make_writes(self, gate: HomeGate, gatekeeper: Gatekeeper) -> HomeWrites:
+        """Put together what carries out the statements that change tables."""
+        state = self._state
+        managed = ManagedTables(self._database, self._home.tables_directory)
+        shared = (gate, gatekeeper, self._engine, managed, self._admission, self._settings.limits)
+        making = TableMaker(state, *shared, state.refresh)
+        writing = WriteDesk(*shared, state.refresh)
+        return HomeWrites(
+            DefiningDesk(self._database, state, gate, managed, state.refresh),
+            making,
+            writing,
+            IngestDesk(state, making, writing, self._admission, self._settings.limits),
         )
 
     @property

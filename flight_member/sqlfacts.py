@@ -15,7 +15,7 @@ def sql_facts(settings: ServerSettings, *, joins: bool) -> Mapping[int, Any]:
 
     Args:
         settings: The server's settings.
-        joins: Whether its own users may join its own tables.
+        joins: Whether it has tables of its own, which its own users may join and write.
 
     Source:
         Flight SQL, SqlInfo.
@@ -27,8 +27,12 @@ def sql_facts(settings: ServerSettings, *, joins: bool) -> Mapping[int, Any]:
     if joins:
         facts |= {
             525: 0b11,  # the core grammar too, as far as it reads
+            3: False,  # tables are written
+            10: True,  # bulk ingestion
+            **dict.fromkeys((500, 501, 502), True),  # CREATE and DROP of catalogs, schemas, tables
             528: _FULL_OUTER_JOINS,
             538: _SUBQUERIES_AT_HOME,
+            572: True,  # many rows of values for one statement that writes
             539: True,  # subqueries that use columns of the query around them
         }
     return facts

@@ -7,6 +7,7 @@ a coded error (`errors.CodedError`); anything else that it raises reaches a clie
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -165,6 +166,44 @@ class TableFilter:
         )
 
 
+class IfMissing(Enum):
+    """What is done when there is no such table."""
+
+    CREATE = 1
+    FAIL = 2
+
+
+class IfThere(Enum):
+    """What is done when there is such a table."""
+
+    FAIL = 1
+    APPEND = 2
+    REPLACE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Rows for one table.
+
+    Attributes:
+        table: Its name, as the client gives it.
+        catalog: The catalog, as the client gives it; None for the session's.
+        schema: The schema, likewise.
+        if_missing: What to do when there is no such table.
+        if_there: What to do when there is.
+        options: Further options by name.
+        arrow_schema: The columns of the rows, in plain types.
+    """
+
+    table: str
+    catalog: str | None
+    schema: str | None
+    if_missing: IfMissing
+    if_there: IfThere
+    options: Mapping[str, str] = field(default_factory=dict)
+    arrow_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+
+
 class Backend(Protocol):
     """What a server of the federation knows. Methods are called from many threads at once."""
 
@@ -197,10 +236,23 @@ class Backend(Protocol):
         ...
 
     def update(self, call: Call, sql: str, values: pa.RecordBatch | None = None) -> int:
-        """Run a writing statement exactly once, with one row of values at most.
+        """Run a writing statement exactly once, for all rows of values that are bound to it.
 
         Returns:
-            Its row count; -1 when unknown.
+            How many rows it changed for all of them; -1 when unknown.
+        """
+        ...
+
+    def ingest(self, call: Call, ingest: Ingest, batches: Iterator[pa.RecordBatch]) -> int:
+        """Write the rows of an ingest, all of them or none.
+
+        Args:
+            call: The call that brings them.
+            ingest: Where they go.
+            batches: The rows, read as they come; they raise when the client leaves.
+
+        Returns:
+            How many rows were written.
         """
         ...
 

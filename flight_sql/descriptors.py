@@ -46,7 +46,9 @@ CommandStatementUpdate: 1 string query, 2? bytes transaction_id
 CommandPreparedStatementUpdate: 1 bytes prepared_statement_handle
 TableDefinitionOptions: 1 int32 if_not_exist, 2 int32 if_exists
 CommandStatementIngest: 1 TableDefinitionOptions table_definition_options, 2 string table, \
-3? string schema, 4? string catalog, 5 bool temporary, 6? bytes transaction_id
+3? string schema, 4? string catalog, 5 bool temporary, 6? bytes transaction_id, \
+1000* IngestOption options
+IngestOption: 1 string key, 2 string value
 DoPutUpdateResult: 1 int64 record_count
 DoPutPreparedStatementResult: 1? bytes prepared_statement_handle
 ActionCancelQueryRequest: 1 bytes info

@@ -16,16 +16,18 @@ from flight_sql.errors import InvalidRequestError
 from flight_sql.wiretypes import wire_schema
 
 MAX_VALUE_BYTES = 1_048_576
-_TOO_LARGE = (
-    f"the bound values take more than {MAX_VALUE_BYTES:,} bytes; bind less, and read long lists in "
-    "several statements"
-)
+# Those of a statement that writes, all of whose rows are bound at once.
+MAX_UPDATE_BYTES = 67_108_864
 
 
-def read_values(reader: Any) -> pa.RecordBatch | None:
+def read_values(reader: Any, max_bytes: int = MAX_VALUE_BYTES) -> pa.RecordBatch | None:
     """Return the rows that were bound; None when there was not even a column.
 
     Columns without rows are rows too: none. A statement then runs not at all.
+
+    Args:
+        reader: What they are read from.
+        max_bytes: How many bytes they may take.
 
     Raises:
         InvalidRequestError: When the values are too large, no values, or of other types in one row
@@ -39,8 +41,11 @@ def read_values(reader: Any) -> pa.RecordBatch | None:
             continue
         byte_count += batch.nbytes
         row_count += batch.num_rows
-        if byte_count > MAX_VALUE_BYTES or row_count > MAX_VALUE_BYTES:
-            raise InvalidRequestError(_TOO_LARGE)
+        if byte_count > max_bytes or row_count > max_bytes:
+            raise InvalidRequestError(
+                f"the bound values take more than {max_bytes:,} bytes; bind less, and read long "
+                "lists in several statements"
+            )
         _check(batch)
         batches.append(batch)
     if not batches:

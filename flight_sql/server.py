@@ -29,7 +29,7 @@ from flight_sql.errors import (
     is_cancellation,
     translated,
 )
-from flight_sql.ingesting import ingest_refusal
+from flight_sql.ingesting import ingested_batches, read_ingest
 from flight_sql.listing import list_tables_as_flights
 from flight_sql.messages import (
     message_name,
@@ -38,7 +38,7 @@ from flight_sql.messages import (
     unpack,
 )
 from flight_sql.metadata import metadata_schema, metadata_table
-from flight_sql.parameters import read_values
+from flight_sql.parameters import MAX_UPDATE_BYTES, read_values
 from flight_sql.streams import flight_stream
 
 _LOOPBACK_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # to name, not to bind
@@ -236,10 +236,10 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             return flight_stream(result, call, self._check_time)
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
-        """Run an update, or bind values to a prepared statement.
+        """Run an update, ingest rows, or bind values to a prepared statement.
 
         Raises:
-            RequestNotSupportedError: For every other command; an ingest is told what to do.
+            RequestNotSupportedError: For every other command.
         """
         with self._called(context) as call:
             command = _command(descriptor)
@@ -254,7 +254,9 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
                 _write(writer, "DoPutPreparedStatementResult", prepared_statement_handle=handle)
                 return
             elif name == "CommandStatementIngest":
-                raise ingest_refusal(command)
+                ingest = read_ingest(command, reader)
+                rows = ingested_batches(reader, call, ingest.arrow_schema)
+                row_count = self._backend.ingest(call, ingest, rows)
             else:
                 raise RequestNotSupportedError(f"{name} cannot be put here")
             _write(writer, "DoPutUpdateResult", record_count=row_count)
@@ -284,20 +286,16 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             return [flight.ActionType(*kind) for kind in action_types(self._backend)]
 
     def _update(self, call: Call, handle: bytes, reader: Any) -> int:
-        """Run a prepared update once for each row of values, and count the changes.
+        """Run a prepared update for the rows of values, and count the changes.
 
         Without values it runs once; with columns and no rows, not at all.
         """
         sql, bound = self._backend.open_prepared(call, handle)
-        sent = read_values(reader)
+        sent = read_values(reader, MAX_UPDATE_BYTES)
         rows = bound if sent is None else sent
-        if rows is None:
-            return self._backend.update(call, sql)
-        counts = [
-            self._backend.update(call, sql, rows.slice(number, 1))
-            for number in range(rows.num_rows)
-        ]
-        return -1 if any(count < 0 for count in counts) else sum(counts)
+        if rows is not None and not rows.num_rows:
+            return 0
+        return self._backend.update(call, sql, rows)
 
     def _bind(self, call: Call, handle: bytes, reader: Any) -> bytes:
         """Return the handle of a query with the rows that were put; itself when none were."""

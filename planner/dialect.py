@@ -5,6 +5,7 @@ decides refusals only: what runs is the user's own text.
 """
 
 import logging
+import re
 from functools import cache
 
 from sqlglot.dialects.postgres import Postgres
@@ -33,6 +34,16 @@ STRINGS = frozenset(
 )
 
 
+# Everything in which a dollar is none of a parameter's, and the parameters between.
+_PIECE = re.compile(
+    r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|\$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$"
+    # What does not end is left to the tokenizer, and looked through once.
+    r"|(?:'|\"|`|/\*|\$\w*\$).*"
+    r"|(?<![\w$])\$(?P<name>\w+)(?!\$)",
+    re.DOTALL | re.ASCII,
+)
+
+
 class FederationDialect(Postgres):
     """The SQL of the federation."""
 
@@ -55,11 +66,39 @@ def read_tokens(sql: str) -> list[Token]:
         SqlSyntaxError: When a quotation or a comment does not end.
     """
     try:
-        return dialect().tokenize(sql)
+        if "$" not in sql:
+            return dialect().tokenize(sql)
+        return [
+            _parameter_sign(token) if sql[token.start : token.start + 1] == "$" else token
+            for token in dialect().tokenize(_PIECE.sub(_without_dollar, sql))
+        ]
     except TokenError:
         pass
     start, advice = open_quotation(sql)
     raise SqlSyntaxError(f"{place_at(sql, start)}: {advice}")
+
+
+def _without_dollar(piece: re.Match[str]) -> str:
+    """Return a piece of a text; a parameter's sign becomes one that opens no quotation.
+
+    In `$1,$2` the tokenizer would take `$1,$` for the beginning of a text in dollars.
+    """
+    return f"@{piece['name']}" if piece["name"] else piece[0]
+
+
+def _parameter_sign(token: Token) -> Token:
+    """Return the sign of a parameter as it was typed."""
+    if token.token_type is not TokenType.PARAMETER:
+        return token
+    return Token(
+        token.token_type,
+        "$",
+        line=token.line,
+        col=token.col,
+        start=token.start,
+        end=token.end,
+        comments=token.comments,
+    )
 
 
 def is_word(token: Token) -> bool:

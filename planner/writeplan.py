@@ -14,7 +14,7 @@ from planner.assigning import names_of, require_assignable, require_column
 from planner.definitiongrammar import find_column, require_partitioning
 from planner.dialect import place_at
 from planner.errors import StatementNotSupportedError, TypeMismatchError, UnknownColumnError
-from planner.parameters import ParameterTypes, typed_values
+from planner.parameters import ParameterTypes, bound_columns, typed_values
 from planner.plan import Plan, known_functions, plan_query
 from planner.rowwise import find_unfit
 from planner.statement import Query
@@ -33,12 +33,15 @@ class WritePlan:
         plan: Its plan.
         fields: The column of the table for each column of the plan.
         parameters: The types of the statement's parameters, in their order.
+        rows: What is bound to a single row of parameters, which are the rows to be written:
+            nothing runs for them. None where the plan runs.
     """
 
     query: Query
     plan: Plan
     fields: tuple[pa.Field, ...]
     parameters: ParameterTypes = ()
+    rows: pa.RecordBatch | None = None
 
 
 def plan_insert(insert: Insert, target: pa.Schema, schemas: _Schemas) -> WritePlan:
@@ -65,18 +68,26 @@ def plan_insert(insert: Insert, target: pa.Schema, schemas: _Schemas) -> WritePl
         )
         _require_each_once(place, fields)
     _require_complete(place, fields, target)
-    # One without parameters of its own in VALUES is planned once.
     cells = {name: fields[column].type for column, name in insert.cells if column < len(fields)}
-    plan, query, parameters = _plan_typed(query, schemas, cells)
+    is_bound_whole = insert.is_one_row and query.values is not None
+    unbound = replace(query, values=None) if is_bound_whole else query
+    plan, planned, parameters = _plan_typed(unbound, schemas, cells)
     if len(plan.arrow_schema) != len(fields):
         raise TypeMismatchError(
             f"{place}{insert.table} takes {len(fields)} values in a row ({names_of(fields)}), and "
             f"the statement gives {len(plan.arrow_schema)}; give one for each column, or name the "
             "columns in parentheses after the table"
         )
-    for field, made in zip(fields, plan.arrow_schema, strict=True):
-        require_assignable(place, field, made.type, takes_text=insert.is_values)
-    return WritePlan(query, plan, fields, parameters)
+    if is_bound_whole:
+        rows = _bound_rows(insert, fields)
+        _require_all_assignable(place, fields, rows.schema, takes_text=True)
+        return WritePlan(query, plan, fields, parameters, rows)
+    # A column whose type depends on a parameter is text until something is bound to it.
+    is_open = query.values is None and bool(query.parameters)
+    _require_all_assignable(
+        place, fields, plan.arrow_schema, takes_text=insert.is_values or is_open
+    )
+    return WritePlan(planned, plan, fields, parameters)
 
 
 def plan_create(create: CreateTableAs, schemas: _Schemas) -> WritePlan:
@@ -142,7 +153,8 @@ def plan_update(update: Update, target: pa.Schema, schemas: _Schemas) -> WritePl
     plan, query, parameters = _plan_typed(query, schemas, cells)
     for each, field, made in zip(update.assignments, fields, plan.arrow_schema, strict=True):
         place = f"{place_at(query.sql, each.column.start)}: "
-        takes_text = each.is_text or each.parameter is not None
+        is_open = query.values is None and bool(query.parameters)
+        takes_text = each.is_text or each.parameter is not None or is_open
         require_assignable(place, field, made.type, takes_text=takes_text)
     return WritePlan(query, plan, fields, parameters)
 
@@ -176,6 +188,21 @@ def _plan_typed(
         return unbound, query, types
     query = replace(query, values=typed_values(query, types))
     return plan_query(query, schemas), query, types
+
+
+def _bound_rows(insert: Insert, fields: Sequence[pa.Field]) -> pa.RecordBatch:
+    """Return what is bound to a single row of parameters as the rows that it stands for."""
+    bound = bound_columns(insert.query)
+    parameters = dict(insert.cells)
+    columns = [bound[parameters[position]] for position in range(len(fields))]
+    return pa.RecordBatch.from_arrays(columns, names=[field.name for field in fields])
+
+
+def _require_all_assignable(
+    place: str, fields: Sequence[pa.Field], made: pa.Schema, *, takes_text: bool
+) -> None:
+    for field, each in zip(fields, made, strict=True):
+        require_assignable(place, field, each.type, takes_text=takes_text)
 
 
 def _require_each_once(place: str, fields: Sequence[pa.Field]) -> None:

@@ -65,6 +65,15 @@ _REFUSALS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("An apostrophe inside a text", "syntax/apostrophe"),
         ("Two statements", "queries/two_statements"),
     ),
+    "home_writes": (
+        ("A column that is not there", "home_writes/insert_unknown_column"),
+        ("Values for fewer columns than there are", "home_writes/insert_too_few_values"),
+        ("Text for a date, out of a query", "home_writes/insert_text_into_date"),
+        ("Rows of another cluster", "home_writes/insert_from_another_cluster"),
+        ("A key", "home_writes/create_primary_key"),
+        ("An aggregate in SET", "home_writes/update_of_an_aggregate"),
+        ("A second table in UPDATE", "home_writes/update_from"),
+    ),
     "others": (
         ("A write to another cluster", "writes/insert"),
         ("A function that would reach files", "functions/read_csv"),
@@ -87,8 +96,10 @@ def refusal_of(path: str) -> str:
     """Return the refusal of an example as a caller gets it who may read all of its tables."""
     sql = (FIXTURES / f"{path}.sql").read_text("utf-8")
     defaults = Defaults("shanghai") if path.startswith("without_defaults/") else DEFAULTS
+    # What writes is shown as it is answered at home.
+    home = DEFAULTS.cluster if path.startswith("home_") else None
     try:
-        answer(sql, defaults=defaults)
+        answer(sql, home=home, defaults=defaults)
     except SplittableError as refusal:
         advice = suggest_parts(sql, defaults, schemas_of(refusal.tables))
         return str(refusal.followed_by(advice))

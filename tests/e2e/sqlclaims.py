@@ -23,9 +23,6 @@ class Claim(NamedTuple):
 
 
 CLAIMS = (
-    Claim(500, None, "create catalog claimed", []),
-    Claim(501, None, "create schema aviation.claimed", []),
-    Claim(502, None, "create table aviation.lab.claimed (id int)", []),
     Claim(515, None, "select id as other from {t} where id = 1", [(1,)]),
     Claim(516, None, "select null + null is null and 1 + null is null", [(True,)]),
     Claim(518, None, "select other.id from {t} other where other.id = 1", [(1,)]),

@@ -16,6 +16,7 @@ from flight_member.errors import (
     PermissionDeniedError,
 )
 from flight_member.homegate import HomeGate
+from flight_member.managedtables import ManagedTables
 from flight_member.memberhome import MemberHome
 from flight_member.memberstate import MemberState
 from flight_member.settings import AuditSection
@@ -48,7 +49,8 @@ class Desk:
         self.state = MemberState(SHANGHAI, self.database, Clock())
         self.audit = AuditTrail(SHANGHAI, self.database, AuditSection(), Clock())
         gate = HomeGate(SHANGHAI, self.state, self.audit, Clock())
-        self.desk = DefiningDesk(self.database, self.state, gate, self.state.refresh)
+        managed = ManagedTables(self.database, home.tables_directory)
+        self.desk = DefiningDesk(self.database, self.state, gate, managed, self.state.refresh)
 
     def run(self, sql: str, caller: Identity = CHIEF) -> str:
         statement = parse_statement(sql, Defaults(SHANGHAI), home=SHANGHAI)

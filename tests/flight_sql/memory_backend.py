@@ -17,6 +17,7 @@ from flight_sql import (
     Call,
     CancelStatus,
     Endpoint,
+    Ingest,
     InvalidTicketError,
     OptionError,
     OptionValue,
@@ -104,6 +105,7 @@ class MemoryBackend:
         self.locations: tuple[str, ...] = ()
         self.expires_at: datetime | None = None
         self.cancelled: list[str] = []
+        self.ingested: list[tuple[Ingest, pa.Table]] = []
         self.cancel_statuses: dict[str, CancelStatus] = {}
         self.batch_rows: int | None = None
         self.pause_s = 0.01
@@ -158,7 +160,15 @@ class MemoryBackend:
         if verb == "FAIL":
             raise_status(rest)
         self.updates.append(sql)
-        return int(rest)
+        count = int(rest)
+        return count if values is None or count < 0 else count * values.num_rows
+
+    def ingest(self, _call: Call, ingest: Ingest, batches: Iterator[pa.RecordBatch]) -> int:
+        if ingest.table.startswith("FAIL"):
+            raise_status(ingest.table.partition(" ")[2])
+        rows = pa.Table.from_batches(list(batches), ingest.arrow_schema)
+        self.ingested.append((ingest, rows))
+        return int(rows.num_rows)
 
     def open(self, call: Call, handle: bytes) -> ResultStream:
         self.calls.append(call)

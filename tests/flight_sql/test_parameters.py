@@ -5,10 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyarrow import flight
 
 from flight_sql import Client, InvalidRequestError
-from flight_sql.messages import pack, read_sql_message, sql_message
+from flight_sql.messages import read_sql_message
 from flight_sql.parameters import MAX_VALUE_BYTES, read_values
 from tests.flight_sql.memory_backend import MemoryBackend
 from tests.flight_sql.test_statements import OPTIONS, _for, _prepare, _put
@@ -179,17 +178,6 @@ def test_prepared_update_runs_not_at_all_for_no_rows(raw: Any, backend: MemoryBa
     assert answer is not None
     assert read_sql_message("DoPutUpdateResult", answer).record_count == 0
     assert backend.updates == []
-
-
-def test_prepared_update_runs_once_for_each_row(raw: Any, backend: MemoryBackend) -> None:
-    handle = _prepare(raw, "UPDATE 7").prepared_statement_handle
-    descriptor = flight.FlightDescriptor.for_command(
-        pack(sql_message("CommandPreparedStatementUpdate", prepared_statement_handle=handle))
-    )
-    answer = _put(raw, descriptor, pa.table({"0": [1, 2, 3]}))
-    assert answer is not None
-    assert read_sql_message("DoPutUpdateResult", answer).record_count == 21
-    assert [row.to_pylist()[0]["0"] for row in backend.executed if row is not None] == [1, 2, 3]
 
 
 def test_client_binds_by_position_by_name_and_by_row(

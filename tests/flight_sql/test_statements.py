@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import flight
 
-from flight_sql import Call, Client, FlightSqlServer, RemoteError, ResultStream
+from flight_sql import Call, Client, FlightSqlServer, IfMissing, IfThere, RemoteError, ResultStream
 from flight_sql.messages import (
     pack,
     read_sql_message,
@@ -147,14 +147,63 @@ def test_unsupported_command_is_unimplemented(
         raw.get_schema(_for(name, **fields), OPTIONS)
 
 
-def test_ingest_is_unimplemented_and_invalid_without_its_options(raw: Any) -> None:
+def test_rows_that_are_put_are_bound_all_at_once(raw: Any, backend: MemoryBackend) -> None:
+    handle = _prepare(raw, "UPDATE 2").prepared_statement_handle
+    descriptor = _for("CommandPreparedStatementUpdate", prepared_statement_handle=handle)
+    for row_count in (3, 0):
+        answer = _put(raw, descriptor, pa.table({"0": pa.array(range(row_count), pa.int64())}))
+        assert answer is not None
+        assert read_sql_message("DoPutUpdateResult", answer).record_count == 2 * row_count
+    (bound,) = backend.executed
+    assert bound is not None
+    assert bound.num_rows == 3
+
+
+def _ingest(**fields: Any) -> Any:
+    how = sql_message("TableDefinitionOptions", if_not_exist=1, if_exists=3)
+    return _for("CommandStatementIngest", **{"table_definition_options": how, **fields})
+
+
+def test_ingest_hands_on_what_was_asked_and_every_row(raw: Any, backend: MemoryBackend) -> None:
+    rows = pa.table({"a": [1, 2], "b": pa.array(["x", None], pa.large_string())})
+    option = sql_message("IngestOption", key="partition_by", value="a")
+    answer = _put(raw, _ingest(table="t", schema="s", options=[option]), rows)
+    assert answer is not None
+    assert read_sql_message("DoPutUpdateResult", answer).record_count == 2
+    ((asked, kept),) = backend.ingested
+    assert (asked.table, asked.schema, asked.catalog) == ("t", "s", None)
+    assert (asked.if_missing, asked.if_there) == (IfMissing.CREATE, IfThere.REPLACE)
+    assert asked.options == {"partition_by": "a"}
+    assert asked.arrow_schema.types == [pa.int64(), pa.utf8()]
+    assert kept.to_pylist() == rows.to_pylist()
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"temporary": True}, "no temporary tables"),
+        ({"transaction_id": b"1"}, "no transactions"),
+    ],
+)
+def test_ingest_of_what_there_is_not_is_unimplemented(
+    raw: Any, backend: MemoryBackend, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pa.ArrowNotImplementedError, match=f"request-not-supported: .*{message}"):
+        _put(raw, _ingest(table="t", **fields), pa.table({"a": [1]}))
+    assert backend.ingested == []
+
+
+def test_ingest_without_its_options_table_or_columns_is_invalid(
+    raw: Any, backend: MemoryBackend
+) -> None:
     rows = pa.table({"a": [1]})
     with pytest.raises(pa.ArrowInvalid, match="invalid-request: an ingest must say"):
         _put(raw, _for("CommandStatementIngest", table="t"), rows)
-    how = sql_message("TableDefinitionOptions", if_exists=1, if_not_exist=2)
-    ingest = _for("CommandStatementIngest", table="t", table_definition_options=how)
-    with pytest.raises(pa.ArrowNotImplementedError, match="request-not-supported: nothing is"):
-        _put(raw, ingest, rows)
+    with pytest.raises(pa.ArrowInvalid, match="invalid-request: an ingest must name its table"):
+        _put(raw, _ingest(), rows)
+    with pytest.raises(pa.ArrowInvalid, match="invalid-request: an ingest must send columns"):
+        _put(raw, _ingest(table="t"))
+    assert backend.ingested == []
 
 
 def test_path_is_unimplemented_and_garbage_invalid(raw: Any) -> None:
