@@ -86,6 +86,8 @@ class PendingFiles:
         with _plain_faults():
             if self.row_count:
                 self._writer.finish()
+            else:
+                self._folder.rmdir()
         return [self._described(file) for file in self._writer.files]
 
     def abandon(self) -> None:
@@ -128,7 +130,7 @@ def sweep(location: Path) -> None:
             commit = note.name.lstrip(".")
             try:
                 base = int(note.read_text("utf-8") or 0)
-                if not log.mentions(commit, since=base - 1):
+                if commit not in log.said_since(base - 1):
                     shutil.rmtree(location / commit, ignore_errors=True)
             except (OSError, ValueError, StorageError):
                 continue

@@ -154,13 +154,18 @@ class DeltaLog:
         Raises:
             WriteConflictError: When another removed one of the files, or changed the columns.
         """
-        table = self._open(base.version)
-        _require_columns(base, self._open(None))
-        if not self._commit(table, removed, added, note, changes_rows=changes_rows):
-            raise WriteConflictError(
-                "another statement changed the same rows meanwhile; execute it again"
-            )
-        return self._written()
+        for _ in range(_ATTEMPTS):
+            table = self._open(None)
+            _require_columns(base, table)
+            left = {file.path for file in _state(table).files}
+            if not left.issuperset(file.path for file in removed):
+                raise WriteConflictError(
+                    "another statement changed the same rows meanwhile; execute it again"
+                )
+            # Another commit came first: whether it is in the way is looked at anew.
+            if self._commit(table, removed, added, note, changes_rows=changes_rows):
+                return self._written()
+        raise WriteConflictError("too many others are writing to the table; execute it again")
 
     def sync(self) -> None:
         """Return when the newest version would survive a power cut."""
@@ -169,13 +174,11 @@ class DeltaLog:
         sync(log)
         sync(self._location)
 
-    def mentions(self, text: str, *, since: int) -> bool:
-        """Whether a version after `since` says a text, such as the path of a file."""
+    def said_since(self, version: int) -> str:
+        """Return what later versions say, as text: the paths of files are in it."""
         log = self._location / LOG_FOLDER
-        return any(
-            text in (log / f"{version:020}.json").read_text("utf-8")
-            for version in range(since + 1, self.latest_version() + 1)
-        )
+        later = range(version + 1, self.latest_version() + 1)
+        return "\n".join((log / f"{number:020}.json").read_text("utf-8") for number in later)
 
     def _written(self) -> DeltaState:
         self.sync()

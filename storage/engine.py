@@ -185,6 +185,26 @@ class Engine:
                 planned.frame, found, self._totals, execution, held.pop_all(), is_cancelled
             )
 
+    def logical_plan(
+        self,
+        tables: Sequence[Table],
+        text: str,
+        *,
+        catalog: str | None,
+        schema: str | None,
+        parameters: Mapping[str, pa.Scalar] | None = None,
+    ) -> str:
+        """Return the engine's words for what a statement means; nothing runs.
+
+        They are for reading by this package alone: they name columns and values.
+
+        Raises:
+            StorageError: As `execute` does.
+        """
+        with self._opened(tables) as (found, _):
+            planned = self._plan(found, text, (catalog, schema), parameters, _MIN_BATCH_ROWS)
+            return str(planned.frame.logical_plan().display_indent())
+
     @contextmanager
     def _opened(self, tables: Sequence[Table]) -> Iterator[tuple[list[Table], ExitStack]]:
         """Give the tables with the folders of their snapshots, and what holds these."""

@@ -69,6 +69,7 @@ _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
     ("no such file", StaleMetastoreError, "a file of the table is gone; execute it again"),
     ("object at location", StaleMetastoreError, "a file of the table is gone; execute it again"),
     ("divide by zero", TypeMismatchError, "a division by zero; use nullif(divisor, 0)"),
+    ("dividebyzero", TypeMismatchError, "a division by zero; use nullif(divisor, 0)"),
     ("overflow", TypeMismatchError, "a value is out of range; cast to a wider type first"),
     (
         "more than one row",
@@ -106,6 +107,7 @@ _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
 )
 
 _FILE_FAULTS = ("parquet error", "parquet argument error")
+_CONDITION = "evaluating filter predicate"
 
 
 def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageError:
@@ -122,7 +124,8 @@ def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageEr
     words = str(error)
     _log.info("engine_refused", extra={"engine_text": words})
     said = words.lower()
-    is_about_files = any(part in said for part in _FILE_FAULTS)
+    # A condition is evaluated while files are read; its fault is told as if it were the file's.
+    is_about_files = any(part in said for part in _FILE_FAULTS) and _CONDITION not in said
     for part, kind, text in _FAULTS:
         if part in said and (not is_about_files or kind is StaleMetastoreError):
             return kind(text)
