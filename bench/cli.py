@@ -11,7 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from bench.federation import MeasuredFederation
+from bench.federation import PHASES, measure_federation
+from bench.federationreport import mark_table, write_mark_plot
+from bench.federationresults import federation_json
+from bench.federationstate import Sizes
 from bench.formreport import form_table, write_form_plot
 from bench.forms import form_steps, forms_json, measure_forms
 from bench.granting import measure_grants
@@ -32,6 +35,7 @@ from bench.progress import shown_steps
 from bench.report import check_table, measurement_table
 from bench.results import checks, to_json
 from bench.scan import measure_scans, step_count
+from bench.scannedfederation import MeasuredFederation
 from flight_member.terminal import console, reported_errors
 
 app = typer.Typer(
@@ -167,6 +171,33 @@ def metadata(
         title = f"metadata of {tables:,} tables, asked of a MoM: {runs} runs"
         plot = partial(write_timing_plot, timings, title=title)
         _tell(results / "metadata", answer, plot, timing_table(timings), as_json=as_json)
+
+
+@app.command(epilog="Example: python -m bench federation --members 1000 --tables 1000")
+def federation(
+    members: Annotated[int, typer.Option(min=1, help="Simulated members.")] = 1_000,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of each.")] = 10,
+    tables: Annotated[int, typer.Option(min=1, help="Tables of each.")] = 1_000,
+    changes: Annotated[
+        int, typer.Option(min=0, help="Members that report a changed table in each interval.")
+    ] = 10,
+    interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two beats.")] = 5,
+    seconds: Annotated[int, typer.Option(min=2, help="How long beats are watched.")] = 60,
+    runs: Annotated[int, typer.Option(min=2, help="Timed statements and listings.")] = 200,
+    as_json: AsJson = False,
+    results: ResultsDirectory = _HERE / "results",
+) -> None:
+    """Run a MoM with very many members that beat and report, and ask it statements meanwhile."""
+    sizes = Sizes(members, nodes, tables, changes, interval)
+    with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
+        with shown_steps(PHASES) as steps:
+            marks = measure_federation(
+                Path(directory), sizes, seconds, runs, steps.describe, steps.advance
+            )
+        answer = federation_json(marks, sizes, seconds=seconds, runs=runs)
+        title = f"{members:,} members with {nodes:,} nodes and {tables:,} tables each"
+        plot = partial(write_mark_plot, marks, title=title)
+        _tell(results / "federation", answer, plot, mark_table(marks), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench limits --kind windows --kind 'IN numbers'")

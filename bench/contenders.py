@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from bench.adbc import Account, AdbcReader, adbc_reader
 from bench.children import Child, running_child
 from bench.datafusion_alone import TABLE
-from bench.federation import MeasuredFederation, qualified
 from bench.reading import Reading, Sizes, time_reading, weigh
+from bench.scannedfederation import MeasuredFederation, qualified
 from bench.statements import Statement
 
 DATAFUSION, FLIGHT, MEMBER = "datafusion", "flight", "member"

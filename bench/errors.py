@@ -25,3 +25,9 @@ class UnexpectedStatementError(BenchError):
     """A text of the benchmark was read as something else than a query."""
 
     code = "unexpected-statement"
+
+
+class TooSlowError(BenchError):
+    """The load that was to be measured under did not come about."""
+
+    code = "too-slow"

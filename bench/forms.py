@@ -16,9 +16,9 @@ from pyarrow import ipc
 
 from bench.adbc import Account, AdbcReader, adbc_reader
 from bench.errors import RowsDifferError
-from bench.federation import MeasuredFederation, qualified
 from bench.machine import described_machine, measured_now
 from bench.reading import time_reading
+from bench.scannedfederation import MeasuredFederation, qualified
 from bench.statements import FOUR_COLUMNS, Statement
 
 _TEXTS = ("l_returnflag", "l_linestatus", "l_shipinstruct", "l_shipmode")

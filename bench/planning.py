@@ -18,10 +18,10 @@ from datafusion import SessionConfig, SessionContext
 from datafusion.catalog import Catalog, Schema
 
 from bench.errors import UnexpectedStatementError
-from bench.federation import qualified, table_name
 from bench.lineitem import lineitem_schema
 from bench.planresults import Timing
 from bench.planstatements import LOWER, MIXED, PLANNED_STATEMENTS, PlannedStatement
+from bench.scannedfederation import qualified, table_name
 from flight_sql import Client
 from planner import Defaults, Query, parse_statement, plan_query
 from storage.names import ObjectName

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bench.contenders import CONTENDERS, Contender, running_contenders
 from bench.errors import RowsDifferError
-from bench.federation import MeasuredFederation
 from bench.memory import MemoryWatch, resident_bytes
 from bench.reading import Reading, Sizes
 from bench.results import Measurement
+from bench.scannedfederation import MeasuredFederation
 from bench.statements import STATEMENTS, Statement
 
 

@@ -1,0 +1,160 @@
+"""Very many simulated members in one process, which beats for them as it is told to.
+
+It reads commands from its standard input, a word on each line, and answers each with one line of
+JSON; it ends with its input. `join` joins all and reports their tables; `go` beats, each member
+once an interval, evenly spread; `rest` waits until no beat is under way and sends no more; `tell`
+says how it went since it was told to last.
+"""
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.simulatedmember import SimulatedMember, member_name
+
+THREADS = 8
+
+
+@dataclass(slots=True)
+class Told:
+    """How it went for a while."""
+
+    beats: int = 0
+    reports: int = 0
+    failures: list[str] = field(default_factory=list)
+    beat_ms: list[float] = field(default_factory=list)
+
+    def add(self, member: SimulatedMember) -> None:
+        """Beat for a member, and note how that went."""
+        started = time.perf_counter()
+        try:
+            self.reports += member.beat()
+        except Exception as error:  # noqa: BLE001  a member beats again, whatever it was
+            self.failures.append(str(error))
+            return
+        self.beats += 1
+        self.beat_ms.append((time.perf_counter() - started) * 1000)
+
+
+class Swarm:
+    """The members, divided among threads that beat for them in turn."""
+
+    def __init__(self, members: Sequence[SimulatedMember], interval_s: float, changes: int) -> None:
+        """Take over members that have not joined yet.
+
+        Args:
+            members: All of them.
+            interval_s: Between two beats of one member.
+            changes: How many of them tell in each interval that a table has changed.
+        """
+        self._members = members
+        self._interval_s = interval_s
+        # The members that change are others in each round.
+        self._every = max(len(members) // changes, 1) if changes else 0
+        self._shares = [members[start::THREADS] for start in range(THREADS)]
+        self._told = [Told() for _ in self._shares]
+        self._going = threading.Event()
+        self._busy = [threading.Lock() for _ in self._shares]
+
+    def join(self, tokens: dict[str, str]) -> dict[str, Any]:
+        """Join all of them, and let each beat once and report its tables."""
+
+        def enter(member: SimulatedMember) -> bool:
+            member.join(tokens[member.name])
+            return member.beat()
+
+        started = time.perf_counter()
+        with ThreadPoolExecutor(THREADS) as pool:
+            reports = sum(pool.map(enter, self._members))
+        return {"reports": reports, "elapsed_s": time.perf_counter() - started}
+
+    def go(self) -> dict[str, Any]:
+        """Beat from now on."""
+        self._going.set()
+        return {}
+
+    def rest(self) -> dict[str, Any]:
+        """Beat no more; returns when no beat is under way."""
+        self._going.clear()
+        for busy in self._busy:
+            with busy:
+                pass
+        return {}
+
+    def tell(self) -> dict[str, Any]:
+        """Return how it went since this was asked last."""
+        told, self._told = self._told, [Told() for _ in self._shares]
+        return asdict(
+            Told(
+                sum(one.beats for one in told),
+                sum(one.reports for one in told),
+                [failure for one in told for failure in one.failures],
+                [ms for one in told for ms in one.beat_ms],
+            )
+        )
+
+    def start(self) -> None:
+        """Start the threads, which wait for `go`."""
+        for turn in range(len(self._shares)):
+            threading.Thread(target=self._beat_in_turn, args=(turn,), daemon=True).start()
+
+    def _beat_in_turn(self, turn: int) -> None:
+        share, busy = self._shares[turn], self._busy[turn]
+        step_s = self._interval_s / max(len(share), 1)
+        due = time.monotonic() + step_s * turn / THREADS
+        beaten = 0
+        while share:
+            time.sleep(max(due - time.monotonic(), 0))
+            due += step_s
+            if not self._going.is_set():
+                self._going.wait()
+                # What was not sent meanwhile is not sent later.
+                due = time.monotonic() + step_s * (turn + 1) / THREADS
+            with busy:
+                if not self._going.is_set():
+                    continue
+                rounds, place = divmod(beaten, len(share))
+                member = share[place]
+                if self._every and (place * THREADS + turn + rounds) % self._every == 0:
+                    member.change_table()
+                self._told[turn].add(member)
+                beaten += 1
+
+
+def main() -> None:
+    """Serve commands until the input ends."""
+    asked = argparse.ArgumentParser(prog="python -m bench.swarm")
+    for name in ("first", "members", "nodes", "tables", "changes"):
+        asked.add_argument(f"--{name}", type=int, required=True)
+    asked.add_argument("--interval", type=float, required=True)
+    asked.add_argument("--tokens", type=Path, required=True)
+    options = asked.parse_args()
+    numbers = range(options.first, options.first + options.members)
+    members = [SimulatedMember(member_name(n), options.nodes, options.tables) for n in numbers]
+    swarm = Swarm(members, options.interval, options.changes)
+    swarm.start()
+    commands: dict[str, Callable[[], dict[str, Any]]] = {
+        "join": lambda: swarm.join(json.loads(options.tokens.read_text("utf-8"))),
+        "go": swarm.go,
+        "rest": swarm.rest,
+        "tell": swarm.tell,
+    }
+    _say({"members": len(members)})
+    for line in sys.stdin:
+        _say(commands[line.strip()]())
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
