@@ -5,19 +5,26 @@ token, beats with a row for each of its nodes, and reports its tables when the M
 What it lacks is everything that a member does besides.
 """
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
 
 import pyarrow as pa
 
-from auth import GrantSet, JoinToken, SigningKey, TlsKey, make_request
+from auth import HomeRules, JoinToken, SigningKey, TlsKey, make_request
 from auth.userstore import User
 from flight_member import protocol
+from flight_member.admission import Admission
 from flight_member.clock import utc_now
 from flight_member.membership import Membership
 from flight_member.memberstate import MemberSnapshot
 from flight_member.momlink import MomLink
+from flight_member.noderow import NodeRow
+from flight_member.sampling import NodeFacts, NodeSampler
+from flight_member.settings import LimitsSection
 from flight_sql import Client
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
@@ -31,6 +38,7 @@ _URI = f"grpc://{HOST}:1"
 _MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
 _TYPES = (pa.int64(), pa.float64(), pa.string(), pa.timestamp("us", "UTC"), pa.decimal128(18, 4))
 _COLUMN_COUNT = 12
+_SAMPLED_S = 0.2
 
 
 def member_name(number: int) -> str:
@@ -110,20 +118,15 @@ class SimulatedMember:
         if self._link is not None:
             self._link.close()
 
-    def _node_row(self, number: int) -> protocol.NodeRow:
-        moment = datetime.now(UTC).second
-        return protocol.NodeRow(
-            node=f"{self.name}_node{number}",
-            uri=_URI,
-            is_leader=number == 0,
-            cpu_percent=12.5 + moment / 7,
-            load_1m=1.375 + moment / 11,
-            memory_used_bytes=17_179_869_184 + moment,
-            memory_total_bytes=68_719_476_736,
-            disk_free_bytes=1_099_511_627_776 - moment,
-            disk_total_bytes=4_398_046_511_104,
-            running_statements=number,
-            queued_statements=0,
+    def _node_row(self, number: int) -> NodeRow:
+        now = utc_now().timestamp()
+        return sampled_row().model_copy(
+            update={
+                "node": f"{self.name}_node{number}",
+                "is_leader": number == 0,
+                "cpu_percent": now * (number + 1) % 100,
+                "sampled_at": now,
+            }
         )
 
     def _report(self) -> protocol.Report:
@@ -131,7 +134,7 @@ class SimulatedMember:
         kinds = [_kind(self.name, number) for number in range(-(-self.tables // _PER_KIND))]
         tables = [self._table(number, kinds[number // _PER_KIND]) for number in range(self.tables)]
         metastore = Metastore(self.name, 1 + self.changes, tables)
-        report = MemberSnapshot(metastore, _users(self.name), GrantSet()).report()
+        report = MemberSnapshot(metastore, _users(self.name), HomeRules()).report()
         return report.model_copy(update={"read_at": utc_now().timestamp()})
 
     def _table(self, number: int, arrow_schema: pa.Schema) -> Table:
@@ -149,6 +152,18 @@ class SimulatedMember:
             byte_count=64_000_000 * (1 + changes),
             file_count=16 * (1 + changes),
         )
+
+
+@cache
+def sampled_row() -> NodeRow:
+    """Return what a member's own sampler measured here once, with every column that has a value."""
+    facts = NodeFacts("node", "single", HOST, 1, _URI, 1 << 32, 8, (Path.cwd(),))
+    sampler = NodeSampler(facts, Admission(LimitsSection()), utc_now)
+    sampler.note_latency(0.001)
+    time.sleep(_SAMPLED_S)
+    row = sampler.sample()
+    unknown = [name for name, value in row.model_dump().items() if value is None]
+    return row.model_copy(update=dict.fromkeys(unknown, 1))
 
 
 def _kind(member: str, number: int) -> pa.Schema:

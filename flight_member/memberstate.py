@@ -23,6 +23,7 @@ from flight_member.statestore import Database
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
 from storage.placestore import PlaceStore
+from storage.replica import write_replica
 from storage.tablestore import TableStore
 
 # The MoM hears of each with the next report; a member that is away keeps as many for it.
@@ -80,7 +81,7 @@ class MemberSnapshot:
         """Return what the MoM replicates; equal states give equal versions."""
         report = Report(
             version="",
-            metastore=base64.b64encode(self.metastore.to_wire()).decode(),
+            metastore=base64.b64encode(write_replica(self.metastore)).decode(),
             users=tuple(
                 ReportedUser(
                     id=user.id,

@@ -23,6 +23,7 @@ from flight_member.places import is_reserved
 from flight_member.protocol import DepartedPlace, Report, ReportedGrant, ReportedUser
 from storage.metastore import Metastore
 from storage.names import Level, ObjectName
+from storage.replica import read_replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def read_report(cluster: str, report: Report) -> ReadReport:
     """
     try:
         metastore = _without_reserved(
-            Metastore.from_wire(base64.b64decode(report.metastore, validate=True), cluster=cluster)
+            read_replica(base64.b64decode(report.metastore, validate=True), cluster=cluster)
         )
         rules = [_home_rule(index, cluster, rule) for index, rule in enumerate(report.grants)]
         vetoes = [_veto(index, cluster, rule) for index, rule in enumerate(report.vetoes)]

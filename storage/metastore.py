@@ -4,18 +4,15 @@ A `Metastore` is one state of one cluster; a change makes another. The MoM holds
 know everything but where the files lie and what a view is made of.
 """
 
-import base64
-import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
 
 import pyarrow as pa
 
-from storage.names import Level, ObjectName
+from storage.names import ObjectName
 
 
 class TableKind(StrEnum):
@@ -142,60 +139,6 @@ class Metastore:
         end = bisect_left(self._ordered, True, lo=start, key=lambda t: not parent.covers(t.name))
         return self._ordered[start:end]
 
-    def to_wire(self) -> bytes:
-        """Return the state for a replica, without locations and definitions.
-
-        The bytes are JSON: {cluster, version, places: [{name, owner}], tables: [{…,
-        arrow_schema: base64 of the IPC schema message}]}.
-        """
-        tables = [
-            {
-                "id": table.id,
-                "name": table.name.local,
-                "arrow_schema": base64.b64encode(table.arrow_schema.serialize()).decode(),
-                "partition_columns": table.partition_columns,
-                "schema_version": table.schema_version,
-                "snapshot": table.snapshot,
-                "row_count": table.row_count,
-                "byte_count": table.byte_count,
-                "file_count": table.file_count,
-                "kind": table.kind,
-                "owner": table.owner,
-            }
-            for table in self.all_tables()
-        ]
-        wire = {
-            "cluster": self.cluster,
-            "version": self.version,
-            "places": [
-                {"name": place.name.local, "owner": place.owner} for place in self.places.values()
-            ],
-            "tables": tables,
-        }
-        return json.dumps(wire).encode()
-
-    @classmethod
-    def from_wire(cls, data: bytes, *, cluster: str) -> Self:
-        """Read a replica of one cluster's state.
-
-        Args:
-            data: What `to_wire` returned.
-            cluster: Whose state it must be: a cluster can only speak for itself.
-
-        Raises:
-            ValueError: When it is not that cluster's, or not such a state.
-        """
-        try:
-            wire: dict[str, Any] = json.loads(data)
-            tables = [_read_table(one, cluster) for one in wire["tables"]]
-            places = [_read_place(one, cluster) for one in wire.get("places", ())]
-            version, named = _read_count(wire, "version"), _read_text(wire, "cluster")
-        except _NOT_THIS as error:
-            raise ValueError(f"not a metastore: {type(error).__name__}") from None
-        if named != cluster:
-            raise ValueError(f"the metastore of {named[:80]} is not that of {cluster}")
-        return cls(cluster, version, tables, places)
-
 
 def _all_places(named: Iterable[Place], tables: Sequence[Table]) -> dict[ObjectName, Place]:
     """Return the places that were named and those that tables and other places lie in, ordered."""
@@ -215,58 +158,3 @@ def _all_places(named: Iterable[Place], tables: Sequence[Table]) -> dict[ObjectN
 def _wider(name: ObjectName) -> list[ObjectName]:
     """Return the schema and catalog that a table lies in, or the catalog of a schema."""
     return [place for place in name.ancestors() if place != name and place.catalog is not None]
-
-
-# What a document of another shape can raise; every other member's bytes come through here.
-_NOT_THIS = (KeyError, TypeError, AttributeError, RecursionError, OSError, pa.ArrowException)
-_MAX_COUNT = 2**63 - 1
-
-
-def _read_table(one: Mapping[str, Any], cluster: str) -> Table:
-    encoded = base64.b64decode(_read_text(one, "arrow_schema"), validate=True)
-    arrow_schema = pa.ipc.read_schema(pa.py_buffer(encoded))
-    name = ObjectName(cluster, *_read_text(one, "name").split("."))
-    partitions = [str(column) for column in one["partition_columns"]]
-    if name.level is not Level.TABLE:
-        raise ValueError(f"{name} is not a table")
-    if arrow_schema.names[len(arrow_schema) - len(partitions) :] != partitions:
-        raise ValueError(f"the last columns of {name} are not its partitions")
-    return Table(
-        id=_read_text(one, "id"),
-        name=name,
-        arrow_schema=arrow_schema,
-        partition_columns=tuple(partitions),
-        schema_version=_read_count(one, "schema_version"),
-        snapshot=_read_text(one, "snapshot"),
-        row_count=_read_count(one, "row_count"),
-        byte_count=_read_count(one, "byte_count"),
-        file_count=_read_count(one, "file_count"),
-        # Members of older versions say neither.
-        kind=TableKind(one.get("kind", TableKind.EXTERNAL)),
-        owner=_read_owner(one),
-    )
-
-
-def _read_place(one: Mapping[str, Any], cluster: str) -> Place:
-    name = ObjectName(cluster, *_read_text(one, "name").split("."))
-    if name.level not in {Level.CATALOG, Level.SCHEMA}:
-        raise ValueError(f"{name} is not a catalog or schema")
-    return Place(name, _read_owner(one))
-
-
-def _read_owner(one: Mapping[str, Any]) -> str | None:
-    return None if one.get("owner") is None else _read_text(one, "owner")
-
-
-def _read_text(one: Mapping[str, Any], key: str) -> str:
-    value = one[key]
-    if not isinstance(value, str):
-        raise TypeError(key)
-    return value
-
-
-def _read_count(one: Mapping[str, Any], key: str) -> int:
-    value = one[key]
-    if type(value) is not int or not 0 <= value <= _MAX_COUNT:
-        raise TypeError(key)
-    return value

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from typing import Self
 
 MAX_NAME_LENGTH = 63
@@ -39,8 +39,9 @@ class Level(Enum):
     TABLE = "table"
 
 
+@lru_cache(maxsize=16_384)
 def fold_name(part: str) -> str:
-    """Return one part of a name in lower case.
+    """Return one part of a name in lower case, the same text for equal parts.
 
     Raises:
         InvalidNameError: When it does not start with a letter, holds anything but letters,

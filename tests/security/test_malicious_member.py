@@ -29,6 +29,7 @@ from flight_member.authority import service_token
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client
 from storage.metastore import Metastore, Table
+from storage.replica import write_replica
 from tests.e2e.commands import try_mom
 from tests.e2e.factories import FLIGHTS, make_ticket
 from tests.e2e.federation import (
@@ -89,7 +90,7 @@ def as_member(key: SigningKey, issuer: str = SHANGHAI, audience: str = MOM) -> s
 
 
 def report_of(cluster: str, **changes: object) -> protocol.Report:
-    empty = base64.b64encode(Metastore(cluster, 1, ()).to_wire()).decode()
+    empty = base64.b64encode(write_replica(Metastore(cluster, 1, ()))).decode()
     values = {"version": "v", "metastore": empty, "users": (), "grants": ()}
     return protocol.Report.model_validate(values | changes)
 
@@ -214,7 +215,7 @@ def test_its_reports_speak_of_itself_alone(
     federation: DemoFederation, admin: Client, at_mom: Client, stolen: SigningKey
 ) -> None:
     flights = stored_table(federation, HANGZHOU, FLIGHTS)
-    foreign = base64.b64encode(Metastore(HANGZHOU, 1, [flights]).to_wire()).decode()
+    foreign = base64.b64encode(write_replica(Metastore(HANGZHOU, 1, [flights]))).decode()
     rule = {"principal": READER, "effect": "ALLOW", "privilege": "TABLE_READ"}
     lies = (
         {"metastore": foreign},
