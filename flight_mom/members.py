@@ -1,6 +1,5 @@
 """The members of a federation as the MoM knows them, read again by what changed."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +55,18 @@ class MemberReader:
         self.known: Mapping[str, Member] = MappingProxyType({})
         self._version = -1
         # The digest of each member's last report, and what it was read as.
-        self._reports: dict[str, tuple[bytes, ReadReport]] = {}
+        self._reports: dict[str, tuple[str, ReadReport]] = {}
+        self._expected: dict[str, tuple[str, ReadReport]] = {}
+
+    def expect(self, name: str, digest: str, read: ReadReport) -> None:
+        """Take over how a report reads that is being kept, from any thread: it is not read twice.
+
+        Args:
+            name: Whose it is.
+            digest: The digest of what is kept.
+            read: What it was read as.
+        """
+        self._expected[name] = (digest, read)
 
     def renew(self, store: MemberStore) -> Mapping[str, Member]:
         """Return all members by name; the same mapping as before when nothing has changed."""
@@ -68,14 +78,14 @@ class MemberReader:
         changed = store.all() if is_older else store.changed_since(self._version)
         names = store.names()
         members = {} if is_older else dict(self.known)
-        members |= {one.name: self._member(one) for one in changed}
+        members |= {one.name: self._member(store, one) for one in changed}
         self.known = MappingProxyType({name: members[name] for name in sorted(names)})
         self._reports = {name: self._reports[name] for name in names & self._reports.keys()}
         self._version = version
         return self.known
 
-    def _member(self, stored: StoredMember) -> Member:
-        read = self._read_report(stored)
+    def _member(self, store: MemberStore, stored: StoredMember) -> Member:
+        read = self._read_report(store, stored)
         return Member(
             name=stored.name,
             hosts=stored.hosts,
@@ -93,17 +103,19 @@ class MemberReader:
             reported_at=read.read_at,
         )
 
-    def _read_report(self, stored: StoredMember) -> ReadReport:
-        if stored.report is None:
-            return nothing_reported(stored.name)
-        digest = hashlib.sha256(stored.report).digest()
-        kept, read = self._reports.get(stored.name, (b"", nothing_reported(stored.name)))
-        if kept != digest:
-            try:
-                read = read_report(stored.name, Report.read(stored.report))
-            except BadRequestError as error:
-                # One member's report must not take the federation down; it is asked for another.
-                _log.warning("report_unusable", member=stored.name, fault=error.text)
-                read = nothing_reported(stored.name)
-            self._reports[stored.name] = (digest, read)
+    def _read_report(self, store: MemberStore, stored: StoredMember) -> ReadReport:
+        name, digest = stored.name, stored.report_digest
+        if digest is None:
+            return nothing_reported(name)
+        for kept, read in filter(None, (self._reports.get(name), self._expected.pop(name, None))):
+            if kept == digest:
+                self._reports[name] = (digest, read)
+                return read
+        try:
+            read = read_report(name, Report.read(store.report(name) or b""))
+        except BadRequestError as error:
+            # One member's report must not take the federation down; it is asked for another.
+            _log.warning("report_unusable", member=name, fault=error.text)
+            read = nothing_reported(name)
+        self._reports[name] = (digest, read)
         return read

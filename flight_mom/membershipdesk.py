@@ -178,7 +178,8 @@ class MembershipDesk:
         report = protocol.Report.read(body)
         read = read_report(member.name, report)
         with self._office.change() as stores:
-            stores.members.set_report(member.name, report.write())
+            digest = stores.members.set_report(member.name, report.write())
+            self._office.topology.expect_report(member.name, digest, read)
             carry = CarryThrough(stores, self._office.now())
             carry.users(member.name, member.users, read.users)
             carry.places(member.name, member.departed, read.departed)

@@ -4,6 +4,7 @@ Every function takes the caller's connection, so that a change and its audit row
 transaction. Times are seconds since the epoch, UTC.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +42,6 @@ _members = Table(
     Column("uri", String, nullable=False, default=""),
     Column("added_at", Float, nullable=False),
     Column("joined_at", Float),
-    Column("report", LargeBinary),
     Column("version", BigInteger, nullable=False, default=0),
 )
 _keys = Table(
@@ -51,6 +51,15 @@ _keys = Table(
     Column("kid", String, primary_key=True),
     Column("public_key", String, nullable=False),
     Column("added_at", Float, nullable=False),
+)
+# Apart from the members: reports are large, and members are looked through at every change. The
+# digest stands before the report, so that a row is read no further than it.
+_reports = Table(
+    "member_reports",
+    metadata,
+    Column("member", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("report", LargeBinary, nullable=False),
 )
 # One row: how many changes of the membership there were. Each member holds that of its last.
 _membership = Table(
@@ -79,7 +88,7 @@ _join_tokens = Table(
 
 @dataclass(frozen=True, slots=True)
 class StoredMember:
-    """One member as it is kept; `report` is the last report it sent, if any."""
+    """One member as it is kept; `report_digest` is that of the last report it sent, if any."""
 
     name: str
     hosts: tuple[str, ...]
@@ -87,7 +96,7 @@ class StoredMember:
     is_suspended: bool
     uri: str
     joined_at: datetime | None
-    report: bytes | None
+    report_digest: str | None
     public_keys: tuple[str, ...]
 
 
@@ -138,11 +147,14 @@ class MemberStore:
                 is_suspended=row.is_suspended,
                 uri=row.uri,
                 joined_at=None if row.joined_at is None else _moment(row.joined_at),
-                report=row.report,
+                report_digest=row.digest,
                 public_keys=tuple(keys.get(row.name, ())),
             )
             for row in self._connection.execute(
-                select(_members).where(*condition).order_by(_members.c.name)
+                select(_members, _reports.c.digest)
+                .outerjoin(_reports, _reports.c.member == _members.c.name)
+                .where(*condition)
+                .order_by(_members.c.name)
             )
         ]
 
@@ -195,9 +207,19 @@ class MemberStore:
         """Record where a member answers now."""
         self._set(name, uri=uri)
 
-    def set_report(self, name: str, report: bytes) -> None:
-        """Keep a member's last report."""
-        self._set(name, report=report)
+    def report(self, name: str) -> bytes | None:
+        """Return a member's last report, if it has sent one."""
+        return self._connection.execute(
+            select(_reports.c.report).where(_reports.c.member == name)
+        ).scalar()
+
+    def set_report(self, name: str, report: bytes) -> str:
+        """Keep a member's last report; returns its digest."""
+        digest = hashlib.sha256(report).hexdigest()
+        self._connection.execute(delete(_reports).where(_reports.c.member == name))
+        self._connection.execute(insert(_reports).values(member=name, digest=digest, report=report))
+        self._set(name)
+        return digest
 
     def heard(self) -> dict[str, datetime]:
         """Return when each member was last heard from, by any replica; not all need be there."""
@@ -222,6 +244,7 @@ class MemberStore:
         for table, column in (
             (_members, _members.c.name),
             (_keys, _keys.c.member),
+            (_reports, _reports.c.member),
             (_join_tokens, _join_tokens.c.member),
             (_heard, _heard.c.member),
         ):

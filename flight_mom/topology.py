@@ -29,6 +29,7 @@ from flight_member.statestore import Database
 from flight_mom.hearing import Hearing, Ticks
 from flight_mom.members import Member, MemberReader
 from flight_mom.memberstore import MemberStore
+from flight_mom.reports import ReadReport
 from flight_mom.statelog import StateLog
 from storage.metastore import Table
 from storage.names import ObjectName
@@ -130,6 +131,10 @@ class Topology:
         """Read the durable state again; called after every change of it."""
         with self._refreshing:
             self.federation = self._read()
+
+    def expect_report(self, name: str, digest: str, read: ReadReport) -> None:
+        """Take over what a report was read as that is being kept; see `MemberReader.expect`."""
+        self._members.expect(name, digest, read)
 
     def notice(self) -> bool:
         """Read the durable state again if a command changed it; returns whether one had."""
