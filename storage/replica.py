@@ -6,7 +6,8 @@ lie in the same schemas: what they share is sent once, and held once by whoever 
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -25,41 +26,51 @@ _NOT_THIS = (
     pa.ArrowException,
 )
 _MAX_COUNT = 2**63 - 1
+_COLUMNS = (
+    "id",
+    "name",
+    "arrow_schema",
+    "partition_columns",
+    "schema_version",
+    "snapshot",
+    "row_count",
+    "byte_count",
+    "file_count",
+    "kind",
+    "owner",
+)
 
 
 def write_replica(metastore: Metastore) -> bytes:
     """Return the state of a cluster for a replica.
 
     The bytes are JSON: {cluster, version, places: [{name, owner}], arrow_schemas: [base64 of the
-    IPC schema message], tables: [{…, arrow_schema: which of these}]}.
+    IPC schema message], tables: {id: […], name: […], arrow_schema: [which of these], …}}, of which
+    each list has one value for each table.
     """
-    places: dict[bytes, int] = {}
-    tables = [
-        {
-            "id": table.id,
-            "name": table.name.local,
-            "arrow_schema": places.setdefault(
-                table.arrow_schema.serialize().to_pybytes(), len(places)
-            ),
-            "partition_columns": table.partition_columns,
-            "schema_version": table.schema_version,
-            "snapshot": table.snapshot,
-            "row_count": table.row_count,
-            "byte_count": table.byte_count,
-            "file_count": table.file_count,
-            "kind": table.kind,
-            "owner": table.owner,
-        }
-        for table in metastore.all_tables()
-    ]
+    known: dict[bytes, int] = {}
+    tables = metastore.all_tables()
+    encoded = (table.arrow_schema.serialize().to_pybytes() for table in tables)
     wire = {
         "cluster": metastore.cluster,
         "version": metastore.version,
         "places": [
             {"name": place.name.local, "owner": place.owner} for place in metastore.places.values()
         ],
-        "arrow_schemas": [base64.b64encode(encoded).decode() for encoded in places],
-        "tables": tables,
+        "tables": {
+            "id": [table.id for table in tables],
+            "name": [table.name.local for table in tables],
+            "arrow_schema": [known.setdefault(one, len(known)) for one in encoded],
+            "partition_columns": [table.partition_columns for table in tables],
+            "schema_version": [table.schema_version for table in tables],
+            "snapshot": [table.snapshot for table in tables],
+            "row_count": [table.row_count for table in tables],
+            "byte_count": [table.byte_count for table in tables],
+            "file_count": [table.file_count for table in tables],
+            "kind": [table.kind for table in tables],
+            "owner": [table.owner for table in tables],
+        },
+        "arrow_schemas": [base64.b64encode(one).decode() for one in known],
     }
     return json.dumps(wire).encode()
 
@@ -76,10 +87,9 @@ def read_replica(data: bytes, *, cluster: str) -> Metastore:
     """
     try:
         wire: dict[str, Any] = json.loads(data)
-        reader = _Reader(cluster, wire.get("arrow_schemas", ()))
-        tables = [reader.table(one) for one in wire["tables"]]
+        tables = _read_tables(cluster, _columns(wire["tables"]), wire.get("arrow_schemas", ()))
         places = [_read_place(one, cluster) for one in wire.get("places", ())]
-        version, named = _read_count(wire, "version"), _read_text(wire, "cluster")
+        (version,), (named,) = _counts([wire["version"]]), _texts([wire["cluster"]])
     except _NOT_THIS as error:
         raise ValueError(f"not a metastore: {type(error).__name__}") from None
     if named != cluster:
@@ -87,76 +97,101 @@ def read_replica(data: bytes, *, cluster: str) -> Metastore:
     return Metastore(cluster, version, tables, places)
 
 
-class _Reader:
-    """Reads the tables of one cluster, which share the columns that they have alike."""
+def _columns(tables: Any) -> Mapping[str, list[Any]]:
+    """Return what is said of the tables, column by column."""
+    if isinstance(tables, dict):
+        columns = tables
+    else:
+        # Members of older versions send them one by one, and say neither kind nor owner.
+        rows = [{"kind": TableKind.EXTERNAL, "owner": None, **one} for one in tables]
+        columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+    lists = [columns[name] for name in _COLUMNS]
+    if any(type(one) is not list or len(one) != len(lists[0]) for one in lists):
+        raise TypeError("tables")
+    return columns
 
-    def __init__(self, cluster: str, encoded: Sequence[Any]) -> None:
-        self._cluster = cluster
-        self._encoded = encoded
-        self._columns: dict[tuple[object, ...], tuple[pa.Schema, tuple[str, ...]]] = {}
 
-    def table(self, one: Mapping[str, Any]) -> Table:
-        name = ObjectName(self._cluster, *_read_text(one, "name").split("."))
-        if name.level is not Level.TABLE:
-            raise ValueError(f"{name} is not a table")
-        arrow_schema, partition_columns = self._columns_of(one)
-        return Table(
-            id=_read_text(one, "id"),
-            name=name,
-            arrow_schema=arrow_schema,
-            partition_columns=partition_columns,
-            schema_version=_read_count(one, "schema_version"),
-            snapshot=_read_text(one, "snapshot"),
-            row_count=_read_count(one, "row_count"),
-            byte_count=_read_count(one, "byte_count"),
-            file_count=_read_count(one, "file_count"),
-            # Members of older versions say neither.
-            kind=TableKind(one.get("kind", TableKind.EXTERNAL)),
-            owner=_read_owner(one),
+def _read_tables(
+    cluster: str, columns: Mapping[str, list[Any]], encoded: Sequence[Any]
+) -> list[Table]:
+    """Read all tables at once: a federation has a million of them, and a MoM starts with all."""
+    names = [ObjectName(cluster, *name.split(".")) for name in _texts(columns["name"])]
+    if any(name.table is None for name in names):
+        raise ValueError("what is no table is named as one")
+    shared = _Shared(encoded)
+    kinds = [
+        shared.columns_of(which, partitions)
+        for which, partitions in zip(
+            columns["arrow_schema"], columns["partition_columns"], strict=True
         )
+    ]
+    return list(
+        map(
+            Table,
+            _texts(columns["id"]),
+            names,
+            (arrow_schema for arrow_schema, _ in kinds),
+            (partition_columns for _, partition_columns in kinds),
+            _counts(columns["schema_version"]),
+            _texts(columns["snapshot"]),
+            _counts(columns["row_count"]),
+            _counts(columns["byte_count"]),
+            _counts(columns["file_count"]),
+            repeat(None),
+            map(TableKind, columns["kind"]),
+            map(_read_owner, columns["owner"]),
+        )
+    )
 
-    def _columns_of(self, one: Mapping[str, Any]) -> tuple[pa.Schema, tuple[str, ...]]:
-        which = one["arrow_schema"]
-        partitions = tuple(map(str, one["partition_columns"]))
-        key = (type(which), which, partitions)
-        if key not in self._columns:
-            arrow_schema = self._arrow_schema(which)
-            if arrow_schema.names[len(arrow_schema) - len(partitions) :] != list(partitions):
+
+class _Shared:
+    """The columns of tables, one object for all that have them alike."""
+
+    def __init__(self, encoded: Sequence[Any]) -> None:
+        self._encoded = encoded
+        self._known: dict[tuple[object, ...], tuple[pa.Schema, tuple[str, ...]]] = {}
+
+    def columns_of(
+        self, which: object, partitions: Iterable[object]
+    ) -> tuple[pa.Schema, tuple[str, ...]]:
+        """Return the schema with a number, or one that is written out, and its partitions."""
+        key = (type(which), which, *partitions)
+        if key not in self._known:
+            arrow_schema, names = self._arrow_schema(which), tuple(_texts(list(partitions)))
+            if tuple(arrow_schema.names[len(arrow_schema) - len(names) :]) != names:
                 raise ValueError("the last columns of a table are not its partitions")
-            self._columns[key] = (arrow_schema, partitions)
-        return self._columns[key]
+            self._known[key] = (arrow_schema, names)
+        return self._known[key]
 
     def _arrow_schema(self, which: object) -> pa.Schema:
         # Members of older versions write it out at each table.
-        encoded = which if isinstance(which, str) else self._encoded[_as_count(which)]
-        if not isinstance(encoded, str):
-            raise TypeError("arrow_schema")
+        (encoded,) = _texts(
+            [which if isinstance(which, str) else self._encoded[_counts([which])[0]]]
+        )
         return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(encoded, validate=True)))
 
 
 def _read_place(one: Mapping[str, Any], cluster: str) -> Place:
-    name = ObjectName(cluster, *_read_text(one, "name").split("."))
+    (text,) = _texts([one["name"]])
+    name = ObjectName(cluster, *text.split("."))
     if name.level not in {Level.CATALOG, Level.SCHEMA}:
         raise ValueError(f"{name} is not a catalog or schema")
-    return Place(name, _read_owner(one))
+    return Place(name, _read_owner(one.get("owner")))
 
 
-def _read_owner(one: Mapping[str, Any]) -> str | None:
-    return None if one.get("owner") is None else _read_text(one, "owner")
-
-
-def _read_text(one: Mapping[str, Any], key: str) -> str:
-    value = one[key]
-    if not isinstance(value, str):
-        raise TypeError(key)
+def _read_owner(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError("an owner")
     return value
 
 
-def _read_count(one: Mapping[str, Any], key: str) -> int:
-    return _as_count(one[key])
+def _texts(values: list[Any]) -> list[str]:
+    if not all(type(value) is str for value in values):
+        raise TypeError("texts")
+    return values
 
 
-def _as_count(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= _MAX_COUNT:
-        raise TypeError("a count")
-    return value
+def _counts(values: list[Any]) -> list[int]:
+    if not all(type(value) is int and 0 <= value <= _MAX_COUNT for value in values):
+        raise TypeError("counts")
+    return values

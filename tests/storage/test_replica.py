@@ -10,6 +10,13 @@ from storage.replica import read_replica, write_replica
 from tests.storage.metastores import QUOTE, SCHEMA, TRADE
 
 
+def one_by_one(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the same state with its tables in the form of older members."""
+    columns = document["tables"]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {**document, "tables": rows}
+
+
 def test_replica_knows_everything_but_the_location() -> None:
     wire = write_replica(Metastore("hangzhou", 7, [TRADE, QUOTE]))
     replica = read_replica(wire, cluster="hangzhou")
@@ -41,7 +48,7 @@ def test_replica_knows_kinds_owners_and_places_and_no_view_is_told_of_what_it_is
 
 
 def test_replica_of_an_older_member_has_external_tables_in_places_without_owners() -> None:
-    document = json.loads(write_replica(Metastore("hangzhou", 1, [QUOTE])))
+    document = one_by_one(json.loads(write_replica(Metastore("hangzhou", 1, [QUOTE]))))
     del document["places"], document["tables"][0]["kind"], document["tables"][0]["owner"]
 
     replica = read_replica(json.dumps(document).encode(), cluster="hangzhou")
@@ -114,7 +121,19 @@ def test_cluster_speaks_for_itself_only() -> None:
 )
 def test_damaged_table_is_refused(key: str, value: Any) -> None:
     document = json.loads(write_replica(Metastore("hangzhou", 1, [QUOTE])))
-    document["tables"][0][key] = value
+    older = one_by_one(document)
+    older["tables"][0][key] = document["tables"][key][0] = value
+
+    for damaged in (document, older):
+        with pytest.raises(ValueError, match=r"\w"):
+            read_replica(json.dumps(damaged).encode(), cluster="hangzhou")
+
+
+@pytest.mark.parametrize("values", [[], ["a", "b"], "a", {"a": "b"}, None, 7])
+@pytest.mark.parametrize("key", ["id", "kind", "arrow_schema", "row_count"])
+def test_column_of_another_length_is_refused(key: str, values: Any) -> None:
+    document = json.loads(write_replica(Metastore("hangzhou", 1, [QUOTE])))
+    document["tables"][key] = values
 
     with pytest.raises(ValueError, match=r"\w"):
         read_replica(json.dumps(document).encode(), cluster="hangzhou")
@@ -144,7 +163,7 @@ def test_what_tables_share_is_sent_and_held_once() -> None:
 
 
 def test_replica_of_an_older_member_has_the_columns_written_out_at_each_table() -> None:
-    document = json.loads(write_replica(Metastore("hangzhou", 1, [QUOTE, TRADE])))
+    document = one_by_one(json.loads(write_replica(Metastore("hangzhou", 1, [QUOTE, TRADE]))))
     (encoded,) = document.pop("arrow_schemas")
     for table in document["tables"]:
         table["arrow_schema"] = encoded
