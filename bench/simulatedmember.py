@@ -17,14 +17,13 @@ import pyarrow as pa
 from auth import HomeRules, JoinToken, SigningKey, TlsKey, make_request
 from auth.userstore import User
 from flight_member import protocol
-from flight_member.admission import Admission
 from flight_member.clock import utc_now
+from flight_member.jobs import Jobs
 from flight_member.membership import Membership
 from flight_member.memberstate import MemberSnapshot
 from flight_member.momlink import MomLink
 from flight_member.noderow import NodeRow
 from flight_member.sampling import NodeFacts, NodeSampler
-from flight_member.settings import LimitsSection
 from flight_sql import Client
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
@@ -158,7 +157,7 @@ class SimulatedMember:
 def sampled_row() -> NodeRow:
     """Return what a member's own sampler measured here once, with every column that has a value."""
     facts = NodeFacts("node", "single", HOST, 1, _URI, 1 << 32, 8, (Path.cwd(),))
-    sampler = NodeSampler(facts, Admission(LimitsSection()), utc_now)
+    sampler = NodeSampler(facts, Jobs("member", "node", utc_now), utc_now)
     sampler.note_latency(0.001)
     time.sleep(_SAMPLED_S)
     row = sampler.sample()
