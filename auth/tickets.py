@@ -78,6 +78,8 @@ class Ticket:
     """How the statement is to be explained; None when its rows are to be streamed."""
     wire: str = "safe"
     """In which of `WIRES` its rows were promised."""
+    shape: str = ""
+    """A digest of the columns that were promised."""
     issuer: str = field(default="", compare=False)
     """The cluster that signed it; known when it is opened."""
 
@@ -129,6 +131,7 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         "shard": list(ticket.shard) if ticket.shard else None,
         "explain": _explain_claim(ticket.explain),
         "wire": ticket.wire,
+        "shape": ticket.shape,
     }
     text = seal(
         TokenKind.TICKET,
@@ -200,6 +203,7 @@ def open_ticket(
             shard=_shard(claims["shard"]),
             explain=_explain(claims["explain"], len(tables)),
             wire=_wire(claims["wire"]),
+            shape=_text(claims["shape"]),
             issuer=claims["iss"],
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError, NotFoundError):

@@ -1,6 +1,6 @@
 """A member's front door: its own tables by home rules, other clusters' through the MoM."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from flight_member.errors import (
     FlightMemberError,
     NotFoundError,
     PermissionDeniedError,
+    StaleTicketError,
     WrongCallerError,
 )
 from flight_member.frontdoor import Described
@@ -52,6 +53,7 @@ from planner import (
     Statement,
     Write,
 )
+from storage.errors import StaleMetastoreError
 from storage.names import INFORMATION_SCHEMA, ObjectName
 
 
@@ -74,14 +76,15 @@ class MemberBackend(TicketDoor):
         gate: HomeGate,
         writes: HomeWrites,
         tell_mom: Callable[[], None],
+        look_again: Callable[[Container[str]], None],
         jobs: Jobs,
         desk: JobDesk,
         now: Moment,
     ) -> None:
         """Keep what it takes.
 
-        `gate` decides on what is written here, `writes` carries it out, and `tell_mom` has the MoM
-        know the present state.
+        `gate` decides on what is written here, `writes` carries it out, `tell_mom` has the MoM
+        know the present state, and `look_again` looks for changes of the tables with these ids.
         """
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
@@ -93,6 +96,7 @@ class MemberBackend(TicketDoor):
         self.gate = gate
         self._writes = writes
         self._tell_mom = tell_mom
+        self._look_again = look_again
         self._desk = desk
 
     # Queries.
@@ -138,9 +142,14 @@ class MemberBackend(TicketDoor):
             refused = self._visitors.vetoed(ticket)
         if refused is not None:
             raise NotFoundError.of(refused)
-        return self.cancelling.run(
-            handle, call, lambda call: self._runner.run(call, ticket, is_home=is_home)
-        )
+        try:
+            return self.cancelling.run(
+                handle, call, lambda call: self._runner.run(call, ticket, is_home=is_home)
+            )
+        except (StaleTicketError, StaleMetastoreError):
+            # Whoever executes the statement again shall find the tables as they are now.
+            self._look_again({table.id for table in ticket.tables})
+            raise
 
     # What was handed out.
 

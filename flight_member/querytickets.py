@@ -4,10 +4,13 @@ A ticket says for whom, which statement, which tables at which snapshots, and at
 may be fetched. Deciding is the front door's; a ticket that is renewed is decided on anew.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
+
+import pyarrow as pa
 
 from auth import Identity, SigningKey, Ticket, TicketExplain, TicketTable, seal_ticket
 from flight_member.clock import Moment
@@ -59,6 +62,7 @@ class QueryTickets:
             parameters=query.values.data if query.values is not None else None,
             explain=_explain_of(query, authorised),
             wire=call.profile.wire,
+            shape=shape_of(plan.arrow_schema),
         )
 
     def renew(self, ticket: Ticket, caller: Identity, authorised: Authorised) -> Ticket:
@@ -67,9 +71,17 @@ class QueryTickets:
         Raises:
             StaleTicketError: When one of its tables has changed since.
         """
-        now = self._now()
         for table, sealed in zip(authorised.tables, ticket.tables, strict=True):
             require_sealed(table, sealed)
+        return self._again(ticket, caller, authorised)
+
+    def replan(self, ticket: Ticket, caller: Identity, authorised: Authorised) -> Ticket:
+        """Return a ticket for the same statement over its tables as they are now."""
+        tables = tuple(sealed_table(table) for table in authorised.tables)
+        return self._again(replace(ticket, tables=tables), caller, authorised)
+
+    def _again(self, ticket: Ticket, caller: Identity, authorised: Authorised) -> Ticket:
+        now = self._now()
         explain = ticket.explain
         return replace(
             ticket,
@@ -101,6 +113,11 @@ class QueryTickets:
 def sealed_table(table: Table) -> TicketTable:
     """Return what a ticket says of a table, by which it is known to be the one decided on."""
     return TicketTable(table.name, table.id, table.schema_version, table.snapshot)
+
+
+def shape_of(arrow_schema: pa.Schema) -> str:
+    """Return a digest of the columns of a result."""
+    return hashlib.sha256(arrow_schema.serialize()).hexdigest()[:32]
 
 
 def require_sealed(table: Table | None, sealed: TicketTable) -> Table:

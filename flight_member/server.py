@@ -1,6 +1,7 @@
 """A member's process: everything put together, started and stopped."""
 
 import threading
+from collections.abc import Container
 from contextlib import ExitStack
 
 from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, RotatingKey, Ticket
@@ -150,6 +151,7 @@ class MemberServer:
             gate,
             self._make_writes(gate, gatekeeper),
             self._tell_mom,
+            self._look_again,
             self._jobs,
             JobDesk(self._jobs, self._history, self._audit, utc_now),
             utc_now,
@@ -246,6 +248,10 @@ class MemberServer:
     def _tell_mom(self) -> None:
         if self._heart is not None:
             self._heart.tell_news()
+
+    def _look_again(self, ids: Container[str]) -> None:
+        if self._desk.rescan(ids):
+            self._state.refresh()
 
     def _joined(self) -> Membership | None:
         return self._membership

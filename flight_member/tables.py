@@ -1,7 +1,7 @@
 """Changes of a member's own tables, each one transaction with its audit row."""
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -202,13 +202,18 @@ class TableDesk:
             raise UnknownTableError(f"{self._read_name(text)} does not exist")
         return known
 
-    def rescan(self) -> bool:
+    def rescan(self, only: Container[str] | None = None) -> bool:
         """Look for changed files of every table; returns whether there were any.
+
+        Args:
+            only: The ids of the tables that are looked at; None for all.
 
         A table whose files cannot be read any more keeps its last state, and the log says so.
         """
         has_changed = False
         for table in self.all():
+            if only is not None and table.id not in only:
+                continue
             try:
                 if table.kind is TableKind.MANAGED:
                     has_changed |= self._managed.catch_up(table)

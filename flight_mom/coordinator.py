@@ -13,17 +13,20 @@ from flight_member.errors import (
     BadRequestError,
     ClusterSuspendedError,
     ClusterUnavailableError,
+    ForwardedError,
     NotFoundError,
     NotSupportedError,
+    StaleTicketError,
     WrongCallerError,
 )
 from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.jobrows import JobKind
-from flight_member.jobs import Jobs
+from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedTable, name_filter, write_listing
 from flight_member.livetables import LiveTable
 from flight_member.routing import AskedRoute, asked_route
+from flight_member.runner import text_limits
 from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
 from flight_mom.federationtables import AnswerTable, TablesTable
@@ -34,6 +37,7 @@ from flight_mom.locations import ENCRYPTED
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.relay import Relay
+from flight_mom.replanning import Replanner
 from flight_mom.settings import MomSettings
 from flight_mom.topology import Topology
 from flight_sql import (
@@ -99,6 +103,9 @@ class MomBackend(TicketDoor):
         )
         super().__init__(
             settings, key, gatekeeper, home=None, jobs=jobs, now=now, federation=federation
+        )
+        self._replanner = Replanner(
+            topology, gatekeeper, self.query_tickets, text_limits(settings.limits)
         )
         self._binds_sessions = settings.auth.bind_address
         self._relayed_agents = settings.auth.relayed_agents
@@ -176,15 +183,33 @@ class MomBackend(TicketDoor):
             received_at=ticket.issued_at,
             cluster=member.name,
         )
+        call = replace(call, is_cancelled=job.is_cancelled)
         with job.opening():
-            return self._relay.open(
-                replace(call, is_cancelled=job.is_cancelled),
-                member,
-                handle,
-                lambda: self._stop_reason(ticket),
-                wire=WireTypes(ticket.wire),
-                job=job,
+            try:
+                return self._opened(call, member, handle, ticket, job)
+            except ForwardedError as error:
+                refusal = error
+            fresh = (
+                self._replanner.replan(call, self.caller(call), ticket)
+                if refusal.code == StaleTicketError.code
+                else None
             )
+            if fresh is None:
+                raise refusal
+            handle = self.query_tickets.endpoint(fresh, ()).handle
+            return self._opened(call, member, handle, fresh, job)
+
+    def _opened(
+        self, call: Call, member: Member, handle: bytes, ticket: Ticket, job: Job
+    ) -> ResultStream:
+        return self._relay.open(
+            call,
+            member,
+            handle,
+            lambda: self._stop_reason(ticket),
+            wire=WireTypes(ticket.wire),
+            job=job,
+        )
 
     def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:
         """Stop what is relayed here, and have the member stop what it streams itself."""

@@ -179,7 +179,7 @@ GOOD_CLAIMS: dict[str, object] = {
     "sub": "user1", "cluster": SHANGHAI, "groups": [], "sql": "select 1", "catalog": None,
     "schema": None, "tables": [["a.b.c@hangzhou", "id", 1, "snap"]], "epoch": 1, "query": "q",
     "shard": None, "explain": None, "wire": "safe", "mom_groups": [], "parameters": None,
-    "until": None,
+    "until": None, "shape": "s",
 }  # fmt: skip
 
 

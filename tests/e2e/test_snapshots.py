@@ -98,11 +98,12 @@ def test_ticket_answers_its_snapshot_or_is_stale_on_every_route(
         growing.add_file()
         # At once, before anybody has looked, and when everybody knows.
         for _ in range(2):
-            for fetch in fetches:
-                error = refusal(fetch)
-                assert told(error) == STALE
-                assert GROWING in error.text
-                assert error.text.endswith("execute it again")
+            # The MoM plans anew by itself, because the answer has the same columns.
+            assert fetches[0]().num_rows == 2 * ROWS.num_rows
+            error = refusal(fetches[1])
+            assert told(error) == STALE
+            assert GROWING in error.text
+            assert error.text.endswith("execute it again")
             growing.wait_for_notice(at_mom)
     for client, endpoint in ((at_mom, asked), (at_home, asked_at_home)):
         error = refusal(client.renew, endpoint)
@@ -111,7 +112,7 @@ def test_ticket_answers_its_snapshot_or_is_stale_on_every_route(
         assert answers(client, 2 * ROWS.num_rows)
 
 
-def test_adbc_is_told_to_execute_again(
+def test_adbc_reads_the_table_as_it_is_now_through_the_relay(
     federation: DemoFederation, growing: Growing, at_mom: Client
 ) -> None:
     options = {"username": READER, "password": federation.password("user1")}
@@ -124,11 +125,8 @@ def test_adbc_is_told_to_execute_again(
         assert len(cursor.fetchall()) == ROWS.num_rows
         growing.add_file()
         growing.wait_for_notice(at_mom)
-        with pytest.raises(dbapi.OperationalError) as refused:
-            cursor.adbc_read_partition(partition)
-        assert "stale-metastore: " in str(refused.value)
-        assert "execute it again" in str(refused.value)
-        require_clean(str(refused.value))
+        cursor.adbc_read_partition(partition)
+        assert len(cursor.fetchall()) == 2 * ROWS.num_rows
         cursor.execute(SELECT)
         assert len(cursor.fetchall()) == 2 * ROWS.num_rows
 
