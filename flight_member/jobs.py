@@ -94,7 +94,7 @@ class Job:
         self._error_code: str | None = None
         self._stops: list[Callable[[], None]] = []
         self._parts: Callable[[], Parts | None] = lambda: None
-        self._is_cancelled = False
+        self._is_cancelled = self._has_looked = False
         self.elapsed_s = 0.0
 
     @property
@@ -226,7 +226,10 @@ class Job:
 
     def row(self) -> JobRow:
         """Return the job as it is now."""
-        parts = self._parts()
+        # What nobody has looked at while it ran is not looked at when it has ended: that costs.
+        is_live = self._ended_at is None
+        self._has_looked = self._has_looked or is_live
+        parts = self._parts() if self._has_looked else None
         with self._changing:
             one = self._asked
             return JobRow(

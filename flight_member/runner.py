@@ -15,7 +15,7 @@ from auth import RevokedTicketError, Ticket
 from flight_member.admission import Admission
 from flight_member.errors import WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
-from flight_member.jobrows import JobKind
+from flight_member.jobrows import JobKind, Parts
 from flight_member.jobs import Job, Jobs
 from flight_member.querytickets import require_sealed
 from flight_member.rowbyrow import one_after_another
@@ -100,7 +100,7 @@ class StatementRunner:
             place = admit(job, self._admission)
             try:
                 source = self._source(
-                    ticket, planned, lambda: job.is_cancelled() or stop_reason() is not None
+                    job, ticket, planned, lambda: job.is_cancelled() or stop_reason() is not None
                 )
             except BaseException:
                 place.leave()
@@ -121,7 +121,7 @@ class StatementRunner:
         return _Planned(query, tables, schemas, plan_query(query, schemas))
 
     def _source(
-        self, ticket: Ticket, planned: _Planned, is_cancelled: Callable[[], bool]
+        self, job: Job, ticket: Ticket, planned: _Planned, is_cancelled: Callable[[], bool]
     ) -> BatchSource:
         """Start a planned statement, or its explanation."""
         query, schemas = planned.query, planned.schemas
@@ -141,6 +141,8 @@ class StatementRunner:
                 batch_rows=batch_rows_for(wire_schema(planned.plan.arrow_schema)),
                 is_cancelled=is_cancelled,
             )
+            if isinstance(started, Execution):
+                job.watch_parts(partial(_parts_of, started))
             return self._told(started, ticket)
 
         return one_after_another(query, planned.plan, lambda one: plan_query(one, schemas), start)
@@ -190,6 +192,11 @@ class StatementRunner:
         if ticket.parameters is None:
             return query
         return replace(query, values=Values(ticket.parameters))
+
+
+def _parts_of(started: Execution) -> Parts | None:
+    parts = started.parts()
+    return None if parts is None else Parts(*parts)
 
 
 def text_limits(limits: LimitsSection) -> Limits:

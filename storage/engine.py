@@ -39,6 +39,7 @@ from storage.metastore import Table, TableKind
 from storage.names import ObjectName
 from storage.needed import EVERYTHING, Needed, needed_rows
 from storage.plannodes import is_steady, multiplies_rows, node_names
+from storage.progress import ScanProgress
 from storage.pruning import TotalsCache
 
 __all__ = ["Engine", "Execution", "Explaining", "MemoryEngine"]
@@ -264,6 +265,7 @@ class Engine:
                 is_steady=is_steady(planned.nodes),
                 is_cancelled=is_cancelled,
                 held=held,
+                progress=ScanProgress(planned.frame),
             )
         held.close()
         raise fault

@@ -22,6 +22,7 @@ import pyarrow as pa
 from storage.enginefaults import to_storage_error
 from storage.errors import CancelledError
 from storage.metastore import Table
+from storage.progress import ScanProgress
 
 _POLL_S: Final = 0.05
 _AHEAD: Final = 2
@@ -40,6 +41,7 @@ class Execution:
         is_steady: bool,
         is_cancelled: Callable[[], bool] = bool,
         held: ExitStack | None = None,
+        progress: ScanProgress | None = None,
     ) -> None:
         """Take over a stream of the engine.
 
@@ -50,7 +52,9 @@ class Execution:
             is_steady: Whether a batch is never far away, so that the consumer may pull itself.
             is_cancelled: Asked between batches, and at least every 50 ms while waiting for one.
             held: What the statement needs until it ends.
+            progress: How far it has read, where the engine tells.
         """
+        self._progress = progress
         self._held = held or ExitStack()
         self.arrow_schema = arrow_schema
         self._stream: Any = stream
@@ -73,12 +77,18 @@ class Execution:
         finally:
             self.close()
 
+    def parts(self) -> tuple[int, int] | None:
+        """Return how many files it has read, of how many; None where nobody can tell."""
+        return None if self._progress is None else self._progress.parts()
+
     def cancel(self) -> None:
         """Stop the engine's work for this statement; `batches` then raises. Never blocks."""
         self._stopped.set()
         pump = self._pump
         if pump is not None:
             pump.cancel()
+        if self._progress is not None:
+            self._progress.close()
 
     def close(self) -> None:
         """Give back all that the statement holds, finished or not. May be called again."""

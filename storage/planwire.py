@@ -35,6 +35,21 @@ def scanned_files(encoded: bytes) -> dict[str, int]:
     return files
 
 
+def count_scanned_parts(encoded: bytes) -> int:
+    """Return how many files an encoded scan of Parquet reads; each range of a shared one counts.
+
+    Raises:
+        ValueError: When it is no such message.
+    """
+    return sum(
+        1
+        for scan in _messages(encoded, _SCAN)
+        for config in _messages(scan, _CONFIG)
+        for group in _messages(config, _GROUP)
+        for _ in _messages(group, _FILE)
+    )
+
+
 def _messages(data: bytes, number: int) -> Iterator[bytes]:
     for field, value in _fields(data):
         if field == number and isinstance(value, bytes):

@@ -44,6 +44,7 @@ COLUMNS = [
     "statement_digest",
     "client",
 ]
+FLIGHTS_FILES = 6
 Row = dict[str, Any]
 
 
@@ -168,6 +169,8 @@ def test_running_statement_counts_its_rows(
         wait_until(lambda: job_of(reader, query_id)["row_count"] > 0)
         row = job_of(reader, query_id)
         assert (row["state"], row["ended_at"]) == ("running", None)
+        # The table has six files, and a series is none.
+        assert 0 <= row["parts_done"] <= row["parts_total"] == FLIGHTS_FILES
         assert row["byte_count"] >= row["row_count"]
     wait_until(lambda: job_of(reader, query_id)["state"] == "cancelled")
     assert ended(federation, HANGZHOU, query_id) == ["cancelled"]
