@@ -1,11 +1,13 @@
 """What a member's own users make, change and write at home, handed to who carries it out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from auth import Identity
 from flight_member.asked import Asked
+from flight_member.attaching import Attacher
 from flight_member.definingdesk import DefiningDesk
 from flight_member.errors import NotSupportedError
 from flight_member.ingestdesk import IngestDesk
@@ -14,11 +16,16 @@ from flight_member.tablemaking import TableMaker
 from flight_member.writedesk import WriteDesk
 from flight_sql import Call, Ingest
 from planner import (
+    CreateExternalTable,
     CreateTable,
     CreateTableAs,
     Definition,
+    Delete,
     Insert,
+    Optimize,
     Truncate,
+    Update,
+    Vacuum,
     Write,
     parameter_schema,
 )
@@ -34,11 +41,23 @@ class HomeWrites:
         making: TableMaker,
         writing: WriteDesk,
         ingesting: IngestDesk,
+        attaching: Attacher,
     ) -> None:
         self._defining = defining
         self._making = making
         self._writing = writing
         self._ingesting = ingesting
+        self._carriers: Mapping[type, Callable[[Asked, Any, Job], pa.Table]] = {
+            CreateExternalTable: attaching.create,
+            CreateTable: making.create,
+            CreateTableAs: making.create_as,
+            Insert: writing.insert,
+            Update: writing.update,
+            Delete: writing.delete,
+            Truncate: writing.truncate,
+            Optimize: writing.optimize,
+            Vacuum: writing.vacuum,
+        }
 
     def carry_out(
         self, call: Call, caller: Identity, statement: Definition | Write, sql: str, job: Job
@@ -56,20 +75,13 @@ class HomeWrites:
             One row: {status: utf8, row_count: int64, warning: utf8}.
         """
         asked = Asked(call, caller, statement_digest(sql))
-        match statement:
-            case CreateTable():
-                return self._making.create(asked, statement, job)
-            case CreateTableAs():
-                return self._making.create_as(asked, statement, job)
-            case Insert():
-                return self._writing.insert(asked, statement, job)
-            case Truncate():
-                return self._writing.truncate(asked, statement, job)
-            case _ if isinstance(statement, Definition):
-                job.run()
-                return self._defining.define(call, caller, statement, asked.digest)
-            case _:
-                raise NotSupportedError(f"{type(statement).__name__} is not carried out yet")
+        carry_out = self._carriers.get(type(statement))
+        if carry_out is not None:
+            return carry_out(asked, statement, job)
+        if isinstance(statement, Definition):
+            job.run()
+            return self._defining.define(call, caller, statement, asked.digest)
+        raise NotSupportedError(f"{type(statement).__name__} is not carried out here")
 
     def ingest(
         self,
@@ -93,9 +105,7 @@ class HomeWrites:
             job: The job of the ingest, queued.
         """
         asked = Asked(call, caller, statement_digest(text))
-        row_count = self._ingesting.ingest(asked, table, ingest, batches, job)
-        job.add(row_count, 0)
-        return row_count
+        return self._ingesting.ingest(asked, table, ingest, batches, job)
 
     def parameters(
         self, call: Call, caller: Identity, statement: Write, sql: str
@@ -107,7 +117,7 @@ class HomeWrites:
         """
         asked = Asked(call, caller, statement_digest(sql))
         match statement:
-            case Insert():
+            case Insert() | Update() | Delete():
                 planned = self._writing.describe(asked, statement)
             case CreateTableAs():
                 planned = self._making.describe(asked, statement)

@@ -15,7 +15,7 @@ from flight_member.fitting import fit_batches
 from flight_member.homegate import Act
 from flight_member.jobs import Job
 from flight_member.memberstate import MemberState
-from flight_member.rowsource import given_a_place
+from flight_member.rowsource import counted, given_a_place
 from flight_member.settings import LimitsSection
 from flight_member.tablemaking import TableMaker
 from flight_member.writedesk import WriteDesk
@@ -91,7 +91,7 @@ class IngestDesk:
                 name,
                 target,
                 partition_by,
-                fit_batches(batches, list(target), target),
+                counted(fit_batches(batches, list(target), target), job),
                 replaces=known is not None,
                 is_cancelled=is_cancelled,
             )
@@ -108,7 +108,7 @@ class IngestDesk:
         table = self._writing.require_managed(asked, Act.INSERT, name)
         fields = _columns_of(table, ingest.arrow_schema)
         with given_a_place(job, self._admission, self._limits) as is_cancelled:
-            rows = fit_batches(batches, fields, table.arrow_schema)
+            rows = counted(fit_batches(batches, fields, table.arrow_schema), job)
             row_count = append_rows(table, rows, is_cancelled=is_cancelled).row_count
         self._writing.note(table)
         return row_count

@@ -5,7 +5,7 @@ with the tables at the versions that the metastore had when it was decided on. S
 reads what it writes sees one version from start to end.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -86,3 +86,10 @@ def opened(
         yield source.batches()
     finally:
         source.close()
+
+
+def counted(batches: Iterable[pa.RecordBatch], job: Job) -> Iterator[pa.RecordBatch]:
+    """Yield rows that are about to be written, and have their job count them."""
+    for batch in batches:
+        job.add(batch.num_rows, batch.nbytes)
+        yield batch

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, RotatingKey, Ticket
 from flight_member import protocol
 from flight_member.admission import Admission
+from flight_member.attaching import Attacher
 from flight_member.audit import AuditTrail
 from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.authority import MemberAuthority
@@ -169,6 +170,7 @@ class MemberServer:
             making,
             writing,
             IngestDesk(state, making, writing, self._admission, self._settings.limits),
+            Attacher(self._home, state, gatekeeper, making, self._desk, state.refresh),
         )
 
     @property

@@ -19,7 +19,7 @@ from flight_member.jobs import Job
 from flight_member.managedtables import ManagedTables
 from flight_member.memberstate import MemberState
 from flight_member.places import require_own_place
-from flight_member.rowsource import given_a_place, opened
+from flight_member.rowsource import counted, given_a_place, opened
 from flight_member.settings import LimitsSection
 from planner import CreateTable, CreateTableAs, WritePlan, plan_create
 from storage.arrowtypes import plain_schema
@@ -107,7 +107,7 @@ class TableMaker:
                 create.table,
                 target,
                 partitions,
-                fit_batches(batches, planned.fields, target),
+                counted(fit_batches(batches, planned.fields, target), job),
                 replaces=create.or_replace,
                 is_cancelled=is_cancelled,
             )

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from auth import AuditRecord
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from flight_member.departures import record_departure, record_renaming, terminal_record
@@ -29,7 +30,13 @@ from storage.errors import (
 from storage.load import read_files
 from storage.metastore import Table, TableKind
 from storage.names import InvalidNameError, Level, ObjectName
-from storage.parquet import list_files, require_within, scan_partitioned, snapshot_of
+from storage.parquet import (
+    PartitionedFiles,
+    list_files,
+    require_within,
+    scan_partitioned,
+    snapshot_of,
+)
 from storage.tablestore import TableStore
 
 _log = get_logger(__name__)
@@ -134,13 +141,25 @@ class TableDesk:
         append_rows(table, batches, progress=progress)
         return self._managed.note(table, terminal_record("append", table.name))
 
-    def attach(self, text: str, location: Path, *, replace: bool = False) -> Table:
+    def attach(
+        self,
+        text: str,
+        location: Path,
+        *,
+        replace: bool = False,
+        partition_by: Sequence[str] | None = None,
+        record: AuditRecord | None = None,
+        owner: str | None = None,
+    ) -> Table:
         """Make a table of files that stay where they are.
 
         Args:
             text: `catalog.schema.table`.
             location: A directory of Hive-partitioned Parquet inside the configured roots.
             replace: Give a table of that name this location, instead of refusing.
+            partition_by: What its directories must be; None when nothing was said.
+            record: Goes to the audit; None when it is done at the terminal.
+            owner: Who may do everything with it.
 
         Raises:
             BadRequestError: When the name is none.
@@ -155,7 +174,19 @@ class TableDesk:
         if known is not None and known.location == str(real):
             self.rescan()
             return self.find(text) or known
-        return self._add(name, uuid4().hex, real, "attach", replaces=known is not None)
+        found = scan_partitioned(real)
+        if partition_by is not None and tuple(partition_by) != found.partition_columns:
+            raise UnusableTableError(
+                f"the location is partitioned by {', '.join(found.partition_columns) or 'nothing'}"
+            )
+        return self._add(
+            name,
+            real,
+            found,
+            record or terminal_record("attach", name),
+            owner=owner,
+            replaces=known is not None,
+        )
 
     def drop(self, text: str) -> Table:
         """Forget a table, and what was allowed on it at home.
@@ -248,15 +279,15 @@ class TableDesk:
     def _add(
         self,
         name: ObjectName,
-        table_id: str,
         location: Path,
-        action: str,
+        found: PartitionedFiles,
+        record: AuditRecord,
         *,
-        replaces: bool = False,
+        owner: str | None,
+        replaces: bool,
     ) -> Table:
-        found = scan_partitioned(location)
         table = Table(
-            id=table_id,
+            id=uuid4().hex,
             name=name,
             arrow_schema=found.arrow_schema,
             partition_columns=found.partition_columns,
@@ -266,12 +297,13 @@ class TableDesk:
             byte_count=found.byte_count,
             file_count=found.file_count,
             location=str(location),
+            owner=owner,
         )
         with self._database.change() as connection:
             if replaces:
                 TableStore(connection).drop(name)
             TableStore(connection).add(table)
-            AuditStore(connection).append(terminal_record(action, name))
+            AuditStore(connection).append(record)
         return table
 
     def _read_name(self, text: str) -> ObjectName:

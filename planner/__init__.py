@@ -4,6 +4,7 @@ Pure: no I/O and no clock. `parse_statement` reads a text; `plan_query` plans a 
 tables.
 """
 
+from planner.changetext import ChangeText, cut_change
 from planner.definition import (
     ChangeOwner,
     CreateExternalTable,
@@ -82,6 +83,7 @@ __all__ = [
     "CancelJob",
     "Change",
     "ChangeOwner",
+    "ChangeText",
     "CountedWrite",
     "CreateExternalTable",
     "CreatePlace",
@@ -140,6 +142,7 @@ __all__ = [
     "WrittenColumn",
     "bound_columns",
     "count_fault",
+    "cut_change",
     "not_found_text",
     "parameter_schema",
     "parse_statement",

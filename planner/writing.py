@@ -91,11 +91,13 @@ class Update:
         table: What is written to.
         assignments: In the order of the text; as many as the query has columns.
         query: What the columns are set to, for each row that is changed.
+        alias: What the table is called in it, if not by its name.
     """
 
     table: ObjectName
     assignments: tuple[Assignment, ...]
     query: Query
+    alias: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,13 @@ class Delete:
     Attributes:
         table: What is written to.
         query: One row for each that is deleted.
+        alias: What the table is called in it, if not by its name.
         has_condition: Whether there is a WHERE; without it every row goes.
     """
 
     table: ObjectName
     query: Query
+    alias: str | None = None
     has_condition: bool = True
 
 

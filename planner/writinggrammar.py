@@ -170,7 +170,7 @@ def _parameter_cells(sql: str, tokens: Sequence[Token]) -> tuple[tuple[tuple[int
 
     Also whether there is one row, which holds nothing else.
     """
-    rows = [_split(tokens[first + 1 : last]) for first, last in _parentheses(tokens)]
+    rows = [split_at_commas(tokens[first + 1 : last]) for first, last in _parentheses(tokens)]
     found: list[tuple[int, str]] = []
     placeholders = _placeholders(sql, tokens)
     for row in rows:
@@ -196,7 +196,7 @@ def _parentheses(tokens: Sequence[Token]) -> list[tuple[int, int]]:
     return found
 
 
-def _split(tokens: Sequence[Token]) -> list[Sequence[Token]]:
+def split_at_commas(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     """Split tokens at the commas that stand in no parentheses."""
     parts: list[Sequence[Token]] = []
     depth = start = 0
@@ -226,11 +226,11 @@ def _parameter(tokens: Sequence[Token], placeholders: Sequence[Placeholder]) -> 
 
 def _update(cursor: Cursor) -> Draft:
     first = cursor.next()
-    name, table = _target(cursor)
+    name, table, alias = _target(cursor)
     assigning = cursor.peek()
     if not cursor.take("SET") or assigning is None:
         raise cursor.fault("SET, as in UPDATE quote SET bid = 1 WHERE sym = 'a'")
-    parts = _split(cursor.rest())
+    parts = split_at_commas(cursor.rest())
     *before, last = parts
     values_end = _end_of_values(last)
     condition = list(last[values_end:])
@@ -259,7 +259,9 @@ def _update(cursor: Cursor) -> Draft:
         )
         for column, value in written
     )
-    return Draft(table, tokens, tuple(edits), lambda query: Update(table, assignments, query))
+    return Draft(
+        table, tokens, tuple(edits), lambda query: Update(table, assignments, query, alias)
+    )
 
 
 def _delete(cursor: Cursor) -> Draft:
@@ -267,7 +269,7 @@ def _delete(cursor: Cursor) -> Draft:
     from_token = cursor.peek()
     cursor.expect("FROM")
     assert from_token is not None  # noqa: S101  it was just taken
-    name, table = _target(cursor)
+    name, table, alias = _target(cursor)
     condition = cursor.rest()
     _check_condition(cursor.sql, condition)
     select = [_as(TokenType.SELECT, "SELECT", first), _as(TokenType.NUMBER, "1", first)]
@@ -275,23 +277,31 @@ def _delete(cursor: Cursor) -> Draft:
         table,
         [*select, from_token, *name, *condition],
         (_replacing(first, "SELECT 1"),),
-        lambda query: Delete(table, query, bool(condition)),
+        lambda query: Delete(table, query, alias, bool(condition)),
     )
 
 
-def _target(cursor: Cursor) -> tuple[list[Token], ObjectName]:
+def _target(cursor: Cursor) -> tuple[list[Token], ObjectName, str | None]:
     """Read the table that is changed, and the name that the statement goes on with.
 
     Returns:
-        The tokens of both, and the table.
+        The tokens of both, the table, and that name as an engine keeps it.
     """
     before = cursor.rest()
     table = cursor.table_name()
+    alias = None
     if cursor.take("AS"):
-        cursor.word("another name for the table")
+        alias = _alias(cursor, "another name for the table")
     elif cursor.peek() is not None and cursor.peek_word() not in {"SET", "WHERE", *_CLAUSES}:
-        cursor.word("SET or WHERE")
-    return before[: len(before) - len(cursor.rest())], table
+        alias = _alias(cursor, "SET or WHERE")
+    return before[: len(before) - len(cursor.rest())], table, alias
+
+
+def _alias(cursor: Cursor, expected: str) -> str:
+    token = cursor.peek()
+    name = cursor.word(expected)
+    is_quoted = token is not None and token.token_type in QUOTED
+    return name if is_quoted else name.lower()
 
 
 _CLAUSES = {

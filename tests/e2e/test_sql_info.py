@@ -146,6 +146,9 @@ def test_tables_are_written_at_home_alone(
     code = "permission-denied" if is_home else "cross-cluster-read-only"
     for sql in (
         "insert into {t} values (1)",
+        "update {t} set id = 1",
+        "delete from {t}",
+        "optimize {t}",
         "create catalog c",
         "drop table {t}",
     ):

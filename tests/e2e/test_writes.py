@@ -216,6 +216,125 @@ def test_two_inserts_at_once_both_land(federation: DemoFederation, cursor: Any) 
     ]
 
 
+@pytest.fixture
+def filled(cursor: Any) -> Any:
+    """The cursor of a table of 40 rows in four files of two days."""
+    for start in (0, 20):
+        cursor.executemany(
+            f"INSERT INTO {TABLE} (id, bid, sym, day) VALUES (?, ?, ?, ?)",
+            [
+                (number, float(number), f"S{number % 4}", _DAY + dt.timedelta(number % 2))
+                for number in range(start, start + 20)
+            ],
+        )
+    return cursor
+
+
+def test_chosen_rows_are_updated_and_counted(filled: Any) -> None:
+    filled.execute(f"UPDATE {TABLE} SET bid = bid + 100, sym = 'X' WHERE id < 3")
+    assert filled.rowcount == 3
+    changed = rows(filled, f"SELECT id, bid FROM {TABLE} WHERE sym = 'X' ORDER BY id")
+    assert changed == [(0, 100.0), (1, 101.0), (2, 102.0)]
+    assert count(filled) == 40
+    filled.execute(f"UPDATE {TABLE} SET bid = 0 WHERE id > 1000")
+    assert filled.rowcount == 0
+
+
+def test_update_reads_with_its_alias_and_other_tables(filled: Any) -> None:
+    filled.execute(f"CREATE TABLE {NOTES}.chosen AS SELECT 7 AS id, 70.5 AS bid")
+    filled.execute(
+        f"UPDATE {TABLE} AS q SET bid = (SELECT max(bid) FROM {NOTES}.chosen), "
+        f"day = '2026-01-09' WHERE q.id IN (SELECT id FROM {NOTES}.chosen)"
+    )
+    assert filled.rowcount == 1
+    assert rows(filled, f"SELECT bid, day FROM {TABLE} WHERE id = 7") == [
+        (70.5, dt.date(2026, 1, 9))
+    ]
+    filled.execute(f"UPDATE {TABLE} SET bid = (SELECT max(id) FROM {TABLE})")
+    assert filled.rowcount == 40
+    assert rows(filled, f"SELECT min(bid), max(bid) FROM {TABLE}") == [(39.0, 39.0)]
+
+
+def test_update_and_delete_run_for_each_row_of_values(filled: Any) -> None:
+    filled.executemany(
+        f"UPDATE {TABLE} SET bid = ?, day = ? WHERE id = ?", [(-1, _DAY, 3), (-2, _DAY, 5)]
+    )
+    assert filled.rowcount == 2
+    assert rows(filled, f"SELECT id, bid FROM {TABLE} WHERE bid < 0 ORDER BY id") == [
+        (3, -1.0),
+        (5, -2.0),
+    ]
+    filled.executemany(f"DELETE FROM {TABLE} WHERE id = $1 OR bid = $2", [(3, -2.0), (9, None)])
+    assert filled.rowcount == 3
+    assert count(filled) == 37
+
+
+def test_rows_are_deleted_and_counted(filled: Any) -> None:
+    filled.execute(f"DELETE FROM {TABLE} WHERE day = DATE '2026-01-03' AND id < 20")
+    assert filled.rowcount == 10
+    filled.execute(f"DELETE FROM {TABLE} t WHERE t.sym = 'S0' OR t.sym IS NULL")
+    assert filled.rowcount == 10
+    filled.execute(f"DELETE FROM {TABLE}")
+    assert filled.rowcount == 20
+    assert count(filled) == 0
+
+
+def test_value_that_does_not_fit_changes_nothing(filled: Any) -> None:
+    for sql in (
+        f"UPDATE {TABLE} SET id = NULL WHERE id = 1",
+        f"UPDATE {TABLE} SET id = 1 / (id - id) WHERE id = 1",
+        f"UPDATE {TABLE} SET day = '2026-13-01'",
+        f"DELETE FROM {TABLE} WHERE CAST(sym AS INT) = 1",
+    ):
+        assert refused(filled, sql) in {"type-mismatch", "unusable-table"}
+    assert rows(filled, f"SELECT count(*), sum(id), sum(bid) FROM {TABLE}") == [(40, 780, 780.0)]
+
+
+def test_of_two_updates_of_the_same_rows_one_is_done_and_the_other_told_to_try_again(
+    federation: DemoFederation, filled: Any
+) -> None:
+    outcomes: list[str] = []
+    barrier = threading.Barrier(2)
+
+    def update(number: int) -> None:
+        with connect(federation, CHIEF, HANGZHOU, HANGZHOU) as other, other.cursor() as mine:
+            for _ in range(6):
+                barrier.wait(60)
+                try:
+                    mine.execute(f"UPDATE {TABLE} SET bid = bid + {number}")
+                    outcomes.append("done")
+                except adbc_driver_manager.Error as error:
+                    require_clean(str(error))
+                    outcomes.append(str(error).partition("[FlightSQL] ")[2].partition(":")[0])
+
+    threads = [threading.Thread(target=update, args=(number,)) for number in (1, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    assert len(outcomes) == 12
+    assert set(outcomes) <= {"done", "write-conflict"}
+    # Every update that was done is seen, and none of the others.
+    done = outcomes.count("done")
+    assert done >= 6
+    assert rows(filled, f"SELECT sum(bid) FROM {TABLE}") == [(780.0 + 40 * done,)]
+
+
+def test_optimized_table_has_fewer_files_and_a_vacuumed_one_no_old_ones(
+    federation: DemoFederation, filled: Any
+) -> None:
+    folder = _folder(federation)
+    filled.execute(f"OPTIMIZE {TABLE}")
+    assert filled.fetchall() == [("optimized: 2 files fewer", None, None)]
+    assert len(list(folder.glob("*/*.parquet"))) == 6
+    filled.execute(f"VACUUM {TABLE}")
+    assert filled.fetchall()[0][0].startswith("vacuumed: 0 files removed")
+    filled.execute(f"VACUUM {TABLE} RETAIN 0 HOURS")
+    assert filled.fetchall()[0][0].startswith("vacuumed: 4 files removed")
+    assert len(list(folder.glob("*/*.parquet"))) == 2
+    assert rows(filled, f"SELECT count(*), sum(id) FROM {TABLE}") == [(40, 780)]
+
+
 _INGESTED = pa.table(
     {
         "id": pa.array([1, 2, 3], pa.int64()),
