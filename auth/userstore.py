@@ -177,6 +177,11 @@ class UserStore:
         """Return all users by name."""
         return self._read(None)
 
+    def administrators(self) -> frozenset[str]:
+        """Return the names of the users who administer the cluster and are not locked."""
+        found = select(_users.c.name).where(_users.c.is_admin, ~_users.c.is_locked)
+        return frozenset(self._connection.execute(found).scalars())
+
     def _read(self, name: str | None) -> list[User]:
         users, members = select(_users).order_by(_users.c.name), select(_members)
         if name is not None:

@@ -91,9 +91,9 @@ class AccessDesk:
         self._office.directory.require_principal(federation, principal)
         subject = self._office.directory.subject(federation, principal, now)
         rows: list[tuple[str, str]] = []
-        for cluster, member in sorted(federation.members.items()):
-            rules = federation.rules_for(subject.cluster, ObjectName(cluster))
-            for name in member.metastore.tables:
+        for metastore in federation.metastores():
+            rules = federation.rules_for(subject.cluster, ObjectName(metastore.cluster))
+            for name in metastore.tables:
                 decision = rules.decide(subject, name, now)
                 if decision.is_allowed:
                     rows.append((str(name), decision.rule))

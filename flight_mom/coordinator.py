@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from auth import RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
+from auth import Identity, RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
 from flight_member import protocol
 from flight_member.answers import answer
 from flight_member.clock import Moment
@@ -36,10 +36,11 @@ from flight_mom.jobstable import JobsTable
 from flight_mom.locations import ENCRYPTED
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
+from flight_mom.owncluster import OwnCluster
 from flight_mom.relay import Relay
 from flight_mom.replanning import Replanner
 from flight_mom.settings import MomSettings
-from flight_mom.topology import Topology
+from flight_mom.topology import MemberStatus, Topology
 from flight_sql import (
     REUSE_CONNECTION,
     Call,
@@ -67,7 +68,7 @@ from planner import (
     Use,
     Write,
 )
-from storage.names import InvalidNameError, ObjectName
+from storage.names import SYSTEM_CATALOG, InvalidNameError, ObjectName
 
 
 class MomBackend(TicketDoor):
@@ -86,6 +87,7 @@ class MomBackend(TicketDoor):
         administration: Administration,
         desk: MembershipDesk,
         relay: Relay,
+        own: OwnCluster,
         gatekeeper: Gatekeeper,
         jobs: Jobs,
         jobs_desk: JobsDesk,
@@ -116,6 +118,7 @@ class MomBackend(TicketDoor):
         self._relay = relay
         self._jobs_desk = jobs_desk
         self._routing = routing
+        self._own = own
 
     # Queries.
 
@@ -124,12 +127,12 @@ class MomBackend(TicketDoor):
         authorised = self.authorise(call, query)
         plan = self.plan_readable(call, query, authorised)
         member = self._serving(call, query)
-        ticket = self.query_tickets.make(
-            call, self.caller(call), query, plan, authorised, member.name
-        )
-        self._routing.note(call, ticket)
+        name = self.cluster if member is None else member.name
+        ticket = self.query_tickets.make(call, self.caller(call), query, plan, authorised, name)
+        if member is not None:
+            self._routing.note(call, ticket)
         # Who reads no table has no business with the member that happens to answer.
-        locations = self._locations(call, member) if query.tables else ()
+        locations = self._locations(call, member) if member and query.tables else ()
         return self.query_tickets.info(ticket, plan, locations)
 
     def _locations(self, call: Call, member: Member) -> tuple[str, ...]:
@@ -164,6 +167,8 @@ class MomBackend(TicketDoor):
         reason = self._stop_reason(ticket)
         if reason is not None:
             raise reason
+        if ticket.member == self.cluster:
+            return self.cancelling.run(handle, call, lambda call: self._own.run(call, ticket))
         member = self._topology.federation.members[ticket.member]
         self._require_served(member)
         return self.cancelling.run(
@@ -227,6 +232,8 @@ class MomBackend(TicketDoor):
         """Decide anew on a ticket of the MoM's making, and on its route."""
         ticket = open_ticket(handle, self._key.ring(self.cluster), member=None, now=self._now())
         self.require_own(call, ticket.caller)
+        if ticket.member == self.cluster:
+            return self.renewed(call, ticket, ())
         member = self._topology.federation.members.get(ticket.member)
         if member is None:
             raise WrongCallerError("the cluster of this ticket has left the federation")
@@ -237,31 +244,40 @@ class MomBackend(TicketDoor):
     def _stop_reason(self, ticket: Ticket) -> Exception | None:
         """Return why a ticket's rows must not be relayed, or not any further; None if they may."""
         member = self._topology.federation.members.get(ticket.member)
-        if member is None:
+        if member is None and ticket.member != self.cluster:
             return WrongCallerError("the cluster of this ticket has left the federation")
         # What was revoked since the ticket was made is not relayed any more.
         refused = self.gatekeeper.refused(ticket.identity, [one.name for one in ticket.tables])
         if refused is not None:
             return RevokedTicketError(f"you may not read {refused} any more")
-        return self._suspension(member)
+        return None if member is None else self._suspension(member)
 
-    def _serving(self, call: Call, query: Query) -> Member:
-        """Return the member that runs a query; its tables have been authorised."""
+    def _serving(self, call: Call, query: Query) -> Member | None:
+        """Return the member that runs a query; None when the MoM itself does.
+
+        Its tables have been authorised.
+        """
         federation = self._topology.federation
         if not query.tables:
             return self._answering(self.caller(call).cluster)
+        if query.cluster == self.cluster:
+            return None
         member = federation.members.get(query.cluster)
         if member is None:
             raise NotFoundError.of(query.tables[0])
         self._require_served(member)
         return member
 
-    def _answering(self, home: str) -> Member:
+    def _answering(self, home: str) -> Member | None:
         """Return a member that answers, the caller's own first: what they ask reads no table.
+
+        None for the MoM's own users: theirs is the MoM itself.
 
         Which cluster such a statement was addressed to does not count, so that it tells nothing of
         clusters that the caller may not know of.
         """
+        if home == self.cluster:
+            return None
         members = self._topology.federation.members
         for name in sorted(members, key=lambda name: (name != home, name)):
             if self._topology.status(members[name]).is_served:
@@ -324,12 +340,12 @@ class MomBackend(TicketDoor):
 
         Those of `system.federation` everybody may read, each their own part.
         """
-        members = self._topology.federation.members
+        federation = self._topology.federation
         if parent is None:
-            metastores = [member.metastore for member in members.values()]
+            metastores = list(federation.metastores())
         else:
-            asked = members.get(parent.cluster)
-            metastores = [] if asked is None else [asked.metastore]
+            asked = federation.metastore(parent.cluster)
+            metastores = [] if asked is None else [asked]
         for table in self.gatekeeper.readable(self.caller(call), metastores, parent):
             yield ListedTable(f"{table.name.catalog}@{table.name.cluster}", table)
         yield from self.live_tables.listed(self.cluster, parent)
@@ -350,6 +366,8 @@ class MomBackend(TicketDoor):
         caller = self.caller(call)
         readable: dict[str, int] = {}
         for one in self.listed_tables(call):
+            if one.catalog == SYSTEM_CATALOG:
+                continue  # everybody may read it, and nobody knows the MoM any better for it
             readable[one.table.name.cluster] = readable.get(one.table.name.cluster, 0) + 1
         sees_all = caller.administers(self.cluster)
         fits = name_filter(statement.like)
@@ -358,7 +376,19 @@ class MomBackend(TicketDoor):
             for _, member in sorted(self._topology.federation.members.items())
             if (sees_all or member.name in {caller.cluster, *readable}) and fits(member.name)
         ]
+        rows += self._shown_own(caller, readable, fits)
         return answer(ShowClusters, rows)
+
+    def _shown_own(
+        self, caller: Identity, readable: Mapping[str, int], fits: Callable[[str], bool]
+    ) -> list[Sequence[object]]:
+        """Return the MoM's own row, for its users and for those who may read tables of it."""
+        if not (self.cluster in {caller.cluster, *readable} and fits(self.cluster)):
+            return []
+        began = self._topology.hearing.started.at
+        tables = readable.get(self.cluster, 0)
+        alive, relayed = str(MemberStatus.ALIVE), str(Route.RELAY)
+        return [(self.cluster, alive, began, relayed, tables, self._now())]
 
     def _shown(self, member: Member, table_count: int | None) -> Sequence[object]:
         status = self._topology.status(member)

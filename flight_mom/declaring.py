@@ -93,7 +93,9 @@ class DeclarationDesk:
             partial(require_securable, federation, securable)
             for securable in sorted({grant.securable for grant in grants})
         ]
-        looks += [partial(require_foreign, one.principal, one.securable) for one in grants]
+        looks += [
+            partial(require_foreign, federation, one.principal, one.securable) for one in grants
+        ]
         faults = [fault for fault in map(_fault_of, looks) if fault is not None]
         if faults:
             more = f"; and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""

@@ -81,22 +81,23 @@ def require_securable(federation: Federation, securable: ObjectName) -> None:
     Raises:
         NotFoundError: When it does not.
     """
-    member = federation.members.get(securable.cluster)
-    if member is None or not (
+    metastore = federation.metastore(securable.cluster)
+    if metastore is None or not (
         securable.catalog is None
-        or member.metastore.table(securable) is not None
-        or any(securable.covers(name) for name in member.metastore.tables)
+        or metastore.table(securable) is not None
+        or any(securable.covers(name) for name in metastore.tables)
     ):
         raise NotFoundError(f"{securable} does not exist")
 
 
-def require_foreign(principal: Principal, securable: ObjectName) -> None:
-    """Refuse a grant by which the federation would rule over a cluster's own users.
+def require_foreign(federation: Federation, principal: Principal, securable: ObjectName) -> None:
+    """Refuse a grant by which the federation would rule over a member's own users.
 
     Raises:
-        NotSupportedError: When the principal belongs to the cluster of the securable.
+        NotSupportedError: When the principal belongs to the cluster of the securable, unless that
+            is the MoM: there these grants are the home rules.
     """
-    if principal.cluster == securable.cluster:
+    if principal.cluster == securable.cluster != federation.own.cluster:
         raise NotSupportedError(
             f"{principal} and {securable} are of one cluster: home rules apply, set them there"
         )

@@ -118,7 +118,7 @@ class GrantDesk:
             self._office.directory.require_principal(federation, principal)
         for securable in securables:
             for principal in principals:
-                require_foreign(principal, securable)
+                require_foreign(federation, principal, securable)
             require_securable(federation, securable)
 
     def _warning(self, grant: Grant | None) -> str | None:
@@ -130,7 +130,10 @@ class GrantDesk:
             for name in sorted(self._office.directory.groups_of(federation, grant.principal))
         ]
         owner = federation.members.get(grant.securable.cluster)
-        if owner is None:
-            return None
-        useless = federation.visitor_rules(owner).useless(grant, self._office.now(), groups)
+        now = self._office.now()
+        useless = (
+            federation.grants.useless(grant, now, groups)
+            if owner is None
+            else federation.visitor_rules(owner).useless(grant, now, groups)
+        )
         return None if useless is None else f"has no effect while this holds: {useless}"

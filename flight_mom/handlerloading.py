@@ -14,9 +14,11 @@ from flight_member.errors import ConfigurationError
 from flight_mom.settings import MomSettings
 
 Handler = Callable[[pa.Table], object]
-OWN_HANDLERS: tuple[str, ...] = ()
+KEEP = "keep"
+OWN_HANDLERS = (KEEP,)
 """The names of the MoM's own."""
 _SETTING = "heartbeat.handlers"
+_DATA_NODE = "heartbeat.data_node"
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 # Beside the places where Python looks anyway.
 _FOLDER = "handlers"
@@ -53,6 +55,9 @@ def check_heartbeats(loaded: LoadedSettings[MomSettings]) -> None:
         for fault in _faults(settings.heartbeat.handlers, settings.state.directory)
         if fault
     ]
+    node, only = settings.heartbeat.data_node, settings.cluster.name
+    if node not in {"", only}:
+        faults.append((_DATA_NODE, f"there is no node {node}; the MoM has one, {only}"))
     if faults:
         raise ConfigurationError(
             [f"{name}: {fault} ({loaded.source_of(name)})" for name, fault in faults]

@@ -24,6 +24,7 @@ from flight_mom.memberstatestore import metadata as member_state_tables
 from flight_mom.memberstore import metadata as member_tables
 from flight_mom.settings import MomSettings
 from flight_mom.tableidstore import metadata as table_id_tables
+from storage.tablestore import metadata as metastore_tables
 
 SETTINGS_FILE = "flight-mom.toml"
 ADMIN = "admin"
@@ -87,6 +88,26 @@ class MomHome:
         return self.directory / _CA_KEY, self.directory / _CA_CERTIFICATE
 
     @property
+    def tables_directory(self) -> Path:
+        """Where the MoM's own tables lie."""
+        return self.directory / "tables"
+
+    @property
+    def snapshot_directory(self) -> Path:
+        """Where versions of them are laid out to be read."""
+        return self.tables_directory / ".snapshots"
+
+    @property
+    def spill_directory(self) -> Path:
+        """Where the engine puts what does not fit into memory."""
+        return self.directory / "spill"
+
+    @property
+    def spool_directory(self) -> Path:
+        """Where rows of heartbeats wait to be written into their table."""
+        return self.directory / "heartbeats"
+
+    @property
     def federation(self) -> str:
         """The federation's id: 32 hex digits."""
         return (self.directory / _FEDERATION).read_text("utf-8").strip()
@@ -127,6 +148,7 @@ class MomHome:
             table_id_tables,
             job_tables,
             job_place_tables,
+            metastore_tables,
         )
 
     def _make_certificate(self, authority: CertificateAuthority, now: datetime) -> None:

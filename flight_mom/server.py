@@ -14,28 +14,22 @@ from flight_member.jobdesk import JobDesk
 from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
 from flight_member.process import require_free_port
-from flight_member.sampling import NodeFacts, NodeSampler
 from flight_member.serving import make_flight_server
 from flight_member.watching import Watch
 from flight_mom.administration import Administration
 from flight_mom.coordinator import MomBackend
 from flight_mom.federationtables import AuditTable
-from flight_mom.handlerloading import load_handlers
-from flight_mom.handling import HandlerThread, Handling
 from flight_mom.jobrouting import JobRouting
 from flight_mom.jobsdesk import JobsDesk
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.momhome import MomHome
-from flight_mom.monitortables import ClusterStatesTable, HandlersTable, NodesTable
+from flight_mom.monitor import Monitor
 from flight_mom.office import Office
-from flight_mom.ownheart import OwnHeart
-from flight_mom.pulse import Pulse
+from flight_mom.owncluster import OwnCluster
 from flight_mom.relay import Relay
 from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
 from flight_mom.topology import Topology
-
-_MIB = 1 << 20
 
 
 class MomServer:
@@ -58,7 +52,6 @@ class MomServer:
         self._database = home.open_database()
         with _uncollected():
             self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
-        self._pulse = Pulse(utc_now)
         self._topology.trust(*key.chain.published)
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
@@ -73,6 +66,7 @@ class MomServer:
             self._relay,
             utc_now,
         )
+        self._monitor = Monitor(home, self._database, self._topology, self._jobs)
         self._proofs = AuthTrail(self._audit, utc_now)
         authority = MomAuthority(
             cluster,
@@ -92,17 +86,10 @@ class MomServer:
             key,
             certificates,
             office,
-            self._pulse,
+            self._monitor.pulse,
         )
-        self._handling = Handling(
-            self._pulse.take,
-            [
-                HandlerThread(
-                    name, handler, utc_now, max_row_count=settings.heartbeat.max_waiting_rows
-                )
-                for name, handler in load_handlers(settings.heartbeat.handlers, home.directory, {})
-            ],
-        )
+        gatekeeper = Gatekeeper(lambda: self._topology.federation, self._audit, utc_now)
+        self._own = OwnCluster(home, self._topology, gatekeeper, self._jobs)
         backend = MomBackend(
             settings,
             key,
@@ -110,7 +97,8 @@ class MomServer:
             administration,
             self._desk,
             self._relay,
-            Gatekeeper(lambda: self._topology.federation, self._audit, utc_now),
+            self._own,
+            gatekeeper,
             self._jobs,
             self._jobs_desk,
             self._routing,
@@ -121,9 +109,7 @@ class MomServer:
                 self._audit,
                 max_record_count=settings.audit.max_record_count,
             ),
-            ClusterStatesTable(cluster, self._database, self._topology),
-            HandlersTable(cluster, self._handling.handlers),
-            NodesTable(cluster, self._topology, self._pulse),
+            *self._monitor.tables,
         )
         self._watch = Watch(
             self._topology.notice,
@@ -133,7 +119,6 @@ class MomServer:
             self._proofs.tell_left_out,
             self._routing.keep,
         )
-        self._heart: OwnHeart | None = None
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         self._flight = make_flight_server(
             settings, home.tls_files, backend, authenticator, joins=False
@@ -157,9 +142,7 @@ class MomServer:
         self._history.start()
         self._flight.start()
         self._watch.start()
-        self._heart = self._make_heart(self._desk.uri)
-        self._heart.start()
-        self._handling.start()
+        self._monitor.start(self._desk.uri, self._flight.port)
         if self._settings.server.uses_tls:
             self._keeper.start()
         return self._desk.uri
@@ -169,12 +152,11 @@ class MomServer:
         with ExitStack() as stack:
             # Last in, first out; one that fails does not keep the others from being closed.
             stack.callback(self._database.close)
+            stack.callback(self._own.close)
             stack.callback(self._audit.close)
             stack.callback(self._proofs.close)
             stack.callback(self._relay.close)
-            stack.callback(self._handling.stop)
-            if self._heart is not None:
-                stack.callback(self._heart.stop)
+            stack.callback(self._monitor.stop)
             stack.callback(self._history.close)
             stack.callback(self._jobs_desk.close)
             stack.callback(self._routing.keep)
@@ -187,25 +169,6 @@ class MomServer:
     def hurry(self) -> None:
         """Have a `stop` that is under way end the relays now."""
         self._flight.hurry()
-
-    def _make_heart(self, uri: str) -> OwnHeart:
-        settings, cluster = self._settings, self._settings.cluster.name
-        facts = NodeFacts(
-            node=cluster,
-            mode="mom",
-            host=settings.server.advertised_host,
-            port=self._flight.port,
-            uri=uri,
-            memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,
-            max_running_statements=settings.limits.max_running,
-            roots=(settings.state.directory,),
-        )
-        sampler = NodeSampler(facts, self._jobs, utc_now)
-        return OwnHeart(
-            settings.heartbeat.interval_s,
-            sampler.sample,
-            lambda rows: self._pulse.note(cluster, rows),
-        )
 
     def _notice_keys(self) -> None:
         if self._key.notice():

@@ -1,10 +1,10 @@
 """Settings of the MoM: those of every server, and what only the MoM has."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from flight_member.settings import (
@@ -16,6 +16,18 @@ from flight_member.settings import (
     ServerSettings,
     is_loopback,
 )
+from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, Level, ObjectName
+
+
+def _read_table_name(text: str) -> str:
+    name = ObjectName.parse(text, cluster="here")
+    is_reserved = name.catalog == SYSTEM_CATALOG or name.schema == INFORMATION_SCHEMA
+    if name.level is not Level.TABLE or "@" in text or is_reserved:
+        raise ValueError(f"write catalog.schema.table without a cluster, not in {SYSTEM_CATALOG}")
+    return name.local
+
+
+TableName = Annotated[str, AfterValidator(_read_table_name)]
 
 
 class IssuerSection(Section):
@@ -85,9 +97,21 @@ class MomHeartbeatSection(HeartbeatSection):
     """As for every server, and what becomes of what members report."""
 
     handlers: tuple[str, ...] = Field(
-        default=(),
-        description="what is called with the rows of heartbeats, in this order: `module:function`",
+        default=("keep",),
+        description="what is called with the rows of heartbeats, in this order: `module:function`, "
+        "or `keep`, which appends them to `heartbeat.table`",
     )
+    table: TableName = Field(
+        default="monitor.heartbeat.cluster_perf",
+        description="the MoM's own table that `keep` appends to; it is made when it is missing",
+    )
+    data_node: str = Field(
+        default="", description="the node that holds it; empty means the MoM's only one"
+    )
+    commit_s: float = Field(
+        default=30, gt=0, description="seconds between two additions to the table"
+    )
+    keep_days: int = Field(default=30, ge=1, description="how many days it keeps")
     max_waiting_rows: int = Field(
         default=100_000,
         ge=1,

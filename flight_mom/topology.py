@@ -22,6 +22,7 @@ from auth import (
 )
 from auth.policystore import UNKNOWN_EPOCH, PolicyStore
 from auth.revocationstore import RevocationStore
+from auth.userstore import UserStore
 from flight_member.clock import Moment
 from flight_member.revocationlog import KEPT
 from flight_member.settings import HeartbeatSection
@@ -29,10 +30,12 @@ from flight_member.statestore import Database
 from flight_mom.hearing import Hearing, Ticks
 from flight_mom.members import Member, MemberReader
 from flight_mom.memberstore import MemberStore
+from flight_mom.ownrules import OwnRules
 from flight_mom.reports import ReadReport
 from flight_mom.statelog import StateLog
-from storage.metastore import Table
+from storage.metastore import Metastore, Table
 from storage.names import ObjectName
+from storage.tablestore import TableStore
 
 
 class MemberStatus(StrEnum):
@@ -58,6 +61,10 @@ class Federation:
     grants: GrantSet
     keys: KeyRing
     revocations: RevocationSet
+    own: Metastore
+    """The MoM's own tables."""
+    administrators: frozenset[str] = frozenset()
+    """Those of the MoM's own users who administer the federation."""
 
     @property
     def epoch(self) -> int:
@@ -66,8 +73,22 @@ class Federation:
 
     def table(self, name: ObjectName) -> Table | None:
         """Return a table, or None when it or its cluster does not exist."""
-        member = self.members.get(name.cluster)
-        return None if member is None else member.metastore.table(name)
+        metastore = self.metastore(name.cluster)
+        return None if metastore is None else metastore.table(name)
+
+    def metastore(self, cluster: str) -> Metastore | None:
+        """Return the tables of a cluster, the MoM itself included; None when there is no such."""
+        if cluster == self.own.cluster:
+            return self.own
+        member = self.members.get(cluster)
+        return None if member is None else member.metastore
+
+    def metastores(self) -> Iterator[Metastore]:
+        """Yield the tables of every cluster, ordered by cluster."""
+        for cluster in sorted({self.own.cluster, *self.members}):
+            metastore = self.metastore(cluster)
+            if metastore is not None:
+                yield metastore
 
     def mom_groups_of(self, caller: str) -> frozenset[str]:
         """Return the federation's groups that `user1@shanghai` is in."""
@@ -75,12 +96,14 @@ class Federation:
 
     def namesakes(self, name: ObjectName) -> Iterator[ObjectName]:
         """Yield the same name on every cluster, ordered by cluster."""
-        for cluster in sorted(self.members):
+        for cluster in sorted({self.own.cluster, *self.members}):
             yield ObjectName(cluster, name.catalog, name.schema, name.table)
 
     def rules_for(self, caller_cluster: str, table: ObjectName) -> Rules:
         """Return what decides: home rules at home, grants and the owner's vetoes elsewhere."""
-        owner = self.members.get(table.cluster)
+        owner, mom = self.members.get(table.cluster), self.own.cluster
+        if caller_cluster == mom == table.cluster:
+            return OwnRules(mom, self.grants, self.administrators)
         if owner is None:
             return self.grants
         if caller_cluster == table.cluster:
@@ -118,7 +141,9 @@ class Topology:
         self._ring_keys: tuple[PublicKey, ...] = ()
         self._members = MemberReader()
         self._last_revocation = 0
-        self.federation = Federation(self._members.known, _NOTHING, KeyRing(), RevocationSet())
+        own = Metastore(cluster, UNKNOWN_EPOCH, ())
+        known = self._members.known
+        self.federation = Federation(known, _NOTHING, KeyRing(), RevocationSet(), own)
         self.federation = self._read()
         self.states = StateLog(database, self._states, now)
 
@@ -207,11 +232,18 @@ class Topology:
             members = self._members.renew(MemberStore(connection))
             self._await_joined(known.members, members)
             revoked = RevocationStore(connection).after(self._last_revocation)
+            own = self._read_own(known.own, TableStore(connection))
+            administrators = UserStore(connection).administrators()
         keys = known.keys
         if members is not known.members or self._own_keys != self._ring_keys:
             held = {member.name: member.keys for member in members.values()}
             keys = KeyRing({**held, self._cluster: self._own_keys})
-        elif grants is known.grants and not revoked:
+        elif (
+            grants is known.grants
+            and own is known.own
+            and administrators == known.administrators
+            and not revoked
+        ):
             return known
         revocations = known.revocations
         if revoked:
@@ -219,4 +251,10 @@ class Topology:
             revocations = revocations.with_more(revoked.values(), forget_before=oldest)
         self._last_revocation = max(revoked, default=self._last_revocation)
         self._ring_keys = self._own_keys
-        return Federation(members, grants, keys, revocations)
+        return Federation(members, grants, keys, revocations, own, administrators)
+
+    def _read_own(self, known: Metastore, tables: TableStore) -> Metastore:
+        version = tables.version()
+        return (
+            known if version == known.version else Metastore(self._cluster, version, tables.all())
+        )

@@ -34,6 +34,7 @@ _TOKEN_LIFE = timedelta(hours=12)
 _START_S = 30.0
 _STOP_S = 4.5
 _HEARTBEAT_S = 1.0
+_COMMIT_S = 2.0
 
 
 @dataclass
@@ -179,6 +180,8 @@ class DemoFederation:
             f"{prefix}_AUTH__SESSION_TTL_S": life_s,
             f"{prefix}_HEARTBEAT__INTERVAL_S": str(_HEARTBEAT_S),
         }
+        if module == "flight_mom":
+            demo["FLIGHT_MOM_HEARTBEAT__COMMIT_S"] = str(_COMMIT_S)
         command = [sys.executable, "-m", module, "serve", "--with-parent"]
         log: IO[bytes]
         with self._log_file(name).open("ab") as log:
@@ -205,9 +208,12 @@ class DemoFederation:
                 rows = admin.query("SHOW CLUSTERS").read_all().to_pylist()
             except RemoteError:
                 rows = []
-            if len([row for row in rows if row["last_heartbeat_at"] and row["table_count"]]) == len(
-                MEMBERS
-            ):
+            reported = {
+                row["cluster_name"]
+                for row in rows
+                if row["last_heartbeat_at"] and row["table_count"]
+            }
+            if reported.issuperset(MEMBERS):
                 return
             if time.monotonic() > deadline:
                 raise StartupError("the members did not report in time; see the logs")

@@ -20,7 +20,7 @@ _UNTIL_SERVED = """\
 port=$(sed -n 's/^port = //p' {directory}/flight-*.toml)
 until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.2; done"""
 _UNTIL_REPORTED = """\
-until [ "$(flight-mom clusters --json | grep -c '"table_count": 1')" = 2 ]; do sleep 0.2; done"""
+until [ "$(flight-mom clusters --json | grep -c '"table_count": 1')" = 3 ]; do sleep 0.2; done"""
 
 
 def python_snippets() -> Iterator[tuple[str, str, str | None]]:

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,3 +139,57 @@ def test_wrong_heartbeat_handler_is_refused_with_where_it_was_set(tmp_path: Path
         assert refused.returncode == 2
         assert "heartbeat.handlers: no_such_module:handle" in refused.stderr
         assert "(file flight-mom.toml)" in refused.stderr.replace("\n", " ")
+
+
+def killed_mom(home: MomHome) -> "subprocess.Popen[str]":
+    """Start a MoM that reports often, on a port of its own; whoever starts it kills it."""
+    environment = {
+        "FLIGHT_MOM_HEARTBEAT__INTERVAL_S": "0.2",
+        "FLIGHT_MOM_HEARTBEAT__COMMIT_S": "1.5",
+    }
+    with (home.directory.parent / "killed.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603  our own module
+            [
+                *(sys.executable, "-m", "flight_mom", "serve", "--with-parent"),
+                *("--port", "0", "--dir", str(home.directory)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, **environment},
+        )
+
+
+def test_what_was_shown_is_there_after_kill_9_and_there_once(tmp_path: Path) -> None:
+    flags = {"cluster.name": MOM, "state.directory": str(tmp_path / MOM)}
+    home = MomHome.create(load_settings(MomSettings, None, flags).settings)
+    password = home.password_file.read_text().strip()
+    stamps = "select time_stamp from monitor.heartbeat.cluster_perf order by 1"
+    shown: list[object] = []
+
+    def more(client: Client) -> bool:
+        found = client.query(stamps).read_all()["time_stamp"].to_pylist()
+        # What was shown before is still there, and nothing twice.
+        assert set(shown) <= set(found)
+        assert len(set(found)) == len(found)
+        has_more = len(found) > len(shown) + 3
+        shown[:] = found
+        return has_more
+
+    for _ in range(3):
+        with killed_mom(home) as process:
+            assert process.stdout is not None
+            uri = process.stdout.readline().removeprefix("serving ").strip()
+            try:
+                with Client(uri) as client:
+                    client.sign_in(f"admin@{MOM}", password)
+                    wait_until(lambda: has_table(client), WAIT_S)
+                    wait_until(lambda: more(client), WAIT_S)
+            finally:
+                process.kill()
+                process.wait(20)
+
+
+def has_table(client: Client) -> bool:
+    return bool(client.query("SHOW TABLES LIKE 'cluster_perf'").read_all().num_rows)

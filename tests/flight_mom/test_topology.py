@@ -212,4 +212,8 @@ def test_namesakes_are_asked_of_all_clusters_whether_or_not_they_have_one(
     federation: Mom,
 ) -> None:
     found = federation.topology.federation.namesakes(ObjectName.parse("aviation.nyc.flights@x"))
-    assert [str(one) for one in found] == [FLIGHTS, "aviation.nyc.flights@shanghai"]
+    assert [str(one) for one in found] == [
+        FLIGHTS,
+        f"aviation.nyc.flights@{MOM}",
+        "aviation.nyc.flights@shanghai",
+    ]

@@ -1,0 +1,96 @@
+"""Everything that heartbeats come through at the MoM, put together: pulse, handlers, the table."""
+
+from contextlib import ExitStack
+
+from flight_member.clock import utc_now
+from flight_member.jobs import Jobs
+from flight_member.livetables import LiveTable
+from flight_member.sampling import NodeFacts, NodeSampler
+from flight_member.statestore import Database
+from flight_mom.handlerloading import KEEP, load_handlers
+from flight_mom.handling import HandlerThread, Handling
+from flight_mom.keeping import HeartbeatKeeper
+from flight_mom.momhome import MomHome
+from flight_mom.monitortables import ClusterStatesTable, HandlersTable, NodesTable
+from flight_mom.ownheart import OwnHeart
+from flight_mom.pulse import Pulse
+from flight_mom.topology import Topology
+from storage.names import ObjectName
+
+_MIB = 1 << 20
+
+
+class Monitor:
+    """Takes the rows of heartbeats in, hands them to the handlers, and shows the newest."""
+
+    def __init__(self, home: MomHome, database: Database, topology: Topology, jobs: Jobs) -> None:
+        """Find the handlers that the settings name.
+
+        Raises:
+            ConfigurationError: When one of them is none.
+        """
+        settings = self._settings = home.settings
+        self._home = home
+        self._jobs = jobs
+        self._topology = topology
+        self._cluster = cluster = settings.cluster.name
+        self.pulse = Pulse(utc_now)
+        self._keeper: HeartbeatKeeper | None = None
+        if KEEP in settings.heartbeat.handlers:
+            self._keeper = HeartbeatKeeper(
+                ObjectName.parse(settings.heartbeat.table, cluster=cluster),
+                database,
+                home.tables_directory,
+                home.spool_directory,
+                settings.heartbeat,
+                utc_now,
+                topology.refresh,
+            )
+        own = {KEEP: self._keeper.append} if self._keeper else {}
+        self._handling = Handling(
+            self.pulse.take,
+            [
+                HandlerThread(
+                    name, handler, utc_now, max_row_count=settings.heartbeat.max_waiting_rows
+                )
+                for name, handler in load_handlers(settings.heartbeat.handlers, home.directory, own)
+            ],
+        )
+        self.tables: tuple[LiveTable, ...] = (
+            ClusterStatesTable(cluster, database, topology),
+            HandlersTable(cluster, self._handling.handlers),
+            NodesTable(cluster, topology, self.pulse),
+        )
+        self._heart: OwnHeart | None = None
+
+    def start(self, uri: str, port: int) -> None:
+        """Begin to report on the MoM itself, which answers there, and to call the handlers."""
+        settings = self._settings
+        facts = NodeFacts(
+            node=self._cluster,
+            mode="mom",
+            host=settings.server.advertised_host,
+            port=port,
+            uri=uri,
+            memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,
+            max_running_statements=settings.limits.max_running,
+            roots=(self._home.directory,),
+        )
+        self._heart = OwnHeart(
+            settings.heartbeat.interval_s,
+            NodeSampler(facts, self._jobs, utc_now).sample,
+            lambda rows: self.pulse.note(self._cluster, rows),
+        )
+        self._heart.start()
+        self._handling.start()
+        if self._keeper is not None:
+            self._keeper.start()
+
+    def stop(self) -> None:
+        """Hand over what came last, and keep it."""
+        with ExitStack() as stack:
+            if self._keeper is not None:
+                stack.callback(self._keeper.stop)
+            stack.callback(self._handling.stop)
+            if self._heart is not None:
+                stack.callback(self._heart.stop)
