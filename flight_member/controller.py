@@ -84,7 +84,8 @@ class MemberBackend(TicketDoor):
         """Keep what it takes.
 
         `gate` decides on what is written here, `writes` carries it out, `tell_mom` has the MoM
-        know the present state, and `look_again` looks for changes of the tables with these ids.
+        know the present state, and `look_again` looks for changes of the tables with these ids; it
+        raises what is wrong with their files, if that will not pass by itself.
         """
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
@@ -146,10 +147,11 @@ class MemberBackend(TicketDoor):
             return self.cancelling.run(
                 handle, call, lambda call: self._runner.run(call, ticket, is_home=is_home)
             )
-        except (StaleTicketError, StaleMetastoreError):
-            # Whoever executes the statement again shall find the tables as they are now.
-            self._look_again({table.id for table in ticket.tables})
-            raise
+        except (StaleTicketError, StaleMetastoreError) as error:
+            stale = error
+        # Whoever executes the statement again shall find the tables as they are now.
+        self._look_again({table.id for table in ticket.tables})
+        raise stale
 
     # What was handed out.
 

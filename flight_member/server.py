@@ -254,6 +254,7 @@ class MemberServer:
     def _look_again(self, ids: Container[str]) -> None:
         if self._desk.rescan(ids):
             self._state.refresh()
+        self._desk.require_readable(ids)
 
     def _joined(self) -> Membership | None:
         return self._membership

@@ -50,6 +50,7 @@ class TableDesk:
         self._database = database
         self._home = home
         self._managed = ManagedTables(database, home.tables_directory)
+        self._faults: dict[str, str] = {}
 
     @classmethod
     def open(cls, home: MemberHome) -> "TableDesk":
@@ -174,7 +175,7 @@ class TableDesk:
         if known is not None and known.location == str(real):
             self.rescan()
             return self.find(text) or known
-        found = scan_partitioned(real)
+        found = _scan(name, real)
         if partition_by is not None and tuple(partition_by) != found.partition_columns:
             raise UnusableTableError(
                 f"the location is partitioned by {', '.join(found.partition_columns) or 'nothing'}"
@@ -242,6 +243,7 @@ class TableDesk:
         A table whose files cannot be read any more keeps its last state, and the log says so.
         """
         has_changed = False
+        faults: dict[str, str] = {}
         for table in self.all():
             if only is not None and table.id not in only:
                 continue
@@ -254,9 +256,10 @@ class TableDesk:
                 directory = Path(str(table.location))
                 if snapshot_of(list_files(directory)) == table.snapshot:
                     continue
-                found = scan_partitioned(directory)
+                found = scan_partitioned(directory, table.arrow_schema)
             except (StorageError, OSError) as error:
                 reason = error.text if isinstance(error, StorageError) else "cannot be read"
+                faults[table.id] = f"{table.name}: {reason}"
                 _log.warning("table_unreadable", table=str(table.name), reason=reason)
                 continue
             is_same = found.arrow_schema.equals(table.arrow_schema)
@@ -274,7 +277,18 @@ class TableDesk:
                 TableStore(connection).replace(fresh)
             has_changed = True
             _log.info("table_changed", table=str(table.name), row_count=fresh.row_count)
+        self._faults = faults if only is None else {**self._faults, **faults}
         return has_changed
+
+    def require_readable(self, ids: Container[str]) -> None:
+        """Refuse tables whose files could not be read when they were last looked at.
+
+        Raises:
+            UnusableTableError: Naming the table, and by its base name the file at fault.
+        """
+        for table_id, fault in self._faults.items():
+            if table_id in ids:
+                raise UnusableTableError(fault)
 
     def _add(
         self,
@@ -318,3 +332,12 @@ class TableDesk:
                 require_own_place(name)
                 return name
         raise BadRequestError(fault)
+
+
+def _scan(name: ObjectName, location: Path) -> PartitionedFiles:
+    """Return what a directory holds; a fault names the table as well."""
+    try:
+        return scan_partitioned(location)
+    except UnusableTableError as error:
+        fault = error.text
+    raise UnusableTableError(f"{name}: {fault}")

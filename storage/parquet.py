@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.arrowtypes import plain_schema
+from storage.drifting import common_schema
 from storage.errors import UnusableTableError
 from storage.hive import NULL_VALUE, partition_type, split_segment
 
@@ -52,7 +53,7 @@ class ParquetFile:
 class PartitionedFiles:
     """What a directory of Parquet holds.
 
-    `arrow_schema` has the files' columns in the order of the first file, in plain types, then the
+    `arrow_schema` has the columns of all files in plain types, the first file's first, then the
     partition columns: int64, date32 or utf8, whichever fits all values; they are never NULL.
     """
 
@@ -110,18 +111,25 @@ def snapshot_of(files: Iterable[ParquetFile]) -> str:
     return digest.hexdigest()[:32]
 
 
-def scan_partitioned(directory: Path) -> PartitionedFiles:
+def scan_partitioned(directory: Path, known: pa.Schema | None = None) -> PartitionedFiles:
     """Read what a table's directory holds; every file's footer is read, in several threads.
 
+    Files may lack columns that others have, and have narrower types: see `storage.drifting`.
+
+    Args:
+        directory: Where the table lies.
+        known: The table's columns so far, whose order is kept.
+
     Raises:
-        UnusableTableError: When a file is not whole Parquet, or its columns differ from the
-            first file's; the text names the file and the column.
+        UnusableTableError: When a file is not whole Parquet, or its columns cannot be those of
+            the others; the text names the file and the column.
     """
     files = list_files(directory)
     with ThreadPoolExecutor(_THREADS) as pool:
         footers = list(pool.map(lambda file: _read_footer(directory, file), files))
     schemas = [plain_schema(footer.schema.to_arrow_schema()) for footer in footers]
-    columns = _common_columns(files, schemas)
+    names = (file.base_name for file in files)
+    columns = common_schema(zip(names, schemas, strict=True), () if known is None else known.names)
     partitions = _partition_fields(files)
     clash = set(columns.names).intersection(partitions.names)
     if clash:
@@ -170,25 +178,6 @@ def _read_footer(directory: Path, file: ParquetFile) -> pq.FileMetaData:
     raise UnusableTableError(
         f"{file.base_name} is not a whole Parquet file; it is being written, or damaged"
     )
-
-
-def _common_columns(files: Sequence[ParquetFile], schemas: Sequence[pa.Schema]) -> pa.Schema:
-    first = schemas[0]
-    nullable = {field.name: field.nullable for field in first}
-    for file, schema in zip(files, schemas, strict=True):
-        for field in schema:
-            if field.name not in nullable:
-                raise UnusableTableError(f"{file.base_name} has a further column {field.name}")
-            if field.type != first.field(field.name).type:
-                raise UnusableTableError(
-                    f"{file.base_name} has {field.type} in column {field.name}, "
-                    f"the first file {first.field(field.name).type}"
-                )
-            nullable[field.name] |= field.nullable
-        if len(schema) != len(first):
-            missing = set(first.names).difference(schema.names)
-            raise UnusableTableError(f"{file.base_name} has no column {min(missing)}")
-    return pa.schema([pa.field(one.name, one.type, nullable[one.name]) for one in first])
 
 
 def _partition_fields(files: Sequence[ParquetFile]) -> pa.Schema:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from adbc_driver_flightsql import dbapi
@@ -53,6 +55,12 @@ class Growing:
         hidden = self._directory / ".new"
         pq.write_table(pq.read_table(known), hidden)
         hidden.rename(self._directory / "more.parquet")
+
+    def spoil(self) -> Path:
+        """Put a file beside the others whose flights are dates."""
+        spoilt = self._directory / "spoilt.parquet"
+        pq.write_table(pa.table({"flight": pa.array([1], pa.date32())}), spoilt)
+        return spoilt
 
     def wait_for_notice(self, client: Client) -> None:
         """Wait until the MoM plans on the new files."""
@@ -153,3 +161,17 @@ def test_expired_ticket_is_neither_renewed_nor_fetched_and_says_what_to_do(
         error = refusal(lambda: client.open_ticket(handle).read_all())  # noqa: B023  called at once
         assert told(error) == ("expired-ticket", "UNAUTHENTICATED", False)
         assert "execute the statement again" in error.text
+
+
+def test_file_that_does_not_fit_is_named_until_it_is_gone(growing: Growing, at_mom: Client) -> None:
+    spoilt = growing.spoil()
+    with pytest.raises(RemoteError) as refused:
+        at_mom.query(SELECT).read_all()
+    error = refused.value
+    assert (error.code, error.status) == ("unusable-table", "INVALID_ARGUMENT")
+    # The base name is told, the place is not.
+    assert "/" not in error.text
+    assert f"{GROWING}@{HANGZHOU}: {spoilt.name} has" in error.text
+    assert "column flight" in error.text
+    spoilt.unlink()
+    assert answers(at_mom, ROWS.num_rows)

@@ -149,14 +149,6 @@ def _other_type(root: Path) -> None:
     write_file(root / "day=2024-01-09" / "typed.parquet", number=["x"], text=["a"])
 
 
-def _further_column(root: Path) -> None:
-    write_file(root / "day=2024-01-09" / "wide.parquet", number=[1], text=["a"], more=[1])
-
-
-def _missing_column(root: Path) -> None:
-    write_file(root / "day=2024-01-09" / "narrow.parquet", number=[1])
-
-
 def _key_in_file(root: Path) -> None:
     for path in root.rglob("*.parquet"):
         write_file(path, number=[1], day=["x"])
@@ -195,8 +187,6 @@ def _pipe(root: Path) -> None:
         (_null, "null.parquet"),
         (_without_value, "day="),
         (_other_type, "typed.parquet"),
-        (_further_column, "wide.parquet"),
-        (_missing_column, "narrow.parquet"),
         (_key_in_file, "day"),
         (_link, "link.parquet"),
         (_linked_directory, "day=2024-01-08"),
