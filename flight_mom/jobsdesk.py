@@ -51,14 +51,27 @@ class JobsDesk:
         topology: Topology,
         relay: Relay,
         now: Moment,
+        *,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
-        """Keep what it takes; `own` are the jobs of the MoM itself, relayed streams included."""
+        """Keep what it takes.
+
+        Args:
+            cluster: The MoM's own.
+            own: The jobs of the MoM itself, relayed streams included.
+            routing: Where statements were sent.
+            topology: Who there is to ask.
+            relay: Asks.
+            now: The clock.
+            patience_s: How long members have to answer.
+        """
         self._cluster = cluster
         self._own = own
         self._routing = routing
         self._topology = topology
         self._relay = relay
         self._now = now
+        self._patience_s = patience_s
         self._asking = ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="jobs")
 
     def close(self) -> None:
@@ -154,7 +167,7 @@ class JobsDesk:
         asked: dict[Future[T], str] = {
             self._asking.submit(ask, member): member.name for member in members
         }
-        done, late = wait(asked, timeout=_PATIENCE_S)
+        done, late = wait(asked, timeout=self._patience_s)
         for one in late:
             one.cancel()
         told: dict[str, T] = {}
@@ -169,12 +182,12 @@ class JobsDesk:
         return told
 
     def _told(self, member: Member, request: bytes, wanted: JobsWanted) -> list[JobRow]:
-        told = self._relay.action(member, protocol.MEMBER_JOBS, request, timeout_s=_PATIENCE_S)
+        told = self._relay.action(member, protocol.MEMBER_JOBS, request, timeout_s=self._patience_s)
         return read_jobs(
             told, is_shown=lambda row: row.cluster == member.name and wanted.takes(row)
         )
 
     def _cancelled(self, member: Member, request: bytes) -> Cancelled:
-        told = self._relay.action(member, protocol.CANCEL_JOB, request, timeout_s=_PATIENCE_S)
+        told = self._relay.action(member, protocol.CANCEL_JOB, request, timeout_s=self._patience_s)
         reply = protocol.CancelJobReply.read(told)
         return Cancelled(reply.count, reply.has_ended)

@@ -273,6 +273,36 @@ def test_job_that_answers_what_the_mom_knows_is_cancelled(
     assert ended(federation, MOM, query_id) == ["cancelled"]
 
 
+@pytest.mark.parametrize("at", [HANGZHOU, MOM])
+def test_write_is_cancelled_and_has_written_nothing(
+    federation: DemoFederation, query_id: str, at: str
+) -> None:
+    endless = f"INSERT INTO drafts.of.numbers SELECT value FROM generate_series(1, {10**12})"
+    with (
+        federation.client(CHIEF, HANGZHOU, at=HANGZHOU) as writer,
+        federation.client(CHIEF, HANGZHOU, at=at) as canceller,
+    ):
+        for sql in ("CATALOG drafts", "SCHEMA drafts.of", "TABLE drafts.of.numbers (n BIGINT)"):
+            writer.update(f"CREATE {sql}")
+        try:
+            headers = (("x-query-id", query_id),)
+            writing = Fetching(lambda: writer.query(endless, headers=headers))
+            wait_until(
+                lambda: [one["state"] for one in jobs_of(canceller, query_id)] == ["running"]
+            )
+            assert job_of(canceller, query_id)["kind"] == "write"
+            assert cancel(canceller, query_id)["job_id"] == query_id
+            error = writing.refusal()
+            assert (error.code, error.status) == ("cancelled", "CANCELLED")
+            assert "on request" in error.text
+            wait_until(lambda: ended(federation, HANGZHOU, query_id) == ["cancelled"])
+            assert job_of(canceller, query_id)["state"] == "cancelled"
+            shown_rows = shown(writer, "SHOW TABLES FROM drafts.of")
+            assert [one["row_count"] for one in shown_rows] == [0]
+        finally:
+            writer.update("DROP CATALOG drafts CASCADE")
+
+
 @pytest.mark.usefixtures("granted")
 def test_administrators_cancel_what_they_administer(
     admin: Client, chief: Client, at_mom: Client, query_id: str
