@@ -85,6 +85,9 @@ def explanation_batch(
 
 
 def _scan_rows(scan: ScanExplanation) -> Iterator[_Row]:
+    if scan.is_view:
+        yield "view", "what it is made of is its owner's"
+        return
     yield "files", f"{scan.file_count:,} of {scan.file_total:,}"
     yield "row groups", f"{scan.row_group_count:,} of {scan.row_group_total:,}"
     yield "bytes", f"{_size(scan.byte_count)} of {_size(scan.byte_total)}"

@@ -10,6 +10,7 @@ Whether a statement may be asked is the planner's matter. What the engine says n
 package: `storage.enginefaults` turns it into this package's errors.
 """
 
+import logging
 import os
 import shutil
 import threading
@@ -26,13 +27,21 @@ from datafusion import (
     SessionConfig,
     SessionContext,
     SQLOptions,
+    col,
 )
 from datafusion.catalog import Catalog, Schema
 from datafusion.catalog import Table as Provider
+from datafusion.expr import Expr
+from datafusion.functions import named_struct
 
 from storage.deltasnapshots import Snapshots
 from storage.enginefaults import is_current, to_storage_error
-from storage.errors import StaleMetastoreError, StatementRefusedError
+from storage.errors import (
+    StaleMetastoreError,
+    StatementRefusedError,
+    StorageError,
+    unusable_view,
+)
 from storage.execution import Execution
 from storage.explaining import Explaining
 from storage.metastore import Table, TableKind
@@ -41,9 +50,18 @@ from storage.needed import EVERYTHING, Needed, needed_rows
 from storage.plannodes import is_steady, multiplies_rows, node_names
 from storage.progress import ScanProgress
 from storage.pruning import TotalsCache
+from storage.views import (
+    Source,
+    View,
+    base_tables,
+    shown_tables,
+    struct_name,
+    without_barriers,
+)
 
 __all__ = ["Engine", "Execution", "Explaining", "MemoryEngine"]
 
+_log = logging.getLogger(__name__)
 _ONLY_QUERIES = (
     SQLOptions()
     .with_allow_ddl(allow=False)
@@ -121,7 +139,7 @@ class Engine:
 
     def execute(
         self,
-        tables: Sequence[Table],
+        tables: Sequence[Source],
         text: str,
         *,
         catalog: str | None,
@@ -133,7 +151,7 @@ class Engine:
         """Start a statement.
 
         Args:
-            tables: The only tables it may read, with their locations.
+            tables: The only tables it may read, with their locations; views with theirs.
             text: One query, in which tables are named without their cluster.
             catalog: Where names of fewer than three parts are looked for.
             schema: Where names of one part are looked for.
@@ -152,7 +170,7 @@ class Engine:
 
     def explain(
         self,
-        tables: Sequence[Table],
+        tables: Sequence[Source],
         text: str,
         *,
         catalog: str | None,
@@ -165,7 +183,7 @@ class Engine:
         """Plan a statement to be explained: told how it would run, or run and measured.
 
         Args:
-            tables: The only tables it may read, with their locations.
+            tables: The only tables it may read, with their locations; views with theirs.
             text: One query, in which tables are named without their cluster.
             catalog: Where names of fewer than three parts are looked for.
             schema: Where names of one part are looked for.
@@ -183,7 +201,12 @@ class Engine:
                 self._start(planned, found, ExitStack(), is_cancelled) if is_measured else None
             )
             return Explaining(
-                planned.frame, found, self._totals, execution, held.pop_all(), is_cancelled
+                planned.frame,
+                shown_tables(found),
+                self._totals,
+                execution,
+                held.pop_all(),
+                is_cancelled,
             )
 
     def logical_plan(
@@ -207,20 +230,23 @@ class Engine:
             return str(planned.frame.logical_plan().display_indent())
 
     @contextmanager
-    def _opened(self, tables: Sequence[Table]) -> Iterator[tuple[list[Table], ExitStack]]:
+    def _opened(self, tables: Sequence[Source]) -> Iterator[tuple[list[Source], ExitStack]]:
         """Give the tables with the folders of their snapshots, and what holds these."""
         with ExitStack() as held:
-            found = [
-                replace(table, location=str(held.enter_context(self.snapshots.lease(table))))
-                if table.kind is TableKind.MANAGED and table.location is not None
-                else table
-                for table in tables
-            ]
-            yield found, held
+            yield [self._lease(source, held) for source in tables], held
+
+    def _lease(self, source: Source, held: ExitStack) -> Source:
+        if isinstance(source, View):
+            with _told_of(source):
+                return replace(source, reads=tuple(self._lease(one, held) for one in source.reads))
+        if source.kind is TableKind.MANAGED and source.location is not None:
+            folder = held.enter_context(self.snapshots.lease(source))
+            return replace(source, location=str(folder))
+        return source
 
     def _plan(
         self,
-        tables: Sequence[Table],
+        tables: Sequence[Source],
         text: str,
         names: tuple[str | None, str | None],
         parameters: Mapping[str, pa.Scalar] | None,
@@ -231,7 +257,7 @@ class Engine:
         try:
             planned = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
             logical = planned.logical_plan()
-            nodes = node_names(logical.display_indent())
+            nodes = node_names(without_barriers(logical.display_indent()))
             if not _REFUSED_NODES.isdisjoint(nodes):
                 raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is
             if multiplies_rows(nodes):
@@ -241,17 +267,18 @@ class Engine:
             executor = self._executor(batch_rows)
             return _Planned(executor.create_dataframe_from_logical_plan(logical), nodes)
         except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
-            fault = to_storage_error(error, tables)
+            fault = to_storage_error(error, list(base_tables(tables)))
         raise fault
 
     def _start(
         self,
         planned: _Planned,
-        tables: Sequence[Table],
+        sources: Sequence[Source],
         held: ExitStack,
         is_cancelled: Callable[[], bool],
     ) -> Execution:
         """Start what was planned; `held` is given back when it ends."""
+        tables = list(base_tables(sources))
         try:
             stream = planned.frame.execute_stream()
             arrow_schema = planned.frame.schema()
@@ -278,7 +305,7 @@ class Engine:
         self.snapshots.close()
 
     def _session(
-        self, tables: Sequence[Table], catalog: str | None, schema: str | None
+        self, tables: Sequence[Source], catalog: str | None, schema: str | None
     ) -> SessionContext:
         """Return a fresh session that knows these tables and nothing else."""
         config = (
@@ -302,7 +329,9 @@ class Engine:
             )
         return session
 
-    def _provider(self, table: Table) -> Provider:
+    def _provider(self, table: Source) -> Provider:
+        if isinstance(table, View):
+            return self._view(table)
         if table.location is None or not is_current(table):
             # The engine lists the files itself, and would pass over those that are gone.
             raise StaleMetastoreError(f"the files of {table.name} have changed; execute it again")
@@ -316,6 +345,26 @@ class Engine:
                     self._providers.popitem(last=False)
             self._providers.move_to_end(key)
         return provider
+
+    def _view(self, view: View) -> Provider:
+        """Plan a view's query, behind its barrier; see `storage.views`."""
+        with _told_of(view):
+            session = self._session(view.reads, view.catalog, view.schema)
+            frame = session.sql_with_options(view.text, _ONLY_QUERIES)
+            found = frame.schema()
+            if found.names != view.table.arrow_schema.names:
+                raise unusable_view(view.name)
+            struct = struct_name(view.table)
+            # The types that were promised: the engine's own may be other layouts of the same.
+            packed = named_struct(
+                [
+                    (each.name, _typed(_column(each.name), found.field(each.name), each))
+                    for each in view.table.arrow_schema
+                ]
+            )
+            unpacked = frame.select(packed.alias(struct)).unnest_columns(struct)
+            names = zip(unpacked.schema().names, found.names, strict=True)
+            return unpacked.select(*(_column(own).alias(name) for own, name in names)).into_view()
 
     def _register(self, table: Table, location: str) -> Provider:
         held_by_files = [f for f in table.arrow_schema if f.name not in table.partition_columns]
@@ -359,6 +408,32 @@ class Engine:
             .set("datafusion.execution.parquet.reorder_filters", "true")
             .set("datafusion.execution.meta_fetch_concurrency", _FOOTERS_AT_ONCE)
         )
+
+
+@contextmanager
+def _told_of(view: View) -> Iterator[None]:
+    """Have faults of what a view is made of told of the view alone."""
+    try:
+        yield
+    except StaleMetastoreError:
+        fault: StorageError = StaleMetastoreError(
+            f"what {view.name} is made of has changed; execute it again"
+        )
+    except Exception as error:  # noqa: BLE001  whatever the engine or the tables say, is theirs
+        _log.info("view_unusable", extra={"engine_text": str(error)})
+        fault = unusable_view(view.name)
+    else:
+        return
+    raise fault
+
+
+def _column(name: str) -> Expr:
+    quoted = name.replace('"', '""')
+    return col(f'"{quoted}"')
+
+
+def _typed(column: Expr, found: pa.Field, promised: pa.Field) -> Expr:
+    return column if found.type == promised.type else column.cast(promised.type)
 
 
 class MemoryEngine:

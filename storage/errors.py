@@ -38,6 +38,14 @@ class UnusableTableError(StorageError):
     code, status = "unusable-table", "INVALID_ARGUMENT"
 
 
+def unusable_view(name: object) -> UnusableTableError:
+    """Return the one refusal of a view that cannot be read, whatever it is made of."""
+    return UnusableTableError(
+        f"{name} is a view that cannot be read any more: what it is made of is gone or has "
+        "changed, or its owner may not read all of it; ask its owner or an administrator"
+    )
+
+
 class TableExistsError(StorageError):
     """There is a table of that name already."""
 

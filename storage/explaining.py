@@ -8,7 +8,7 @@ their order, or, where joins may have changed it, taken together, which rules ou
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import reduce
@@ -26,10 +26,11 @@ from storage.explanation import (
     ScanExplanation,
     ScanMeasure,
 )
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
 from storage.operators import is_file_scan, operator_tree
 from storage.planwire import scanned_files
 from storage.pruning import TotalsCache, count_row_groups
+from storage.views import struct_name, struct_of
 
 _PRUNED = re.compile(r"([\d.]+) ?([KMB]?) total → ([\d.]+) ?([KMB]?) matched")
 _POWERS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
@@ -103,7 +104,8 @@ class Explaining:
     def _read(self, row_count: int | None, elapsed_s: float | None) -> Explanation:
         is_measured = row_count is not None
         plan = self._frame.execution_plan()
-        nodes = [node for node in _walk(plan) if is_file_scan(node)]
+        views = {struct_name(one): one for one in self._tables if one.kind is TableKind.VIEW}
+        nodes = [node for node in _walk(plan, views) if is_file_scan(node)]
         read = [scanned_files(node.to_bytes()) for node in nodes]
         tables = [self._table_of(files) for files in read]
         logical = self._match(tables, plan)
@@ -111,9 +113,14 @@ class Explaining:
             self._scan(table, files, found, _measure(node) if is_measured else None)
             for node, table, files, found in zip(nodes, tables, read, logical, strict=True)
         ]
-        scans += [self._scan(table, {}, (), None) for table in self._tables if table not in tables]
+        scans += [
+            _view_scan(table) if table.kind is TableKind.VIEW else self._scan(table, {}, (), None)
+            for table in self._tables
+            if table not in tables
+        ]
         names = iter([str(table.name) for table in tables])
-        root = operator_tree(plan, names, self._short, is_measured=is_measured)
+        called = {struct: str(view.name) for struct, view in views.items()}
+        root = operator_tree(plan, names, self._short, called, is_measured=is_measured)
         return Explanation(tuple(scans), root, row_count, elapsed_s)
 
     def _short(self, text: str) -> str:
@@ -163,7 +170,9 @@ class Explaining:
         plan = self._frame.optimized_logical_plan()
         logical = list(_logical_scans(plan))
         printed = plan.display_indent().splitlines()
-        has_joins = any("Join" in str(node.display()).partition(":")[0] for node in _walk(physical))
+        has_joins = any(
+            "Join" in str(node.display()).partition(":")[0] for node in _walk(physical, ())
+        )
         matched: list[tuple[_LogicalScan, ...]] = []
         for position, table in enumerate(tables):
             parts = (table.name.catalog, table.name.schema, table.name.table)
@@ -197,10 +206,17 @@ class Explaining:
         return self._is_closed or self._is_cancelled()
 
 
-def _walk(node: Any) -> Iterator[Any]:
+def _walk(node: Any, views: Container[str | None]) -> Iterator[Any]:
+    """Yield the steps of a physical plan, but for those that views are made of."""
+    if struct_of(node) in views:
+        return
     yield node
     for child in node.children():
-        yield from _walk(child)
+        yield from _walk(child, views)
+
+
+def _view_scan(view: Table) -> ScanExplanation:
+    return ScanExplanation(view.name, 0, 0, 0, 0, 0, 0, is_view=True)
 
 
 def _logical_scans(plan: Any) -> Iterator[_LogicalScan]:

@@ -29,6 +29,7 @@ class ScanExplanation:
         partition_filters: Conditions that chose the files.
         filters: The other conditions that the scan applies.
         measure: What was read; None when nothing was run.
+        is_view: Whether it is a view: of what it is made of nothing is told.
     """
 
     table: ObjectName
@@ -42,6 +43,7 @@ class ScanExplanation:
     partition_filters: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     measure: ScanMeasure | None = None
+    is_view: bool = False
 
 
 @dataclass(frozen=True, slots=True)

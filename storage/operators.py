@@ -10,6 +10,7 @@ from typing import Any
 
 from storage.conditions import plain_words
 from storage.explanation import OperatorExplanation
+from storage.views import struct_of, without_qualifiers
 
 _PARQUET_SCAN = "DataSourceExec: file_groups="
 _NANOSECONDS = 1_000_000_000
@@ -30,7 +31,12 @@ def is_file_scan(node: Any) -> bool:
 
 
 def operator_tree(
-    node: Any, scans: Iterator[str], shorten: Callable[[str], str], *, is_measured: bool
+    node: Any,
+    scans: Iterator[str],
+    shorten: Callable[[str], str],
+    views: Mapping[str, str],
+    *,
+    is_measured: bool,
 ) -> OperatorExplanation:
     """Return a physical plan in our own words.
 
@@ -38,10 +44,17 @@ def operator_tree(
         node: Its root.
         scans: What its scans of files are called, in their order.
         shorten: Takes out of expressions what goes without saying.
+        views: What views are called, by the structs of their barriers: nothing of what lies below
+            is told.
         is_measured: Whether it has run, so that rows and times are known.
     """
+    struct = struct_of(node)
+    if struct is not None and struct in views:
+        rows, _ = _measure(node) if is_measured else (None, None)
+        return OperatorExplanation("View", views[struct], (), rows, None)
     children = tuple(
-        operator_tree(child, scans, shorten, is_measured=is_measured) for child in node.children()
+        operator_tree(child, scans, shorten, views, is_measured=is_measured)
+        for child in node.children()
     )
     printed = str(node.display()).strip()
     kind = (re.match(r"\w*", printed) or [""])[0]
@@ -73,7 +86,7 @@ def _nothing(_text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    text = _INNER.sub("", _INDEX.sub("", plain_words(text)))
+    text = without_qualifiers(_INNER.sub("", _INDEX.sub("", plain_words(text))))
     return _ITSELF.sub(r"\1", text)
 
 
