@@ -8,7 +8,8 @@ Across clusters nothing but reading is granted. At home:
 
 - WRITE on a table changes its rows; on a schema, tables are made and dropped there as well; on a
   catalog, schemas too. It does not read;
-- USAGE of a schema lets it be named: it is listed, and can be chosen, though nothing in it is read.
+- USAGE of a schema lets it be named: who may do nothing there is told what is missing, and not that
+  there is no such schema.
 """
 
 from collections.abc import Mapping

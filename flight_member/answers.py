@@ -18,6 +18,7 @@ from planner import (
     CreatePlace,
     CreateTable,
     CreateTableAs,
+    CreateView,
     Delete,
     Describe,
     Drop,
@@ -111,7 +112,7 @@ _SCHEMAS: dict[type, pa.Schema] = {
     **dict.fromkeys(
         (
             *(CreatePlace, CreateTable, CreateExternalTable, Drop, Rename, ChangeOwner),
-            *(Insert, CreateTableAs, Update, Delete, Truncate, Optimize, Vacuum),
+            *(Insert, CreateTableAs, CreateView, Update, Delete, Truncate, Optimize, Vacuum),
         ),
         _shape(("status", _UTF8), ("row_count", _INT64), ("warning", _UTF8)),
     ),

@@ -8,6 +8,7 @@ from flight_member.concealing import takes_password
 from flight_member.errors import BadRequestError
 from planner import (
     CreateTableAs,
+    CreateView,
     Delete,
     Insert,
     LiveQuery,
@@ -21,7 +22,7 @@ from planner import (
 
 def query_of(statement: Statement) -> Query | None:
     """Return what an engine would run of a statement, if it reads rows."""
-    if isinstance(statement, LiveQuery | Insert | CreateTableAs | Update | Delete):
+    if isinstance(statement, LiveQuery | Insert | CreateTableAs | CreateView | Update | Delete):
         return statement.query
     return statement if isinstance(statement, Query) else None
 
@@ -39,7 +40,7 @@ def bound(statement: Statement, values: pa.RecordBatch) -> Statement:
     if query is None or values.num_columns != len(parameters):
         raise BadRequestError(count_fault(parameters, values.num_columns))
     with_values = replace(query, values=Values.of(values))
-    if isinstance(statement, LiveQuery | Insert | CreateTableAs | Update | Delete):
+    if isinstance(statement, LiveQuery | Insert | CreateTableAs | CreateView | Update | Delete):
         return replace(statement, query=with_values)
     return with_values
 

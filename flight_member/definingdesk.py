@@ -13,7 +13,12 @@ import pyarrow as pa
 
 from auth import Identity
 from flight_member.answers import answer
-from flight_member.errors import BadRequestError, NotEmptyError, NotFoundError
+from flight_member.errors import (
+    BadRequestError,
+    NotEmptyError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from flight_member.homegate import Act, HomeGate, Permit
 from flight_member.managedtables import ManagedTables
 from flight_member.memberstate import MemberState
@@ -78,7 +83,7 @@ class DefiningDesk:
             case Rename():
                 status = self._rename(definition, permit)
             case ChangeOwner():
-                status = self._change_owner(definition, permit)
+                status = self._change_owner(definition, caller, permit)
             case _:
                 raise BadRequestError(f"{type(definition).__name__} is not carried out here")
         self._changed()
@@ -137,10 +142,12 @@ class DefiningDesk:
             stores.rename(name, new_name, record)
         return "renamed"
 
-    def _change_owner(self, definition: ChangeOwner, permit: Permitting) -> str:
+    def _change_owner(self, definition: ChangeOwner, caller: Identity, permit: Permitting) -> str:
         name = definition.name
         allowed = permit(Act.OWN, name)
         _require_kind(definition.kind, allowed.table)
+        if definition.kind is Kind.VIEW:
+            _require_administrator(caller, name)
         user, _, cluster = definition.owner.rpartition("@")
         if cluster != name.cluster or user not in self._state.snapshot.users:
             raise NotFoundError(
@@ -157,6 +164,15 @@ class DefiningDesk:
                 stores.places.replace(Place(name, definition.owner))
             stores.audit.append(record)
         return f"{definition.owner} owns it"
+
+
+def _require_administrator(caller: Identity, view: ObjectName) -> None:
+    """Refuse to lend a view somebody's rights without them; administrators may."""
+    if not caller.administers(view.cluster):
+        raise PermissionDeniedError(
+            f"{view} would run with the rights of its new owner; ask an administrator of "
+            f"{view.cluster} to give it away, or have the new owner make it"
+        )
 
 
 def _require_kind(kind: Kind, table: Table | None) -> None:

@@ -13,12 +13,14 @@ from flight_member.errors import NotSupportedError
 from flight_member.ingestdesk import IngestDesk
 from flight_member.jobs import Job, statement_digest
 from flight_member.tablemaking import TableMaker
+from flight_member.viewdesk import ViewDesk
 from flight_member.writedesk import WriteDesk
 from flight_sql import Call, Ingest
 from planner import (
     CreateExternalTable,
     CreateTable,
     CreateTableAs,
+    CreateView,
     Definition,
     Delete,
     Insert,
@@ -42,6 +44,7 @@ class HomeWrites:
         writing: WriteDesk,
         ingesting: IngestDesk,
         attaching: Attacher,
+        views: ViewDesk,
     ) -> None:
         self._defining = defining
         self._making = making
@@ -51,6 +54,7 @@ class HomeWrites:
             CreateExternalTable: attaching.create,
             CreateTable: making.create,
             CreateTableAs: making.create_as,
+            CreateView: views.create,
             Insert: writing.insert,
             Update: writing.update,
             Delete: writing.delete,

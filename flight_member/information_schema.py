@@ -16,7 +16,7 @@ from flight_member.listing import ListedTable
 from flight_sql import numeric_size, type_name, wire_schema
 
 _UTF8, _INT32, _INT64 = pa.utf8(), pa.int32(), pa.int64()
-_TABLE_TYPE = "BASE TABLE"
+_TABLE_TYPES = {"TABLE": "BASE TABLE", "VIEW": "VIEW"}
 _YES_NO = ("NO", "YES")
 _FRACTION_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
@@ -117,7 +117,7 @@ def _tables(ordered: Sequence[ListedTable]) -> _Told:
     count = len(ordered)
     return count, {
         **_named(ordered),
-        "table_type": _texts([_TABLE_TYPE] * count),
+        "table_type": _texts(_TABLE_TYPES[one.table_type] for one in ordered),
         "is_insertable_into": _texts([_YES_NO[False]] * count),
         "row_count": pa.array([one.counts[0] for one in ordered], _INT64),
         "byte_count": pa.array([one.counts[1] for one in ordered], _INT64),

@@ -15,7 +15,7 @@ from flight_member.answers import answer
 from flight_member.errors import BadRequestError, NotFoundError
 from flight_sql import like_pattern, type_name, wire_schema
 from planner import Describe, NamePattern, ShowCatalogs, ShowSchemas, ShowTables
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
 from storage.names import SYSTEM_CATALOG, InvalidNameError, Level, ObjectName
 
 _MOST_MEANT = 3
@@ -45,9 +45,14 @@ class ListedTable:
         return str(self.table.name.table)
 
     @property
+    def table_type(self) -> str:
+        """`TABLE` or `VIEW`."""
+        return "VIEW" if self.table.kind is TableKind.VIEW else "TABLE"
+
+    @property
     def counts(self) -> tuple[int | None, int | None, int | None]:
-        """How many rows, bytes and files it holds; not known of live tables."""
-        if self.catalog == SYSTEM_CATALOG:
+        """How many rows, bytes and files it holds; not known of live tables and views."""
+        if self.catalog == SYSTEM_CATALOG or self.table.kind is TableKind.VIEW:
             return None, None, None
         return self.table.row_count, self.table.byte_count, self.table.file_count
 
@@ -165,6 +170,7 @@ _WIRE = pa.schema(
         ("file_count", pa.int64()),
         # Tables often have the columns of others: those are sent and read once.
         ("arrow_schema", pa.dictionary(pa.int32(), pa.binary())),
+        ("kind", pa.utf8()),
     ]
 )
 
@@ -177,6 +183,7 @@ def write_listing(listed: Iterable[ListedTable]) -> bytes:
             list(one.table.partition_columns),
             *one.counts,
             one.table.arrow_schema.serialize().to_pybytes(),
+            str(one.table.kind),
         )
         for one in listed
     ]
@@ -201,7 +208,7 @@ def read_listing(data: bytes) -> Iterator[ListedTable]:
         listed = [
             _read_row(row, schemas) for row in zip(*(c.to_pylist() for c in rows), strict=True)
         ]
-    except (pa.ArrowException, KeyError, TypeError, InvalidNameError, OSError):
+    except (pa.ArrowException, KeyError, TypeError, InvalidNameError, ValueError, OSError):
         pass
     else:
         yield from listed
@@ -210,7 +217,7 @@ def read_listing(data: bytes) -> Iterator[ListedTable]:
 
 
 def _read_row(row: tuple[Any, ...], schemas: dict[bytes, pa.Schema]) -> ListedTable:
-    (cluster, *parts), partition_columns, *counts, encoded = row
+    (cluster, *parts), partition_columns, *counts, encoded, kind = row
     name = ObjectName(cluster, *parts)
     if encoded not in schemas:
         schemas[encoded] = pa.ipc.read_schema(pa.py_buffer(encoded))
@@ -225,6 +232,7 @@ def _read_row(row: tuple[Any, ...], schemas: dict[bytes, pa.Schema]) -> ListedTa
         row_count=row_count,
         byte_count=byte_count,
         file_count=file_count,
+        kind=TableKind(kind),
     )
     is_system = name.catalog == SYSTEM_CATALOG
     return ListedTable(SYSTEM_CATALOG if is_system else f"{name.catalog}@{name.cluster}", table)

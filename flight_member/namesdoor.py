@@ -31,8 +31,6 @@ from flight_sql import Call, OptionError, OptionValue, TableEntry, TableFilter
 from planner import Defaults, ShowCatalogs, ShowSchemas, ShowTables, Use
 from storage.names import SYSTEM_CATALOG, InvalidNameError, Level, ObjectName, split_cluster
 
-_TABLE_TYPE = "TABLE"
-
 
 class NamesDoor(ABC):
     """The part of a front door that concerns names alone; a subclass says what may be read."""
@@ -148,12 +146,12 @@ class NamesDoor(ABC):
         """Yield what the caller may read of what is wanted."""
         del include_schema  # the schemas are at hand
         for one in self._listed_in(call, wanted):
-            if wanted.takes(one.catalog, one.schema, one.name, _TABLE_TYPE):
+            if wanted.takes(one.catalog, one.schema, one.name, one.table_type):
                 yield TableEntry(
                     one.catalog,
                     one.schema,
                     one.name,
-                    _TABLE_TYPE,
+                    one.table_type,
                     one.table.arrow_schema,
                     -1 if one.counts[0] is None else one.counts[0],
                 )

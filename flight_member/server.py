@@ -32,12 +32,14 @@ from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
-from flight_member.runner import StatementRunner
+from flight_member.runner import StatementRunner, text_limits
 from flight_member.sampling import NodeFacts, NodeSampler
 from flight_member.serving import make_flight_server
 from flight_member.settings import MemberSettings
 from flight_member.tablemaking import TableMaker
 from flight_member.tables import TableDesk
+from flight_member.viewdesk import ViewDesk
+from flight_member.views import Views
 from flight_member.visitors import VisitorDoor
 from flight_member.watching import Watch
 from flight_member.writedesk import WriteDesk
@@ -93,10 +95,14 @@ class MemberServer:
             settings.auth,
             utc_now,
         )
+        self._views = Views(
+            cluster, lambda: self._state.snapshot, text_limits(settings.limits), utc_now
+        )
         self._engine = Engine(
             memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,
             spill_directory=home.spill_directory,
             snapshot_directory=home.snapshot_directory,
+            open_view=self._views.open,
         )
         self._admission = Admission(settings.limits)
         self._jobs = Jobs(cluster, cluster, utc_now)
@@ -171,6 +177,7 @@ class MemberServer:
             writing,
             IngestDesk(state, making, writing, self._admission, self._settings.limits),
             Attacher(self._home, state, gatekeeper, making, self._desk, state.refresh),
+            ViewDesk(self._database, gate, gatekeeper, self._views, state.refresh),
         )
 
     @property

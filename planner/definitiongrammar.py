@@ -95,9 +95,14 @@ def _end(cursor: Cursor, definition: Definition) -> Definition:
 
 def read_table_head(cursor: Cursor) -> TableHead | None:
     """Read CREATE [OR REPLACE] TABLE [IF NOT EXISTS] name; None when it begins otherwise."""
+    return read_head(cursor, Kind.TABLE.value)
+
+
+def read_head(cursor: Cursor, kind: str) -> TableHead | None:
+    """Read CREATE [OR REPLACE] TABLE or VIEW [IF NOT EXISTS] name; None for anything else."""
     words = [cursor.peek_word(ahead) for ahead in range(4)]
     or_replace = words[1:3] == ["OR", "REPLACE"]
-    if words[0] != "CREATE" or words[3 if or_replace else 1] != "TABLE":
+    if words[0] != "CREATE" or words[3 if or_replace else 1] != kind:
         return None
     for _ in range(4 if or_replace else 2):
         cursor.next()

@@ -69,6 +69,23 @@ class CreateTableAs:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateView:
+    """CREATE VIEW view AS query.
+
+    Attributes:
+        table: The new view.
+        query: What its rows are, whenever it is read.
+        if_not_exists: Whether one that is there is left as it is.
+        or_replace: Whether one that is there gives way.
+    """
+
+    table: ObjectName
+    query: Query
+    if_not_exists: bool = False
+    or_replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """One column of UPDATE … SET, and what it is set to.
 
@@ -144,8 +161,10 @@ class Vacuum:
     retain_hours: int | None = None
 
 
-Write: TypeAlias = Insert | CreateTableAs | Update | Delete | Truncate | Optimize | Vacuum
-"""Statements that write a managed table of the member where they are typed."""
+Write: TypeAlias = (
+    Insert | CreateTableAs | CreateView | Update | Delete | Truncate | Optimize | Vacuum
+)
+"""Statements that write a managed table of the member where they are typed, or define a view."""
 
 CountedWrite: TypeAlias = Insert | CreateTableAs | Update | Delete
 """Those that answer how many rows they wrote, changed or deleted."""

@@ -2,6 +2,7 @@
 
 INSERT INTO table [(column, …)] query
 CREATE [OR REPLACE] TABLE [IF NOT EXISTS] table [PARTITIONED BY (…)] AS query
+CREATE [OR REPLACE] VIEW [IF NOT EXISTS] view AS query
 UPDATE table [[AS] alias] SET column = value, … [WHERE condition]
 DELETE FROM table [[AS] alias] [WHERE condition]
 TRUNCATE [TABLE] table
@@ -21,6 +22,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from planner.cursor import Cursor
 from planner.definitiongrammar import (
     read_column_list,
+    read_head,
     read_partition_columns,
     read_table_head,
 )
@@ -33,6 +35,7 @@ from planner.statement import Defaults, Query
 from planner.writing import (
     Assignment,
     CreateTableAs,
+    CreateView,
     Delete,
     Insert,
     Optimize,
@@ -81,7 +84,7 @@ def parse_write(sql: str, tokens: list[Token], defaults: Defaults) -> Draft | Wr
     cursor = Cursor(sql, tokens, defaults)
     head = cursor.peek_word()
     if head == "CREATE":
-        return _create_table_as(cursor)
+        return _create_view(cursor) or _create_table_as(cursor)
     read = _READERS.get(head)
     return None if read is None else read(cursor)
 
@@ -108,6 +111,20 @@ def _create_table_as(cursor: Cursor) -> Draft | None:
         lambda query: CreateTableAs(
             head.table, query, partitions, head.if_not_exists, head.or_replace
         ),
+    )
+
+
+def _create_view(cursor: Cursor) -> Draft | None:
+    head = read_head(cursor, "VIEW")
+    if head is None:
+        return None
+    if not cursor.take("AS"):
+        raise cursor.fault("AS and a query, as in CREATE VIEW trading.stock.best AS SELECT …")
+    return Draft(
+        head.table,
+        _query_tokens(cursor),
+        (),
+        lambda query: CreateView(head.table, query, head.if_not_exists, head.or_replace),
     )
 
 

@@ -28,6 +28,7 @@ from datafusion import (
     SessionContext,
     SQLOptions,
     col,
+    lit,
 )
 from datafusion.catalog import Catalog, Schema
 from datafusion.catalog import Table as Provider
@@ -54,6 +55,7 @@ from storage.views import (
     Source,
     View,
     base_tables,
+    columns_read,
     shown_tables,
     struct_name,
     without_barriers,
@@ -105,6 +107,7 @@ class Engine:
         spill_directory: Path,
         snapshot_directory: Path | None = None,
         target_partitions: int | None = None,
+        open_view: Callable[[Table], Source] | None = None,
     ) -> None:
         """Make an engine.
 
@@ -116,6 +119,7 @@ class Engine:
             snapshot_directory: Where versions of managed tables are laid out to be read, on their
                 file system; engines may share it. By default beside what is spilled.
             target_partitions: How many threads one statement uses; all cores by default.
+            open_view: Says what a view is made of; without it, none can be read.
         """
         spill_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         # What a process left that was killed, or did not wait for the engine's threads.
@@ -129,6 +133,7 @@ class Engine:
             .with_disk_manager_specified(str(spill_directory))
         )
         self._bare = RuntimeEnvBuilder().with_disk_manager_disabled()
+        self._open_view = open_view
         self._lock = threading.Lock()
         self._providers: OrderedDict[tuple[str, str, str], Provider] = OrderedDict()
         self._registrar = SessionContext(self._config(_MIN_BATCH_ROWS), self._bare)
@@ -151,7 +156,7 @@ class Engine:
         """Start a statement.
 
         Args:
-            tables: The only tables it may read, with their locations; views with theirs.
+            tables: The only tables it may read, with their locations.
             text: One query, in which tables are named without their cluster.
             catalog: Where names of fewer than three parts are looked for.
             schema: Where names of one part are looked for.
@@ -183,7 +188,7 @@ class Engine:
         """Plan a statement to be explained: told how it would run, or run and measured.
 
         Args:
-            tables: The only tables it may read, with their locations; views with theirs.
+            tables: The only tables it may read, with their locations.
             text: One query, in which tables are named without their cluster.
             catalog: Where names of fewer than three parts are looked for.
             schema: Where names of one part are looked for.
@@ -236,6 +241,10 @@ class Engine:
             yield [self._lease(source, held) for source in tables], held
 
     def _lease(self, source: Source, held: ExitStack) -> Source:
+        if isinstance(source, Table) and source.kind is TableKind.VIEW:
+            if self._open_view is None:
+                raise unusable_view(source.name)
+            source = self._open_view(source)
         if isinstance(source, View):
             with _told_of(source):
                 return replace(source, reads=tuple(self._lease(one, held) for one in source.reads))
@@ -253,8 +262,9 @@ class Engine:
         batch_rows: int,
     ) -> _Planned:
         """Plan a statement and bind it to the session that executes it."""
-        session = self._session(tables, *names)
         try:
+            read = self._columns_read(tables, text, names, parameters)
+            session = self._session(tables, *names, read)
             planned = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
             logical = planned.logical_plan()
             nodes = node_names(without_barriers(logical.display_indent()))
@@ -304,16 +314,53 @@ class Engine:
             self._executors.clear()
         self.snapshots.close()
 
-    def _session(
-        self, tables: Sequence[Source], catalog: str | None, schema: str | None
-    ) -> SessionContext:
-        """Return a fresh session that knows these tables and nothing else."""
+    def _columns_read(
+        self,
+        tables: Sequence[Source],
+        text: str,
+        names: tuple[str | None, str | None],
+        parameters: Mapping[str, pa.Scalar] | None = None,
+    ) -> Mapping[ObjectName, tuple[str, ...]]:
+        """Return which columns a statement reads of views, as it is planned on empty tables."""
+        views = [source for source in tables if isinstance(source, View)]
+        if not views:
+            return {}
+        session = self._empty_session(*names)
+        for name in {(str(one.name.catalog), str(one.name.schema)) for one in tables}:
+            _make_schema(session, *name)
+        for table in shown_tables(tables):
+            # That a column is never null must not be what it is left out for.
+            columns = pa.schema([each.with_nullable(True) for each in table.arrow_schema])
+            empty = pa.RecordBatch.from_pylist([], schema=columns)
+            session.register_record_batches(table.name.local, [[empty]])
+        frame = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
+        return columns_read(frame.optimized_logical_plan(), views)
+
+    def _empty_session(self, catalog: str | None, schema: str | None) -> SessionContext:
+        """Return a fresh session that knows no table."""
         config = (
             self._config(_MIN_BATCH_ROWS)
             .with_create_default_catalog_and_schema(enabled=False)
             .with_default_catalog_and_schema(catalog or _NOWHERE, schema or _NOWHERE)
         )
-        session = SessionContext(config, self._bare)
+        return SessionContext(config, self._bare)
+
+    def _session(
+        self,
+        tables: Sequence[Source],
+        catalog: str | None,
+        schema: str | None,
+        read: Mapping[ObjectName, tuple[str, ...]],
+    ) -> SessionContext:
+        """Return a fresh session that knows these tables and nothing else.
+
+        Args:
+            tables: The tables.
+            catalog: Where names of fewer than three parts are looked for.
+            schema: Where names of one part are looked for.
+            read: The columns that are read of each view.
+        """
+        session = self._empty_session(catalog, schema)
         catalogs: dict[str, Catalog] = {}
         schemas: dict[tuple[str, str], Schema] = {}
         for table in tables:
@@ -325,13 +372,14 @@ class Engine:
                 catalogs[in_catalog].register_schema(in_schema, Schema.memory_schema())
                 schemas[in_catalog, in_schema] = catalogs[in_catalog].schema(in_schema)
             schemas[in_catalog, in_schema].register_table(
-                str(table.name.table), self._provider(table)
+                str(table.name.table),
+                self._view(table, read[table.name])
+                if isinstance(table, View)
+                else self._provider(table),
             )
         return session
 
-    def _provider(self, table: Source) -> Provider:
-        if isinstance(table, View):
-            return self._view(table)
+    def _provider(self, table: Table) -> Provider:
         if table.location is None or not is_current(table):
             # The engine lists the files itself, and would pass over those that are gone.
             raise StaleMetastoreError(f"the files of {table.name} have changed; execute it again")
@@ -346,25 +394,36 @@ class Engine:
             self._providers.move_to_end(key)
         return provider
 
-    def _view(self, view: View) -> Provider:
-        """Plan a view's query, behind its barrier; see `storage.views`."""
+    def _view(self, view: View, read: Sequence[str]) -> Provider:
+        """Plan a view's query behind its barrier, for these of its columns; see `storage.views`.
+
+        The others are there for the statement to be planned, and null.
+        """
         with _told_of(view):
-            session = self._session(view.reads, view.catalog, view.schema)
+            names = (view.catalog, view.schema)
+            wanted = f"SELECT {', '.join(map(_quoted, read))} FROM ({view.text}\n) AS v"
+            session = self._session(
+                view.reads, *names, self._columns_read(view.reads, wanted, names)
+            )
             frame = session.sql_with_options(view.text, _ONLY_QUERIES)
-            found = frame.schema()
-            if found.names != view.table.arrow_schema.names:
+            found, columns = frame.schema(), view.table.arrow_schema
+            if found.names != columns.names:
                 raise unusable_view(view.name)
             struct = struct_name(view.table)
             # The types that were promised: the engine's own may be other layouts of the same.
-            packed = named_struct(
-                [
-                    (each.name, _typed(_column(each.name), found.field(each.name), each))
-                    for each in view.table.arrow_schema
-                ]
-            )
-            unpacked = frame.select(packed.alias(struct)).unnest_columns(struct)
-            names = zip(unpacked.schema().names, found.names, strict=True)
-            return unpacked.select(*(_column(own).alias(name) for own, name in names)).into_view()
+            packed = [(name, _typed(found.field(name), columns.field(name))) for name in read]
+            unpacked = frame.select(named_struct(packed).alias(struct)).unnest_columns(struct)
+            taken = dict(zip(read, unpacked.schema().names, strict=True))
+            return unpacked.select(
+                *(
+                    (
+                        col(_quoted(taken[each.name]))
+                        if each.name in taken
+                        else lit(None).cast(each.type)
+                    ).alias(each.name)
+                    for each in columns
+                )
+            ).into_view()
 
     def _register(self, table: Table, location: str) -> Provider:
         held_by_files = [f for f in table.arrow_schema if f.name not in table.partition_columns]
@@ -427,13 +486,20 @@ def _told_of(view: View) -> Iterator[None]:
     raise fault
 
 
-def _column(name: str) -> Expr:
-    quoted = name.replace('"', '""')
-    return col(f'"{quoted}"')
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
-def _typed(column: Expr, found: pa.Field, promised: pa.Field) -> Expr:
+def _typed(found: pa.Field, promised: pa.Field) -> Expr:
+    column = col(_quoted(found.name))
     return column if found.type == promised.type else column.cast(promised.type)
+
+
+def _make_schema(session: SessionContext, catalog: str, schema: str) -> None:
+    if catalog not in session.catalog_names():
+        session.register_catalog_provider(catalog, Catalog.memory_catalog())
+    session.catalog(catalog).register_schema(schema, Schema.memory_schema())
 
 
 class MemoryEngine:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from storage.conditions import columns_of, to_predicate, words_of
 from storage.enginefaults import to_storage_error
+from storage.errors import EngineFaultError
 from storage.execution import Execution
 from storage.explanation import (
     Explanation,
@@ -137,7 +138,11 @@ class Explaining:
     def _table_of(self, files: dict[str, int]) -> Table:
         """Return whose files these are."""
         some = Path("/", next(iter(files)))
-        return next(table for table in self._tables if some.is_relative_to(str(table.location)))
+        read = [table for table in self._tables if some.is_relative_to(str(table.location))]
+        if not read:
+            # Of files that are none of the statement's own tables nothing may be told.
+            raise EngineFaultError("the plan cannot be told; run the statement without EXPLAIN")
+        return read[0]
 
     def _scan(
         self,

@@ -9,18 +9,17 @@ optimiser takes nothing through: what lies above speaks of columns that are not 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from storage.metastore import Table
 from storage.names import ObjectName
 
-_STRUCT = re.compile(r" as (view_[0-9a-f]{32})\]$", re.IGNORECASE)
+_STRUCT = re.compile(r" as (view_[0-9a-f]{32})\b")
 _UNPACKED = re.compile(r"\s*Unnest: lists\[\] structs\[view_[0-9a-f]{32}\]")
+_Scan: TypeAlias = tuple[tuple[str, ...], set[str]]
 _QUALIFIER = re.compile(r"view_[0-9a-f]{32}\.")
-# What the engine may put between the two steps of a barrier, which passes rows on as they are.
-_BETWEEN = frozenset({"RepartitionExec", "CoalesceBatchesExec", "CoalescePartitionsExec"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,39 @@ def base_tables(sources: Sequence[Source]) -> Iterator[Table]:
             yield source
 
 
+def columns_read(plan: Any, views: Iterable[View]) -> dict[ObjectName, tuple[str, ...]]:
+    """Return the columns that a statement reads of each view, at least one.
+
+    Args:
+        plan: The engine's optimised logical plan of the statement, on tables in place of views.
+        views: The views that it may read. Of one of which it is not certain what is read, all is.
+    """
+    scans = list(_scans(plan))
+    printed = str(plan.display_indent()).splitlines()
+    # The scans of subqueries hang on expressions, where they are not found.
+    is_whole = len(scans) == sum(line.strip().startswith("TableScan: ") for line in printed)
+    return {view.name: _columns_of(view, scans if is_whole else None) for view in views}
+
+
+def _columns_of(view: View, scans: Sequence[_Scan] | None) -> tuple[str, ...]:
+    names = view.table.arrow_schema.names
+    if scans is None:
+        return tuple(names)
+    parts = (view.name.catalog, view.name.schema, view.name.table)
+    read = {one for name, columns in scans if name == parts[-len(name) :] for one in columns}
+    return tuple(name for name in names if name in read) or tuple(names[:1])
+
+
+def _scans(plan: Any) -> Iterator[_Scan]:
+    """Yield the parts of the name of each table that is scanned, and which columns of it."""
+    variant = plan.to_variant()
+    if type(variant).__name__ == "TableScan":
+        name = tuple(part for part in variant.fqn() if part is not None)
+        yield name, {str(column) for _, column in variant.projection()}
+    for child in plan.inputs():
+        yield from _scans(child)
+
+
 def struct_name(table: Table) -> str:
     """Return what the struct of a view's barrier is called; nobody else can know it."""
     return f"view_{table.id}"
@@ -81,16 +113,22 @@ def without_qualifiers(text: str) -> str:
 
 
 def struct_of(node: Any) -> str | None:
-    """Return the struct that a step of a physical plan unpacks, if it is a barrier's."""
-    if not str(node.display()).strip().startswith("UnnestExec"):
+    """Return the struct that a step of a physical plan unpacks, if it is a barrier's.
+
+    The engine may make the struct wherever it likes below, even while it reads files, but never
+    below another step of the kind.
+    """
+    if not _is_unnest(str(node.display())):
         return None
-    (below,) = node.children()
-    while True:
-        printed = str(below.display()).strip()
-        if printed.startswith("ProjectionExec:"):
-            found = _STRUCT.search(printed)
-            return found[1] if found else None
-        kind = printed.partition(":")[0]
-        if kind not in _BETWEEN:
-            return None
-        (below,) = below.children()
+    for child in node.children():
+        for line in str(child.display_indent()).splitlines():
+            found = _STRUCT.search(line)
+            if found is not None:
+                return found[1]
+            if _is_unnest(line):
+                return None
+    return None
+
+
+def _is_unnest(line: str) -> bool:
+    return line.strip() == "UnnestExec"
