@@ -77,7 +77,8 @@ class TableMaker:
             (),
             replaces=create.or_replace,
         )
-        return answer(CreateTable, [(status, None, None)])
+        warning = _moved(create.columns, create.partition_columns)
+        return answer(CreateTable, [(status, None, warning)])
 
     def create_as(self, asked: Asked, create: CreateTableAs, job: Job) -> pa.Table:
         """Make a table of the rows of a query; see `create`.
@@ -111,7 +112,7 @@ class TableMaker:
                 replaces=create.or_replace,
                 is_cancelled=is_cancelled,
             )
-        return answer(CreateTableAs, [(status, row_count, None)])
+        return answer(CreateTableAs, [(status, row_count, _moved(target.names, partitions))])
 
     def describe(self, asked: Asked, create: CreateTableAs) -> WritePlan:
         """Plan a table that is being prepared; nothing is written. See `create_as`."""
@@ -195,3 +196,15 @@ def _spelled(name: str, arrow_schema: pa.Schema) -> str:
     """Return the name of a column in the case that the schema has it in."""
     names: list[str] = arrow_schema.names
     return name if name in names else next(each for each in names if each.lower() == name.lower())
+
+
+def _moved(columns: Sequence[str], partition_by: Sequence[str]) -> str | None:
+    """Return a warning when columns do not stand where they were written."""
+    kept = [name for name in columns if name not in partition_by]
+    stored = [*kept, *partition_by]
+    if stored == list(columns):
+        return None
+    return (
+        "the columns that partition the table stand last: INSERT without a list of columns takes "
+        f"{', '.join(stored)}"
+    )

@@ -39,6 +39,7 @@ class CreateTable:
         table: The new table.
         arrow_schema: Its columns, those that partition it last.
         partition_columns: In the order of the directories.
+        columns: All of them in the order in which they were written.
         if_not_exists: Whether one that is there is left as it is.
         or_replace: Whether one that is there gives way.
     """
@@ -46,6 +47,7 @@ class CreateTable:
     table: ObjectName
     arrow_schema: pa.Schema
     partition_columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     if_not_exists: bool = False
     or_replace: bool = False
 

@@ -209,6 +209,7 @@ def _create_table(cursor: Cursor) -> Definition | None:
             head.table,
             pa.schema([*kept, *partitions]),
             names,
+            tuple(each.name for each in fields),
             if_not_exists=head.if_not_exists,
             or_replace=head.or_replace,
         ),

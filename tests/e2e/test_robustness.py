@@ -1,6 +1,8 @@
 """What goes on when a part of the federation is away, suspended, or comes back."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from flight_mom.membercommands import change_member
 from flight_sql import REUSE_CONNECTION, Client, RemoteError
 from tests.e2e.federation import (
     ADMIN,
+    CHIEF,
     COUNT_FLIGHTS,
     COUNT_QUOTES,
     FLIGHTS_AT,
@@ -236,6 +239,51 @@ def test_a_member_that_moved_to_another_port_is_found_again(fragile: DemoFederat
             return False
 
     wait_until(answers, 20)
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("is_new", [False, True], ids=["insert", "create"])
+def test_a_member_that_is_killed_while_it_writes_has_the_old_tables_and_no_litter(
+    fragile: DemoFederation, is_new: bool
+) -> None:
+    tables = fragile.directory / HANGZHOU / "tables"
+    endless = (
+        "WITH RECURSIVE r AS (SELECT CAST(1 AS BIGINT) AS n UNION ALL SELECT n + 1 FROM r "
+        "WHERE n > 0) SELECT n FROM r"
+    )
+    with fragile.client(CHIEF, HANGZHOU, at=HANGZHOU) as chief:
+        chief.update("CREATE CATALOG IF NOT EXISTS killed")
+        chief.update("CREATE SCHEMA IF NOT EXISTS killed.notes")
+        chief.update("CREATE OR REPLACE TABLE killed.notes.kept AS SELECT CAST(1 AS BIGINT) AS n")
+        before = _files(tables)
+        write = "CREATE TABLE killed.notes.fresh AS" if is_new else "INSERT INTO killed.notes.kept"
+
+        def run() -> None:
+            with suppress(RemoteError):
+                chief.update(f"{write} {endless}")
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        wait_until(lambda: bool(_files(tables) - before))
+        kill(fragile, HANGZHOU)
+        thread.join(30)
+    restart(fragile, HANGZHOU)
+    with fragile.client(CHIEF, HANGZHOU, at=HANGZHOU) as chief:
+        assert count(chief, "select count(*) as n from killed.notes.kept") == 1
+        assert refused_sql(chief, "select * from killed.notes.fresh").code == "not-found"
+        # Whoever writes next removes what was left.
+        chief.update("INSERT INTO killed.notes.kept VALUES (2)")
+        chief.update("CREATE TABLE killed.notes.fresh (n BIGINT)")
+        assert count(chief, "select count(*) as n from killed.notes.kept") == 2
+        chief.update("DROP TABLE killed.notes.fresh")
+        left = {file.suffix for file in _files(tables) - before if file.is_file()}
+        assert sorted(left) == [".json", ".parquet"]
+        chief.update("DROP CATALOG killed CASCADE")
+
+
+def _files(tables: Path) -> set[Path]:
+    """Return what lies there of tables, but for versions that are laid out to be read."""
+    return {file for file in tables.rglob("*") if ".snapshots" not in file.parts}
 
 
 def test_logs_hold_no_password_and_no_token(fragile: DemoFederation, root: Client) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import adbc_driver_manager
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from adbc_driver_flightsql import dbapi
@@ -407,6 +409,39 @@ def test_ingest_goes_into_the_place_that_the_session_chose(chief: Any, cursor: A
     )  # fmt: skip
     assert cursor.adbc_ingest("here", _INGESTED, mode="create") == 3
     assert count(cursor, f"{NOTES}.here") == 3
+
+
+@pytest.fixture
+def placed(federation: DemoFederation, cursor: Any) -> Iterator[Any]:
+    """A connection whose names without catalog and schema mean the notes."""
+    del cursor
+    options = {
+        "username": f"{CHIEF}@{HANGZHOU}",
+        "password": federation.password(CHIEF),
+        "adbc.flight.sql.rpc.call_header.x-catalog": "research",
+        "adbc.flight.sql.rpc.call_header.x-schema": "notes",
+    }
+    with dbapi.connect(federation.uri(HANGZHOU), db_kwargs=options, autocommit=True) as connection:
+        yield connection
+
+
+def test_pandas_writes_and_reads_back(placed: Any) -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
+    for mode in ("fail", "append", "replace", "append"):
+        assert frame.to_sql("frame", placed, if_exists=mode, index=False) == 2
+    with pytest.raises(ValueError, match="already exists"):
+        frame.to_sql("frame", placed, if_exists="fail", index=False)
+    read = pd.read_sql("SELECT * FROM frame ORDER BY a", placed)
+    assert list(read["a"]) == [1, 1, 2, 2]
+
+
+def test_polars_writes_and_reads_back(placed: Any) -> None:
+    frame = pl.DataFrame({"a": [1, 2], "at": [dt.time(1), None], "b": ["x", "y"]})
+    for mode in ("fail", "append", "replace", "append"):
+        written = frame.write_database("frame", placed, if_table_exists=mode, engine="adbc")
+        assert written == 2
+    read = pl.read_database("SELECT a, at, b FROM frame ORDER BY a", placed)
+    assert read.equals(pl.concat([frame, frame]).sort("a"))
 
 
 def test_ingest_elsewhere_is_refused_with_the_code_of_a_write(federation: DemoFederation) -> None:

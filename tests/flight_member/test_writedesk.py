@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flight_member.jobs import statement_digest
 from flight_member.server import MemberServer
 from flight_sql import Client, RemoteError
-from tests.flight_member.factories import PASSWORD, add_user, load_quotes, make_home
+from tests.flight_member.factories import PASSWORD, add_user, audited, load_quotes, make_home
 from tests.planner.examples import examples
 from tests.waiting import wait_until
 
@@ -246,3 +247,46 @@ def test_write_is_a_job_that_tells_its_rows(place: Place) -> None:
     place.client.update("INSERT INTO trading.stock.told VALUES (1), (2), (3)", headers=headers)
     (job,) = [one for one in place.rows("SHOW JOBS") if one["job_id"] == "write-that-tells"]
     assert (job["state"], job["kind"], job["row_count"]) == ("finished", "write", 3)
+
+
+def test_every_write_is_in_the_audit_with_its_statement_and_every_refusal(place: Place) -> None:
+    table = "trading.stock.watched"
+    done = [
+        f"CREATE OR REPLACE TABLE {table} (n BIGINT)",
+        f"INSERT INTO {table} VALUES (1)",
+        f"UPDATE {table} SET n = 2",
+        f"DELETE FROM {table} WHERE n = 2",
+        f"TRUNCATE {table}",
+        f"OPTIMIZE {table}",
+        f"VACUUM {table}",
+        f"DROP TABLE {table}",
+    ]
+    for sql in done[:-1]:
+        place.client.update(sql)
+    refused = f"INSERT INTO {table} SELECT 7"
+    with place.sign_in("user1") as user:
+        assert place.refused(refused, user) == "not-found"
+    place.client.update(done[-1])
+    records = {
+        (one.actor, one.action, one.allowed)
+        for one in audited(place.server._database)
+        if one.object == f"{table}@shanghai"
+        and one.statement_digest in map(statement_digest, [*done, refused])
+    }
+    acts = ("create", "insert", "update", "delete", "overwrite", "optimize", "vacuum", "drop")
+    expected = {("chief@shanghai", act, True) for act in acts}
+    assert records == {*expected, ("user1@shanghai", "insert", False)}
+
+
+def test_columns_that_move_are_told(place: Place) -> None:
+    moved = "CREATE OR REPLACE TABLE trading.stock.moved (day INT, n INT) PARTITIONED BY (day)"
+    (row,) = place.rows(moved)
+    assert row["warning"] == (
+        "the columns that partition the table stand last: INSERT without a list of columns takes "
+        "n, day"
+    )
+    made = "CREATE OR REPLACE TABLE trading.stock.moved %s AS SELECT 1 AS day, 2 AS n"
+    (row,) = place.rows(made % "PARTITIONED BY (day)")
+    assert row["warning"] is not None
+    (row,) = place.rows(made % "")
+    assert row["warning"] is None
