@@ -1,6 +1,9 @@
 """Jobs through real servers: what is told of every statement, to whom, and how it is cancelled."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -8,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from flight_member import protocol
+from flight_member.joblisting import read_jobs
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import Client, RemoteError
 from tests.e2e.commands import try_member, try_mom
@@ -413,6 +418,40 @@ def test_jobs_are_listed_and_cancelled_at_a_terminal(
         assert own_id in table.stdout.replace("\n", "") or "cancelled" in table.stdout
         again = command("jobs", "cancel", own_id, *profile)
         assert (again.returncode, "not-found" in again.stderr) == (1, True)
+
+
+def test_jobs_are_followed_until_the_user_has_seen_enough(
+    federation: DemoFederation, at_home: Client, query_id: str
+) -> None:
+    profile = ("--profile", str(federation.directory / "profiles" / "user1.json"))
+    command = [sys.executable, "-m", "flight_mom", "jobs", "--follow", "--json", "--every", "0.2"]
+    with subprocess.Popen([*command, *profile], stdout=subprocess.PIPE, text=True) as following:  # noqa: S603  our own module
+        try:
+            assert following.stdout is not None
+            fetching = begin(at_home, AT_SHANGHAI, query_id)
+            cancel(at_home, query_id)
+            assert fetching.refusal().code == "cancelled"
+            states = []
+            while "cancelled" not in states:
+                told = json.loads(following.stdout.readline())
+                if told["job_id"] == query_id:
+                    states.append(told["state"])
+            assert states in (["running", "cancelled"], ["cancelled"])
+        finally:
+            following.send_signal(signal.SIGINT)
+        assert following.wait(20) == 0
+
+
+def test_users_ask_for_jobs_in_sql_and_not_as_servers_do(
+    at_home: Client, at_mom: Client, query_id: str
+) -> None:
+    request = protocol.JobsRequest(limit=10, viewer=f"admin@{MOM}", sees_all=True).write()
+    assert refusal(at_home.action, protocol.MEMBER_JOBS, request).code == "permission-denied"
+    cancelling = protocol.CancelJobRequest(job_id=query_id, viewer=READER, sees_all=True).write()
+    assert refusal(at_home.action, protocol.CANCEL_JOB, cancelling).code == "permission-denied"
+    # What members ask the MoM is answered to users too: with their own part, whatever they claim.
+    told = read_jobs(at_mom.action(protocol.JOBS, request), is_shown=lambda _: True)
+    assert {row.user for row in told} <= {READER}
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,20 @@ def make_history(
     )
 
 
-def run(jobs: Jobs, job_id: str = "query-0001", user: str = USER, code: str | None = None) -> None:
+def run(
+    jobs: Jobs,
+    job_id: str = "query-0001",
+    user: str = USER,
+    code: str | None = None,
+    *,
+    is_watched: bool = False,
+) -> None:
     job = jobs.start(Call(query_id=job_id, peer="ipv4:10.0.0.1:1"), user, SQL, kind=JobKind.QUERY)
     job.run()
     job.add(3, 30)
     job.watch_parts(lambda: Parts(1, 2))
+    if is_watched:
+        assert job.row().is_live
     job.end(code)
 
 
@@ -68,13 +77,18 @@ def ids(rows: list[JobRow]) -> list[str]:
 
 
 def test_job_is_kept_as_it_ended(jobs: Jobs, history: JobHistory) -> None:
-    run(jobs, code="scan-limit")
+    run(jobs, code="scan-limit", is_watched=True)
     (told,) = select(history)
     assert (told.id, told.user, told.client) == ("query-0001", USER, "ipv4:10.0.0.1:1")
     assert (told.state, told.error_code) == (JobState.FAILED, "scan-limit")
     assert (told.received_at, told.started_at, told.ended_at) == (NOW, NOW, NOW)
     assert (told.row_count, told.byte_count, told.parts) == (3, 30, Parts(1, 2))
     assert told.kind is JobKind.QUERY
+
+
+def test_parts_that_nobody_looked_at_are_not_counted(jobs: Jobs, history: JobHistory) -> None:
+    run(jobs)
+    assert select(history)[0].parts is None
 
 
 def test_what_runs_is_told_as_it_is_now(jobs: Jobs, history: JobHistory) -> None:
