@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from flight_member.errors import BadRequestError
@@ -28,6 +29,7 @@ def read_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
     return folded
 
 
+@lru_cache(maxsize=4096)
 def read_location(uri: str) -> tuple[str, str]:
     """Return the scheme and host of a member's address, which must say nothing else but its port.
 
@@ -40,6 +42,7 @@ def read_location(uri: str) -> tuple[str, str]:
     return found["scheme"], fold_host(found["host"])
 
 
+@lru_cache(maxsize=4096)
 def fold_host(host: str) -> str:
     """Return a host as it is compared: in lower case, an IP address in its usual spelling."""
     bare = host.strip("[]").lower().removesuffix(".")

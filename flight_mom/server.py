@@ -31,6 +31,10 @@ from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
 from flight_mom.topology import Topology
 
+# New objects that hold others before a collection (700 by default), and how many of these before
+# an older generation's.
+_COLLECTED_AT = (10_000, 10, 10)
+
 
 class MomServer:
     """The Master of Masters of one federation."""
@@ -135,8 +139,10 @@ class MomServer:
 
     def start(self) -> str:
         """Serve; returns the URI."""
-        # What was read to start stays for good: no collection needs to walk through it again.
+        # What was read to start stays for good: no collection needs to walk through it again. What
+        # comes with thousands of rows a second goes by itself: it is looked through less often.
         gc.freeze()
+        gc.set_threshold(*_COLLECTED_AT)
         # Before the first call: join tokens carry it.
         self._desk.uri = self._settings.server.uri(self._flight.port)
         self._history.start()
