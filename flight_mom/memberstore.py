@@ -5,7 +5,7 @@ transaction. Times are seconds since the epoch, UTC.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -69,6 +69,8 @@ _membership = Table(
     Column("version", BigInteger, nullable=False),
 )
 _ONLY_ROW = 1
+# As many names in one statement; of more, all keys are read.
+_NAMED_KEYS = 100
 # Apart from the members: beats change nothing of the membership.
 _heard = Table(
     "member_heard",
@@ -136,9 +138,13 @@ class MemberStore:
         return self._connection.execute(select(_membership.c.version)).scalar() or 0
 
     def _read(self, *condition: ColumnElement[bool]) -> list[StoredMember]:
-        keys: dict[str, list[str]] = {}
-        for row in self._connection.execute(select(_keys).order_by(_keys.c.added_at)):
-            keys.setdefault(row.member, []).append(row.public_key)
+        rows = self._connection.execute(
+            select(_members, _reports.c.digest)
+            .outerjoin(_reports, _reports.c.member == _members.c.name)
+            .where(*condition)
+            .order_by(_members.c.name)
+        ).all()
+        keys = self._keys_of([row.name for row in rows])
         return [
             StoredMember(
                 name=row.name,
@@ -150,13 +156,18 @@ class MemberStore:
                 report_digest=row.digest,
                 public_keys=tuple(keys.get(row.name, ())),
             )
-            for row in self._connection.execute(
-                select(_members, _reports.c.digest)
-                .outerjoin(_reports, _reports.c.member == _members.c.name)
-                .where(*condition)
-                .order_by(_members.c.name)
-            )
+            for row in rows
         ]
+
+    def _keys_of(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return the keys of members, oldest first; of very many, those of all."""
+        asked = select(_keys).order_by(_keys.c.added_at)
+        if len(names) <= _NAMED_KEYS:
+            asked = asked.where(_keys.c.member.in_(names))
+        keys: dict[str, list[str]] = {}
+        for row in self._connection.execute(asked):
+            keys.setdefault(row.member, []).append(row.public_key)
+        return keys
 
     def add(self, name: str, hosts: tuple[str, ...], route: str, now: datetime) -> None:
         """Name a member that may join."""

@@ -1,11 +1,13 @@
 """Who is asking at the MoM: its own users, every member's users, and the members themselves."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import itemgetter
 
 from auth import (
     FEDERATION,
     Identity,
     InvalidTokenError,
+    KeyRing,
     LockedError,
     SessionToken,
     SigningKey,
@@ -71,6 +73,7 @@ class MomAuthority:
             else None
         )
         self._opened: TokenCache[SessionToken] = TokenCache(_expiry)
+        self._services: TokenCache[tuple[ServiceCaller, datetime]] = TokenCache(itemgetter(1))
 
     def sign_in(self, user: str, password: str, call: Call) -> str:
         """Return a session token for a user of any cluster, whose home checks the password.
@@ -116,9 +119,16 @@ class MomAuthority:
         token = counting
         kind = kind_of(token)
         if kind is TokenKind.SERVICE:
-            claims = open_sealed(kind, token, keys, audience=self._cluster, now=now)
-            return ServiceCaller(claims["iss"])
+            return self._services.open(
+                token, (keys,), now, lambda: self._open_service(token, keys, now)
+            )[0]
         return self._open(token, now).identity
+
+    def _open_service(
+        self, token: str, keys: KeyRing, now: datetime
+    ) -> tuple[ServiceCaller, datetime]:
+        claims = open_sealed(TokenKind.SERVICE, token, keys, audience=self._cluster, now=now)
+        return ServiceCaller(claims["iss"]), datetime.fromtimestamp(claims["exp"], UTC)
 
     def confirm(self, call: Call) -> None:
         """Judge what depends on the caller's address: where a session counts, a late password."""

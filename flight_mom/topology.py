@@ -138,7 +138,7 @@ class Topology:
         self._current_at: dict[str, float] = {}
         self._refreshing = threading.Lock()
         self._own_keys: tuple[PublicKey, ...] = ()
-        self._ring_keys: tuple[PublicKey, ...] = ()
+        self._held_keys: Mapping[str, tuple[PublicKey, ...]] = {}
         self._members = MemberReader()
         self._last_revocation = 0
         own = Metastore(cluster, UNKNOWN_EPOCH, ())
@@ -235,9 +235,13 @@ class Topology:
             own = self._read_own(known.own, TableStore(connection))
             administrators = UserStore(connection).administrators()
         keys = known.keys
-        if members is not known.members or self._own_keys != self._ring_keys:
+        if members is not known.members or self._own_keys != self._held_keys.get(self._cluster):
             held = {member.name: member.keys for member in members.values()}
-            keys = KeyRing({**held, self._cluster: self._own_keys})
+            held[self._cluster] = self._own_keys
+            # One object for the same keys: what was checked with it need not be again.
+            if held != self._held_keys:
+                keys = KeyRing(held)
+            self._held_keys = held
         elif (
             grants is known.grants
             and own is known.own
@@ -250,7 +254,6 @@ class Topology:
             oldest = self._now() - KEPT
             revocations = revocations.with_more(revoked.values(), forget_before=oldest)
         self._last_revocation = max(revoked, default=self._last_revocation)
-        self._ring_keys = self._own_keys
         return Federation(members, grants, keys, revocations, own, administrators)
 
     def _read_own(self, known: Metastore, tables: TableStore) -> Metastore:

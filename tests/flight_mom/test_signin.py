@@ -301,3 +301,22 @@ def test_member_that_does_not_say_when_it_looked_is_believed_as_of_now(gate: Gat
     gate.report()
     with pytest.raises(RevokedTokenError):
         gate.authority.authenticate(gate.identity_token(), PEER)
+
+
+def test_service_token_that_is_known_counts_as_long_as_one_that_is_not(gate: Gate) -> None:
+    known, *others = (
+        service_token(gate.shanghai, issuer=SHANGHAI, audience=MOM, now=gate.clock())
+        for _ in range(31)
+    )
+    assert accepts(gate, known)
+    for other in others:
+        assert accepts(gate, known) is accepts(gate, other)
+        gate.clock.move(5)
+    assert not accepts(gate, known)
+
+
+def accepts(gate: Gate, token: str) -> bool:
+    try:
+        return gate.authority.authenticate(token, PEER) == ServiceCaller(SHANGHAI)
+    except (InvalidTokenError, ExpiredTokenError):
+        return False
