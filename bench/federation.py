@@ -33,6 +33,7 @@ from bench.federationresults import (
     Mark,
 )
 from bench.federationstate import (
+    MOM,
     REAL,
     SMALL,
     SMALL_ROWS,
@@ -210,6 +211,7 @@ def _is_known(federation: ScaledFederation) -> bool:
             rows: list[dict[str, Any]] = admin.query("SHOW CLUSTERS").read_all().to_pylist()
     except RemoteError:
         return False
-    heard = [row for row in rows if row["last_heartbeat_at"]]
+    members = [row for row in rows if row["cluster_name"] != MOM]
+    heard = [row for row in members if row["last_heartbeat_at"]]
     tables = sum(row["table_count"] for row in heard)
     return len(heard) == sizes.members + 1 and bool(tables == sizes.all_tables)
