@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from bench.federationresults import (
     ALONE,
     CPU,
@@ -17,6 +19,7 @@ from tests.bench.commands import run_bench
 SIZES = {"members": 5, "nodes": 2, "tables": 10, "changes": 2, "interval": 1}
 
 
+@pytest.mark.timeout(300)
 def test_federation_watches_a_mom_among_members_that_beat_and_report(tmp_path: Path) -> None:
     sizes = [text for name, size in SIZES.items() for text in (f"--{name}", str(size))]
     asked = [*sizes, "--seconds", "3", "--runs", "20"]
