@@ -142,14 +142,6 @@ class HomeGate:
             self._audit.act(record)
         return Permit(record, snapshot.table(name) if name.level is Level.TABLE else None)
 
-    def may(self, caller: Identity, act: Act, name: ObjectName) -> bool:
-        """Whether a caller may do something to what is there; not audited, for listings."""
-        snapshot = self._state.snapshot
-        object_ = _above(name) if act is Act.CREATE else name
-        return _is_there(snapshot, object_) and (
-            self._decide(snapshot, caller, act, name).is_allowed
-        )
-
     def _decide(
         self, snapshot: MemberSnapshot, caller: Identity, act: Act, name: ObjectName
     ) -> Decision:

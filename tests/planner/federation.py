@@ -12,6 +12,7 @@ from flight_member.information_schema import information_rows
 from planner import (
     CountedWrite,
     CreateTableAs,
+    CreateView,
     Defaults,
     Delete,
     Insert,
@@ -99,10 +100,20 @@ def answer(sql: str, *, home: str | None = None, defaults: Defaults = DEFAULTS) 
     statement = read(sql, home=home, defaults=defaults)
     if isinstance(statement, CountedWrite):
         return written(statement)
+    if isinstance(statement, CreateView):
+        return viewed(statement)
     if not isinstance(statement, Query | LiveQuery):
         return f"{statement}\n"
     query = query_of(statement)
     return plan_query(query, schemas_of(query.tables)).text
+
+
+def viewed(statement: CreateView) -> str:
+    """Return the text that an engine gets for a view, and what becomes of its columns."""
+    plan = plan_query(statement.query, schemas_of(statement.query.tables))
+    columns = ", ".join(f"{field.name} {field.type}" for field in plan.arrow_schema)
+    how = "replaces" if statement.or_replace else "is left" if statement.if_not_exists else "fails"
+    return f"{plan.text}\n-- {statement.table}: {columns}; {how} when it is there\n"
 
 
 def plan_write(statement: CountedWrite) -> WritePlan:

@@ -1,0 +1,1 @@
+ALTER VIEW best OWNER TO user2

@@ -1,0 +1,1 @@
+CREATE VIEW trading.stock.best AS SELECT sym, bid FROM trading.stock.quote WHERE bid > 1
