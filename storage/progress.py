@@ -1,8 +1,8 @@
 """How far a running statement has read: parts done, of all that its plan reads.
 
 A part is a file, or a range of one that several threads share. The engine counts those that it is
-through with; how many there are stands in its plan. Nothing is computed before somebody looks: most
-statements have ended before anybody does.
+through with; how many there are stands in its plan. Those that views are made of do not count.
+Nothing is computed before somebody looks: most statements have ended before anybody does.
 """
 
 import threading
@@ -11,6 +11,7 @@ from typing import Any
 
 from storage.operators import is_file_scan
 from storage.planwire import count_scanned_parts
+from storage.views import struct_of
 
 _DONE = "files_processed"
 
@@ -53,6 +54,9 @@ class ScanProgress:
 
 
 def _walk(node: Any) -> Iterator[Any]:
+    """Yield the steps of a plan; how many files a view is made of is its owner's."""
+    if struct_of(node) is not None:
+        return
     yield node
     for child in node.children():
         yield from _walk(child)

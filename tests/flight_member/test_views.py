@@ -303,4 +303,11 @@ def test_views_are_read_by_writes_and_written_by_none(member: Member) -> None:
             assert error.status in {"INVALID_ARGUMENT", "UNIMPLEMENTED"}, error
             assert "internal" not in str(error)
         assert len(member.rows(f"SELECT * FROM {VIEW}", maker)) == 10
+        # Of a managed table each reading takes the version that there is by then.
+        count = "SELECT n FROM shared.desk.counted"
+        query = "SELECT count(*) AS n FROM shared.desk.copied WHERE bid > 5"
+        member.make(query, "shared.desk.counted")
+        assert member.rows(count, member.reader) == [{"n": 8}]
+        member.rows("INSERT INTO shared.desk.copied VALUES (7.0)", maker)
+        assert member.rows(count, member.reader) == [{"n": 9}]
         member.rows("DROP TABLE shared.desk.copied", maker)

@@ -263,6 +263,24 @@ def test_views_stand_on_views_each_behind_its_barrier(engine: Engine, tables: Ta
     assert shown_tables([outer, tables.table]) == [outer.table, tables.table]
 
 
+def test_progress_tells_nothing_of_the_files_below(engine: Engine, tables: Tables) -> None:
+    view = tables.view(BODIES["filter"])
+    cases: list[tuple[list[Source], str]] = [
+        ([view], "SELECT * FROM a.b.v"),
+        ([tables.table], "SELECT * FROM a.b.t"),
+        ([view, tables.table], "SELECT v.x FROM a.b.v JOIN a.b.t ON v.x = t.x"),
+    ]
+    totals = []
+    for sources, text in cases:
+        execution = engine.execute(sources, text, catalog=None, schema=None)
+        parts = execution.parts()
+        totals.append(0 if parts is None else parts[1])
+        execution.close()
+    # The table beside the view is told of, once.
+    assert totals[0] == 0
+    assert totals[1] == totals[2] > 0
+
+
 def test_statement_sees_the_view_and_nothing_below(engine: Engine, tables: Tables) -> None:
     view = tables.view(BODIES["filter"])
     for text in ("SELECT * FROM a.b.t", "SELECT t.x FROM a.b.v", "SELECT view FROM a.b.v"):
