@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flight_member.auditcommands import audit_app
 from flight_member.configuration import LoadedSettings
 from flight_member.jobcommands import job_commands
 from flight_member.joining import join_federation
 from flight_member.keycommands import key_commands
+from flight_member.loadcommand import load_command
 from flight_member.logs import configure_logging
 from flight_member.memberhome import SETTINGS_FILE, MemberHome
 from flight_member.options import (
@@ -173,39 +173,11 @@ def user_add(
         add_user(desk, name, password_file, groups=group, is_admin=admin, readable=read)
 
 
-@app.command(
-    epilog="Example: flight-member load trading.stock.quote quotes.csv --dir shanghai "
-    "--partition-by trading_day"
-)
-def load(
-    table: Annotated[str, typer.Argument(help="catalog.schema.table to make.")],
-    sources: Annotated[list[str], typer.Argument(help="CSV or Parquet files, or globs.")],
-    directory: Directory = _HERE,
-    partition_by: Annotated[
-        list[str] | None, typer.Option(help="A partition column; repeat for more.")
-    ] = None,
-) -> None:
-    """Copy files into a new table of partitioned Parquet."""
-    with reported_errors():
-        desk = TableDesk.open(_home(directory))
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task(f"loading {table} (rows)", total=None)
-            loaded = desk.load(
-                table,
-                sources,
-                partition_by=tuple(partition_by or ()),
-                progress=lambda rows: progress.update(task, completed=rows),
-            )
-        console.print(
-            f"loaded {loaded.name}: {loaded.row_count:,} rows in {loaded.file_count} files",
-            highlight=False,
-        )
+app.command(
+    "load",
+    epilog="Example: flight-member load trading.stock.quote 'quotes-*.csv' --dir shanghai "
+    "--partition-by trading_day",
+)(load_command(_HERE, _home))
 
 
 @app.command(

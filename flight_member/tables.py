@@ -27,7 +27,6 @@ from storage.errors import (
     UnknownTableError,
     UnusableTableError,
 )
-from storage.load import read_files
 from storage.metastore import Table, TableKind
 from storage.names import InvalidNameError, Level, ObjectName
 from storage.parquet import (
@@ -37,6 +36,7 @@ from storage.parquet import (
     scan_partitioned,
     snapshot_of,
 )
+from storage.sources import Sources
 from storage.tablestore import TableStore
 
 _log = get_logger(__name__)
@@ -73,14 +73,37 @@ class TableDesk:
     def load(
         self,
         text: str,
-        sources: Sequence[str],
+        sources: Sources,
         *,
-        partition_by: Sequence[str],
-        progress: Callable[[int], None],
+        partition_by: Sequence[str] = (),
+        appends: bool = False,
+        progress: Callable[[int], None] = no_progress,
     ) -> Table:
-        """Copy CSV or Parquet files into a new table; see `load_batches`."""
-        return self.load_batches(
-            text, read_files(sources), partition_by=partition_by, progress=progress
+        """Copy files into a new managed table, or add their rows to one; all of them or none.
+
+        Args:
+            text: `catalog.schema.table`.
+            sources: The files.
+            partition_by: Columns that rows are kept apart by; of a new table only.
+            appends: Add to the table of that name.
+            progress: Told how many rows have been read so far.
+
+        Raises:
+            TableExistsError: When there is such a table, and nothing is to be added to it.
+            UnknownTableError: When there is none, and something is.
+            UnusableTableError: When a file cannot be read, or its rows do not fit.
+        """
+        if appends:
+            schema = self._known(text).arrow_schema
+            return self.append(text, sources.batches(schema), progress=progress)
+        name = self._read_name(text)
+        return self._managed.create(
+            name,
+            sources.arrow_schema,
+            partition_by,
+            sources.batches(),
+            record=terminal_record("load", name),
+            progress=progress,
         )
 
     def load_batches(

@@ -13,7 +13,7 @@ import pytest
 from storage import partitionwriter
 from storage.engine import Engine
 from storage.errors import TableExistsError, UnusableTableError
-from storage.load import load_table, read_files
+from storage.load import load_table
 from storage.parquet import scan_partitioned
 from tests.storage.factories import ask, table_of, write_file
 
@@ -187,30 +187,6 @@ def test_running_load_is_not_cleared_up_by_another(tmp_path: Path) -> None:
 
     assert scan_partitioned(target).row_count == 1
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
-
-
-def test_csv_and_parquet_files_are_read_in_order(tmp_path: Path) -> None:
-    (tmp_path / "b.csv").write_text("n\n2\n")
-    (tmp_path / "a.csv").write_text("n\n1\n")
-    write_file(tmp_path / "c.parquet", n=[3])
-
-    read = [one.to_pylist() for one in read_files([str(tmp_path / "*.csv")])]
-
-    assert read == [[{"n": 1}], [{"n": 2}]]
-    assert [one.num_rows for one in read_files([str(tmp_path / "c.parquet")])] == [1]
-    with pytest.raises(UnusableTableError, match="one kind"):
-        list(read_files([str(tmp_path / "*")]))
-
-
-@pytest.mark.parametrize("name", ["bad.parquet", "none.csv", "notes.txt"])
-def test_unreadable_source_is_refused_by_base_name(tmp_path: Path, name: str) -> None:
-    (tmp_path / "bad.parquet").write_text("no")
-    (tmp_path / "notes.txt").write_text("no")
-
-    with pytest.raises(UnusableTableError) as caught:
-        list(read_files([str(tmp_path / name)]))
-
-    assert str(tmp_path) not in str(caught.value)
 
 
 def test_memory_stays_bounded_with_many_partitions(
