@@ -42,6 +42,9 @@ _PARTITIONS = ("cluster_name", "day")
 _MAX_FILES = 200_000
 _FILES_PER_BATCH = 3_600
 _TIDY_EVERY_S = 1_800.0
+# A commit writes a file for each cluster. With a thousand of them that takes seconds of a core: the
+# more it took, the longer until the next, so that neither takes more than a fiftieth of one.
+_LONGER_THAN_IT_TOOK = 50.0
 # Statements have a ticket for five minutes, and run for ten at most.
 _READABLE_S = 3_600.0
 
@@ -79,7 +82,6 @@ class HeartbeatKeeper:
         self._settings = settings
         self._now = now
         self._noticed = noticed
-        self._tidied_at = time.monotonic()
         self._moving = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
@@ -135,21 +137,26 @@ class HeartbeatKeeper:
 
     def _run(self) -> None:
         # At once: what was left lies there for long enough.
-        self._try(self.commit)
-        while not self._stopping.wait(self._settings.commit_s):
-            self._try(self.commit)
-            if time.monotonic() - self._tidied_at >= _TIDY_EVERY_S:
-                self._tidied_at = time.monotonic()
-                self._try(self.tidy)
+        took_s = self._try(self.commit)
+        tidy_at = time.monotonic() + _TIDY_EVERY_S
+        while not self._stopping.wait(max(self._settings.commit_s, took_s * _LONGER_THAN_IT_TOOK)):
+            took_s = self._try(self.commit)
+            if time.monotonic() >= tidy_at:
+                tidying_s = self._try(self.tidy)
+                pause_s = max(_TIDY_EVERY_S, tidying_s * _LONGER_THAN_IT_TOOK)
+                tidy_at = time.monotonic() + pause_s
         self._try(self.commit)
 
     @staticmethod
-    def _try(act: Callable[[], None]) -> None:
+    def _try(act: Callable[[], None]) -> float:
+        """Do something, whatever comes of it; returns how long a core was busy with it."""
+        began_s = time.thread_time()
         try:
             act()
         except Exception as error:  # noqa: BLE001  what waits is tried again
             code = error.code if isinstance(error, StorageError) else type(error).__name__
             _log.exception("heartbeats_not_kept", code=code)
+        return time.thread_time() - began_s
 
     def _move(self, spool: Spool, table: Table) -> None:
         while True:

@@ -1,6 +1,8 @@
 """Everything that heartbeats come through at the MoM, put together: pulse, handlers, the table."""
 
+import time
 from contextlib import ExitStack
+from datetime import timedelta
 
 from flight_member.clock import utc_now
 from flight_member.jobs import Jobs
@@ -18,6 +20,7 @@ from flight_mom.topology import Topology
 from storage.names import ObjectName
 
 _MIB = 1 << 20
+_FORGET_EVERY_S = 3_600.0
 
 
 class Monitor:
@@ -62,6 +65,7 @@ class Monitor:
             NodesTable(cluster, topology, self.pulse),
         )
         self._heart: OwnHeart | None = None
+        self._forget_at = time.monotonic()
 
     def start(self, uri: str, port: int) -> None:
         """Begin to report on the MoM itself, which answers there, and to call the handlers."""
@@ -85,6 +89,14 @@ class Monitor:
         self._handling.start()
         if self._keeper is not None:
             self._keeper.start()
+
+    def forget(self) -> None:
+        """Forget states of members that ended longer ago than heartbeats are kept; now and then."""
+        if time.monotonic() < self._forget_at:
+            return
+        self._forget_at = time.monotonic() + _FORGET_EVERY_S
+        keep = timedelta(days=self._settings.heartbeat.keep_days)
+        self._topology.states.forget_before(utc_now() - keep)
 
     def stop(self) -> None:
         """Hand over what came last, and keep it."""

@@ -119,6 +119,7 @@ class MomServer:
             self._topology.notice,
             self._topology.hearing.share,
             self._topology.states.note,
+            self._monitor.forget,
             self._notice_keys,
             self._proofs.tell_left_out,
             self._routing.keep,

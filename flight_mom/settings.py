@@ -111,7 +111,9 @@ class MomHeartbeatSection(HeartbeatSection):
     commit_s: float = Field(
         default=30, gt=0, description="seconds between two additions to the table"
     )
-    keep_days: int = Field(default=30, ge=1, description="how many days it keeps")
+    keep_days: int = Field(
+        default=30, ge=1, description="how many days it keeps, and states of members are kept"
+    )
     max_waiting_rows: int = Field(
         default=100_000,
         ge=1,
