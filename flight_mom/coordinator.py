@@ -377,6 +377,7 @@ class MomBackend(TicketDoor):
             if (sees_all or member.name in {caller.cluster, *readable}) and fits(member.name)
         ]
         rows += self._shown_own(caller, readable, fits)
+        rows.sort(key=lambda row: str(row[0]))
         return answer(ShowClusters, rows)
 
     def _shown_own(

@@ -21,6 +21,8 @@ from storage.names import ObjectName
 
 _MIB = 1 << 20
 _FORGET_EVERY_S = 3_600.0
+# Members beat early when they have news; who beats much more often wants to fill the disk.
+_LEAST_GAP = 0.5
 
 
 class Monitor:
@@ -37,7 +39,8 @@ class Monitor:
         self._jobs = jobs
         self._topology = topology
         self._cluster = cluster = settings.cluster.name
-        self.pulse = Pulse(utc_now)
+        interval_s = settings.heartbeat.interval_s
+        self.pulse = Pulse(utc_now, least_gap_s=interval_s * _LEAST_GAP)
         self._keeper: HeartbeatKeeper | None = None
         if KEEP in settings.heartbeat.handlers:
             self._keeper = HeartbeatKeeper(

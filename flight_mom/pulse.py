@@ -15,8 +15,17 @@ _MAX_PENDING = 100_000
 class Pulse:
     """Taken in by whatever thread answers a heartbeat, at no more cost than remembering it."""
 
-    def __init__(self, now: Moment) -> None:
+    def __init__(self, now: Moment, *, least_gap_s: float = 0) -> None:
+        """Begin with nothing.
+
+        Args:
+            now: The clock.
+            least_gap_s: How far apart two heartbeats of a cluster are at least for both to be
+                handed to handlers: no member makes more of them than it was told to.
+        """
         self._now = now
+        self._least_gap_s = least_gap_s
+        self._handed_s: dict[str, float] = {}
         self._newest: dict[str, Beat] = {}
         self._pending: list[Beat] = []
         self._left_out = 0
@@ -26,8 +35,13 @@ class Pulse:
         """Take in the rows of a heartbeat that arrived just now."""
         if not nodes:
             return
-        beat = (cluster, self._now().timestamp(), nodes)
+        now_s = self._now().timestamp()
+        beat = (cluster, now_s, nodes)
         self._newest[cluster] = beat
+        # A clock that was set back ends the gap.
+        if 0 <= now_s - self._handed_s.get(cluster, -self._least_gap_s) < self._least_gap_s:
+            return
+        self._handed_s[cluster] = now_s
         with self._taking:
             if len(self._pending) < _MAX_PENDING:
                 self._pending.append(beat)

@@ -67,7 +67,8 @@ def _bring_back(federation: DemoFederation) -> None:
 
 def _states(admin: Client) -> dict[str, str]:
     rows = admin.query("SHOW CLUSTERS").read_all().to_pylist()
-    return {row["cluster_name"]: row["state"] for row in rows if row["last_heartbeat_at"]}
+    members = [row for row in rows if row["cluster_name"] in MEMBERS]
+    return {row["cluster_name"]: row["state"] for row in members if row["last_heartbeat_at"]}
 
 
 def _change(admin: Client, action: str, cluster: str, route: str | None = None) -> str:

@@ -1,5 +1,6 @@
 """Handlers of heartbeats: called in order, and none of them in the way of another."""
 
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -51,6 +52,13 @@ def release() -> Iterator[threading.Event]:
     event.set()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler is waited for however busy the machine is."""
+    monkeypatch.setattr("flight_mom.handling._PATIENCE_S", WAIT_S)
+
+
+@pytest.mark.usefixtures("patient")
 def test_handlers_get_the_rows_as_a_table_one_after_the_other() -> None:
     calls: list[tuple[str, pa.Table]] = []
     handlers = Handlers(
@@ -63,6 +71,7 @@ def test_handlers_get_the_rows_as_a_table_one_after_the_other() -> None:
     assert all(rows.schema == PERF_SCHEMA for _, rows in calls)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("raised", [ValueError("no"), SystemExit(1), KeyboardInterrupt()])
 def test_handler_that_raises_is_counted_and_stops_nobody(raised: BaseException) -> None:
     seen: list[int] = []
@@ -135,6 +144,57 @@ def test_heartbeats_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatc
     beats, left_out = pulse.take()
     assert (len(beats), left_out) == (2, 3)
     assert pulse.take() == ([], 0)
+
+
+def test_member_that_beats_too_often_is_handed_on_as_often_as_it_should() -> None:
+    clock = Clock()
+    pulse = Pulse(clock, least_gap_s=2.5)
+    for _ in range(100):
+        pulse.note("hasty", (ROW,))
+        pulse.note("other", (ROW,))
+        clock.move(0.1)
+    clusters = [cluster for cluster, _, _ in pulse.take()[0]]
+    assert (clusters.count("hasty"), clusters.count("other")) == (4, 4)
+    clock.move(-3600)
+    pulse.note("hasty", (ROW,))
+    assert len(pulse.take()[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "setting, value, says",
+    [
+        ("data_node", "n7", "heartbeat.data_node: there is no node n7; the MoM has one"),
+        ("table", "perf", "heartbeat.table: write catalog.schema.table"),
+        ("table", "a.b.c@hangzhou", "heartbeat.table: write catalog.schema.table"),
+        ("table", "system.federation.perf", "heartbeat.table: write catalog.schema.table"),
+        ("table", "1.2.3", "heartbeat.table: "),
+        ("keep_days", 0, "heartbeat.keep_days: "),
+    ],
+)
+def test_wrong_table_or_node_is_a_fault_that_says_where_it_was_set(
+    tmp_path: Path, setting: str, value: object, says: str
+) -> None:
+    file = tmp_path / "mom.toml"
+    file.write_text(f"[heartbeat]\n{setting} = {json.dumps(value)}\n")
+    flags: dict[str, Any] = {"cluster.name": MOM, "state.directory": str(tmp_path)}
+    with pytest.raises(ConfigurationError) as refused:
+        check_heartbeats(load_settings(MomSettings, file, flags))
+    (fault,) = refused.value.faults
+    assert fault.startswith(says)
+    assert fault.endswith("(file mom.toml)")
+
+
+@pytest.mark.parametrize("node", ["", MOM])
+def test_node_of_the_table_is_the_mom_itself(tmp_path: Path, node: str) -> None:
+    flags = {
+        "cluster.name": MOM,
+        "state.directory": str(tmp_path),
+        "heartbeat.data_node": node,
+        "heartbeat.table": "Monitor.Perf.Rows",
+    }
+    loaded = load_settings(MomSettings, None, flags)
+    check_heartbeats(loaded)
+    assert loaded.settings.heartbeat.table == "monitor.perf.rows"
 
 
 @pytest.fixture
