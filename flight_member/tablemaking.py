@@ -12,6 +12,7 @@ from auth import AuditRecord
 from flight_member.admission import Admission
 from flight_member.answers import answer
 from flight_member.asked import Asked
+from flight_member.errors import BadRequestError
 from flight_member.fitting import fit_batches
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.homegate import Act, HomeGate, with_rule
@@ -140,10 +141,13 @@ class TableMaker:
             NotFoundError: When its schema is not there, or the caller may not know of it.
             PermissionDeniedError: When they may not make it, or not drop the one that is there.
             TableExistsError: When there is such a table and it is not to be replaced.
+            BadRequestError: When a view is to be replaced.
             StorageError: When it cannot be made.
         """
         record = self.require_maker(asked, name)
         known = self._find(name) if replaces else None
+        if known is not None and known.kind is TableKind.VIEW:
+            raise BadRequestError(f"{name} is a view; DROP VIEW first, or choose another name")
         if known is not None:
             dropping = self._gate.require(asked.call, asked.caller, Act.DROP, name, asked.digest)
             if _is_same(known, arrow_schema, partition_by):

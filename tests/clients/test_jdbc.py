@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from flight_member.settings import AuthSection, WireSection
-from flight_mom.demo.federation import MOM, SHANGHAI, DemoFederation
+from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
 from flight_sql import FlightSqlServer
 from tests.clients.programs import compile_java, read_facts, run_java
 from tests.e2e.commands import run_mom, served
-from tests.e2e.federation import ADMIN, require_clean
+from tests.e2e.federation import ADMIN, CHIEF, require_clean
 from tests.flight_sql.memory_backend import MemoryAuthenticator, MemoryBackend
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
@@ -288,6 +288,28 @@ def test_administrators_grant_and_revoke_each_once(at_mom: Facts) -> None:
     assert not [
         name for name, value in told.items() if "Exception" in value and name != "read after"
     ]
+
+
+def test_tables_are_made_and_written_at_home(shared: DemoFederation, classes: Path) -> None:
+    environment = {
+        "PROBE_URL": _url(shared.uri(HANGZHOU)),
+        "PROBE_USER": f"{CHIEF}@{HANGZHOU}",
+        "PROBE_PASSWORD": shared.password(CHIEF),
+    }
+    told = read_facts(run_java("Writing", classes, environment))
+    assert told["define"]["table"] == "created|null|null"
+    assert told["write"]["insert"] == "2"
+    assert told["write"]["update"] == "1"
+    assert told["write"]["update count"] == "1"
+    assert told["write"]["create as"] == "1"
+    assert told["write"]["rows"] == "2|b|3.00|null"
+    assert ": type-mismatch: " in told["write"]["refused"]
+    require_clean(told["write"]["refused"])
+    assert told["bind"]["one row"] == "1"
+    assert told["bind"]["rows"].splitlines() == [
+        f"{number}|w{number}|2026-01-02" for number in (10, 20, 21, 22)
+    ]
+    assert told["drop"]["answer"].startswith("dropped, with 2 tables|")
 
 
 def test_it_connects_by_password_token_catalog_and_headers(found: Facts) -> None:

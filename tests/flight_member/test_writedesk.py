@@ -290,3 +290,17 @@ def test_columns_that_move_are_told(place: Place) -> None:
     assert row["warning"] is not None
     (row,) = place.rows(made % "")
     assert row["warning"] is None
+
+
+def test_view_is_read_by_writes_and_never_written_or_replaced(place: Place) -> None:
+    table, view = "trading.stock.base", "trading.stock.shown"
+    place.client.update(f"CREATE OR REPLACE TABLE {table} AS SELECT 1 AS n UNION ALL SELECT 2")
+    place.client.update(f"CREATE VIEW {view} AS SELECT n FROM {table} WHERE n > 1")
+    assert place.client.update(f"INSERT INTO {table} SELECT n + 10 FROM {view}") == 1
+    sql = f"UPDATE {table} SET n = 0 WHERE n IN (SELECT n FROM {view})"
+    assert place.client.update(sql) == 2
+    assert place.rows(f"SELECT sum(n) AS s FROM {table}") == [{"s": 1}]
+    assert place.refused(f"INSERT INTO {view} VALUES (1)") == "statement-not-supported"
+    assert place.refused(f"DELETE FROM {view}") == "statement-not-supported"
+    assert place.refused(f"CREATE OR REPLACE TABLE {view} AS SELECT 1 AS n") == "invalid-request"
+    place.client.update(f"DROP VIEW {view}")
