@@ -22,7 +22,7 @@ public final class Secure {
         properties.put(name, value);
         try (Connection connection =
                 DriverManager.getConnection(System.getenv("PROBE_URL"), properties)) {
-            return Facts.rows(connection.createStatement().executeQuery("SHOW CLUSTERS"), "cluster");
+            return Facts.rows(connection.createStatement().executeQuery("SHOW CLUSTERS"), "cluster_name");
         }
     }
 }
