@@ -29,7 +29,7 @@ from flight_member.joblisting import write_jobs
 from flight_member.jobrequests import wanted_jobs
 from flight_member.jobrows import JobKind
 from flight_member.jobs import Job, Jobs
-from flight_member.listing import ListedTable
+from flight_member.listing import ListedPlace, ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
 from flight_member.runner import StatementRunner
@@ -288,6 +288,13 @@ class MemberBackend(TicketDoor):
                 yield ListedTable(str(table.name.catalog), table)
         if parent is None or parent.cluster != self.cluster:
             yield from self._mom.listed_tables(call, parent)
+
+    def listed_places(self, call: Call, parent: ObjectName | None = None) -> Iterator[ListedPlace]:
+        """Yield the home catalogs and schemas in which the caller may read, also empty ones."""
+        if parent is None or parent.cluster == self.cluster:
+            metastores = [self._state.metastore()]
+            for name in self.gatekeeper.known_places(self.caller(call), metastores, parent):
+                yield ListedPlace(str(name.catalog), name)
 
     @property
     def mom(self) -> str | None:

@@ -189,6 +189,26 @@ class Gatekeeper:
                 held[id(rules)] = (rules, _Held.of(rules, caller, now))
             yield from held[id(rules)][1].below(metastore, parent or cluster)
 
+    def known_places(
+        self, caller: Identity, metastores: Iterable[Metastore], parent: ObjectName | None = None
+    ) -> Iterator[ObjectName]:
+        """Yield the catalogs and schemas in which a caller may read, with tables or without.
+
+        Args:
+            caller: Who asks.
+            metastores: The places of each cluster.
+            parent: The place that is asked for; None for all.
+        """
+        policy, now = self._policy(), self._now()
+        # As in `readable`.
+        held: dict[int, tuple[Rules, _Held]] = {}
+        for metastore in metastores:
+            cluster = ObjectName(metastore.cluster)
+            rules = policy.rules_for(caller.cluster, cluster)
+            if id(rules) not in held:
+                held[id(rules)] = (rules, _Held.of(rules, caller, now))
+            yield from held[id(rules)][1].places_below(metastore, parent or cluster)
+
     def refused(self, caller: Identity, names: Sequence[ObjectName]) -> ObjectName | None:
         """Return the first table that a caller may not read by today's rules, if any."""
         return next((name for name in names if not self.may_read(caller, name)), None)
@@ -216,6 +236,15 @@ class _Held:
                 for table in metastore.below(narrower):
                     if self.may_read(table.name):
                         yield table
+
+    def places_below(self, metastore: Metastore, parent: ObjectName) -> Iterator[ObjectName]:
+        """Yield the catalogs and schemas in which may be read, at or below a place."""
+        for place in self.places.get(metastore.cluster, ()):
+            if place.table is None and (parent.covers(place) or place.covers(parent)):
+                narrower = place if parent.covers(place) else parent
+                for name in metastore.places_below(narrower):
+                    if self.may_read(name):
+                        yield name
 
 
 def _readable(policy: Policy, caller: Identity, name: ObjectName, now: datetime) -> Table | None:

@@ -57,7 +57,18 @@ class ListedTable:
         return self.table.row_count, self.table.byte_count, self.table.file_count
 
 
-def show_catalogs(listed: Iterable[ListedTable], like: NamePattern | None = None) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class ListedPlace:
+    """A catalog or schema in which one caller may read, with tables or without."""
+
+    catalog: str
+    """As in `ListedTable`."""
+    name: ObjectName
+
+
+def show_catalogs(
+    listed: Iterable[ListedTable | ListedPlace], like: NamePattern | None = None
+) -> pa.Table:
     """Answer SHOW CATALOGS: ordered, each once.
 
     A pattern is compared with the catalog's name both bare and with its cluster.
@@ -66,17 +77,18 @@ def show_catalogs(listed: Iterable[ListedTable], like: NamePattern | None = None
     names = {
         one.catalog
         for one in listed
-        if fits(str(one.table.name.catalog)) or fits(f"{one.table.name.catalog}@{_cluster(one)}")
+        if fits(str(_name(one).catalog)) or fits(f"{_name(one).catalog}@{_name(one).cluster}")
     }
     return answer(ShowCatalogs, [(name,) for name in sorted(names)])
 
 
-def show_schemas(listed: Iterable[ListedTable], like: NamePattern | None = None) -> pa.Table:
+def show_schemas(
+    listed: Iterable[ListedTable | ListedPlace], like: NamePattern | None = None
+) -> pa.Table:
     """Answer SHOW SCHEMAS: ordered by catalog and schema, each once."""
     fits = name_filter(like)
-    return answer(
-        ShowSchemas, sorted({(one.catalog, one.schema) for one in listed if fits(one.schema)})
-    )
+    pairs = {(one.catalog, str(_name(one).schema)) for one in listed if _name(one).schema}
+    return answer(ShowSchemas, sorted(pair for pair in pairs if fits(pair[1])))
 
 
 def show_tables(listed: Iterable[ListedTable], like: NamePattern | None = None) -> pa.Table:
@@ -155,8 +167,8 @@ def _last_part(name: ObjectName) -> str:
     return name.schema or name.catalog or name.cluster
 
 
-def _cluster(one: ListedTable) -> str:
-    return one.table.name.cluster
+def _name(one: ListedTable | ListedPlace) -> ObjectName:
+    return one.name if isinstance(one, ListedPlace) else one.table.name
 
 
 # Between servers.

@@ -14,6 +14,7 @@ from auth import Identity
 from flight_member.answers import answer
 from flight_member.errors import RevokedTokenError
 from flight_member.listing import (
+    ListedPlace,
     ListedTable,
     not_found,
     show_catalogs,
@@ -44,6 +45,11 @@ class NamesDoor(ABC):
     @abstractmethod
     def listed_tables(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedTable]:
         """Return what the caller may read, at or below a place or everywhere, in any order."""
+
+    def listed_places(self, call: Call, parent: ObjectName | None = None) -> Iterable[ListedPlace]:
+        """Return the catalogs and schemas here in which the caller may read, also empty ones."""
+        del call, parent
+        return ()
 
     @abstractmethod
     def knows_cluster(self, call: Call, cluster: str) -> bool:
@@ -126,6 +132,7 @@ class NamesDoor(ABC):
         missing.
         """
         readable = [one.table.name for one in self.listed_tables(call)]
+        readable += [one.name for one in self.listed_places(call)]
         home, mom = self.caller(call).cluster, self.mom
 
         def is_known(name: ObjectName) -> bool:
@@ -158,11 +165,18 @@ class NamesDoor(ABC):
 
     def catalogs(self, call: Call) -> set[str]:
         """Return the catalogs that hold something the caller may read."""
-        return {one.catalog for one in self.listed_tables(call)}
+        places = {one.catalog for one in self.listed_places(call)}
+        return places | {one.catalog for one in self.listed_tables(call)}
 
     def schemas(self, call: Call, wanted: TableFilter) -> set[tuple[str, str]]:
         """Return the wanted (catalog, schema) pairs that hold something the caller may read."""
         found = {(one.catalog, one.schema) for one in self._listed_in(call, wanted)}
+        found |= {
+            (one.catalog, one.name.schema)
+            for one in self.listed_places(call)
+            if one.name.schema is not None
+            and wanted.catalog in {None, one.catalog, f"{one.name.catalog}@{one.name.cluster}"}
+        }
         return {pair for pair in found if wanted.takes_schema(*pair)}
 
     def _listed_in(self, call: Call, wanted: TableFilter) -> Iterable[ListedTable]:
@@ -182,12 +196,18 @@ class NamesDoor(ABC):
         self, call: Call, statement: ShowCatalogs | ShowSchemas | ShowTables
     ) -> pa.Table:
         """Answer the three statements that list what there is."""
-        listed = self.known_tables(call, statement.parent)
+        places = list(self.listed_places(call, statement.parent))
+        # A place without tables is one that is known of all the same.
+        listed = (
+            list(self.listed_tables(call, statement.parent))
+            if places
+            else self.known_tables(call, statement.parent)
+        )
         match statement:
             case ShowCatalogs():
-                return show_catalogs(listed, statement.like)
+                return show_catalogs([*listed, *places], statement.like)
             case ShowSchemas():
-                return show_schemas(listed, statement.like)
+                return show_schemas([*listed, *places], statement.like)
             case ShowTables():
                 return show_tables(listed, statement.like)
 

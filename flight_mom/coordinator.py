@@ -1,6 +1,6 @@
 """The MoM's front door: decides on every statement and sends it to the member with the data."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -23,7 +23,7 @@ from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
 from flight_member.jobrows import JobKind
 from flight_member.jobs import Job, Jobs
-from flight_member.listing import ListedTable, name_filter, write_listing
+from flight_member.listing import ListedPlace, ListedTable, name_filter, write_listing
 from flight_member.livetables import LiveTable
 from flight_member.routing import AskedRoute, asked_route
 from flight_member.runner import text_limits
@@ -349,6 +349,17 @@ class MomBackend(TicketDoor):
         for table in self.gatekeeper.readable(self.caller(call), metastores, parent):
             yield ListedTable(f"{table.name.catalog}@{table.name.cluster}", table)
         yield from self.live_tables.listed(self.cluster, parent)
+
+    def listed_places(self, call: Call, parent: ObjectName | None = None) -> Iterator[ListedPlace]:
+        """Yield the members' catalogs and schemas in which the caller may read, also empty ones."""
+        members = self._topology.federation.members
+        if parent is None:
+            metastores = [member.metastore for member in members.values()]
+        else:
+            asked = members.get(parent.cluster)
+            metastores = [] if asked is None else [asked.metastore]
+        for name in self.gatekeeper.known_places(self.caller(call), metastores, parent):
+            yield ListedPlace(f"{name.catalog}@{name.cluster}", name)
 
     @property
     def mom(self) -> str:

@@ -85,7 +85,7 @@ def require_securable(federation: Federation, securable: ObjectName) -> None:
     if metastore is None or not (
         securable.catalog is None
         or metastore.table(securable) is not None
-        or any(securable.covers(name) for name in metastore.tables)
+        or metastore.place(securable) is not None
     ):
         raise NotFoundError(f"{securable} does not exist")
 

@@ -124,6 +124,10 @@ class Metastore:
             if table.owner is not None:
                 yield table.name, table.owner
 
+    def places_below(self, parent: ObjectName) -> list[ObjectName]:
+        """Return the catalogs and schemas at or below a place, ordered by name."""
+        return [name for name in self.places if parent.covers(name)]
+
     def all_tables(self) -> tuple[Table, ...]:
         """Return every table, ordered by name; it may be empty."""
         return self._ordered
