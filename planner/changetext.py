@@ -5,13 +5,10 @@ They are cut out of the text of the planned query, in which names are resolved (
 
 from dataclasses import dataclass
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
 from planner.dialect import is_word, read_tokens
-from planner.writinggrammar import split_at_commas
-
-_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
-_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+from planner.draft import CLOSING, OPENING, split_at_commas
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ def _outer_words(tokens: list[Token]) -> dict[str, int]:
     found: dict[str, int] = {}
     depth = 0
     for position, token in enumerate(tokens):
-        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        depth += (token.token_type in OPENING) - (token.token_type in CLOSING)
         word = token.text.upper()
         if depth == 0 and is_word(token) and word in {"SELECT", "FROM", "WHERE"}:
             found.setdefault(word, position)

@@ -18,6 +18,7 @@ from planner.bind import bind_query
 from planner.definition import Definition
 from planner.definitiongrammar import parse_definition
 from planner.dialect import dialect, place_at, read_tokens, shown, source_of
+from planner.draft import Draft
 from planner.errors import (
     OneStatementOnlyError,
     PlannerError,
@@ -35,7 +36,7 @@ from planner.references import find_references
 from planner.rules.live_tables import reads_live_tables
 from planner.statement import Defaults, LiveQuery, Query, Statement
 from planner.writing import Write
-from planner.writinggrammar import Draft, parse_write, query_of_write
+from planner.writinggrammar import parse_write, query_of_write
 
 _CACHED_TEXTS = 1024
 _CACHED_LENGTH = 16_384  # longer texts are read anew, so that the cache stays below some 50 MB
