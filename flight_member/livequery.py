@@ -21,7 +21,7 @@ from flight_member.running import BatchSource, RunningStatement, admit, until
 from flight_member.settings import LimitsSection
 from flight_sql import Call, ResultStream
 from planner import LiveQuery, Plan, Query, plan_query
-from storage.engine import MemoryEngine
+from storage.memoryengine import MemoryEngine
 from storage.names import ObjectName
 from storage.needed import EVERYTHING, Needed
 

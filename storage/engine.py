@@ -26,11 +26,9 @@ from datafusion import (
     RuntimeEnvBuilder,
     SessionConfig,
     SessionContext,
-    SQLOptions,
     col,
     lit,
 )
-from datafusion.catalog import Catalog, Schema
 from datafusion.catalog import Table as Provider
 from datafusion.expr import Expr
 from datafusion.functions import named_struct
@@ -39,7 +37,6 @@ from storage.deltasnapshots import Snapshots
 from storage.enginefaults import is_current, to_storage_error
 from storage.errors import (
     StaleMetastoreError,
-    StatementRefusedError,
     StorageError,
     unusable_view,
 )
@@ -47,10 +44,16 @@ from storage.execution import Execution
 from storage.explaining import Explaining
 from storage.metastore import Table, TableKind
 from storage.names import ObjectName
-from storage.needed import EVERYTHING, Needed, needed_rows
 from storage.plannodes import is_steady, multiplies_rows, node_names
 from storage.progress import ScanProgress
 from storage.pruning import TotalsCache
+from storage.sessions import (
+    MULTIPLIED_BATCH_ROWS,
+    ONLY_QUERIES,
+    empty_session,
+    make_schema,
+    require_query,
+)
 from storage.views import (
     Source,
     View,
@@ -61,22 +64,10 @@ from storage.views import (
     without_barriers,
 )
 
-__all__ = ["Engine", "Execution", "Explaining", "MemoryEngine"]
+__all__ = ["Engine", "Execution", "Explaining"]
 
 _log = logging.getLogger(__name__)
-_ONLY_QUERIES = (
-    SQLOptions()
-    .with_allow_ddl(allow=False)
-    .with_allow_dml(allow=False)
-    .with_allow_statements(allow=False)
-)
-_REFUSED_NODES = frozenset(
-    {"Explain", "Analyze", "DescribeTable", "Statement", "Dml", "Ddl", "Copy"}
-)
 _MIN_BATCH_ROWS, _MAX_BATCH_ROWS = 1024, 1_048_576
-# The engine looks for a cancellation between batches only, also where each row of one batch meets
-# every row of another: there, large batches would keep all its threads busy for minutes.
-_MULTIPLIED_BATCH_ROWS = 1024
 _MAX_PROVIDERS = 512
 # What an aggregate reads stays in the processor's cache: TPC-H Q1 takes 10 to 20 % longer with
 # batches of 131,072 rows. What it makes is small, however it is cut.
@@ -86,7 +77,6 @@ _AGGREGATED_BATCH_ROWS = 16_384
 # up to 340 MiB with 2, and 250 MiB with 1. Footers are read once per snapshot of a table.
 _FOOTERS_AT_ONCE = "1"
 _SPILL_FOLDERS = "datafusion-*"
-_NOWHERE = "_unset"  # no catalog or schema can be called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +255,12 @@ class Engine:
         try:
             read = self._columns_read(tables, text, names, parameters)
             session = self._session(tables, *names, read)
-            planned = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
+            planned = session.sql_with_options(text, ONLY_QUERIES, dict(parameters or {}))
             logical = planned.logical_plan()
             nodes = node_names(without_barriers(logical.display_indent()))
-            if not _REFUSED_NODES.isdisjoint(nodes):
-                raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is
+            require_query(nodes)
             if multiplies_rows(nodes):
-                batch_rows = min(batch_rows, _MULTIPLIED_BATCH_ROWS)
+                batch_rows = min(batch_rows, MULTIPLIED_BATCH_ROWS)
             elif "Aggregate" in nodes:
                 batch_rows = min(batch_rows, _AGGREGATED_BATCH_ROWS)
             executor = self._executor(batch_rows)
@@ -327,23 +316,18 @@ class Engine:
             return {}
         session = self._empty_session(*names)
         for name in {(str(one.name.catalog), str(one.name.schema)) for one in tables}:
-            _make_schema(session, *name)
+            make_schema(session, *name)
         for table in shown_tables(tables):
             # That a column is never null must not be what it is left out for.
             columns = pa.schema([each.with_nullable(True) for each in table.arrow_schema])
             empty = pa.RecordBatch.from_pylist([], schema=columns)
             session.register_record_batches(table.name.local, [[empty]])
-        frame = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
+        frame = session.sql_with_options(text, ONLY_QUERIES, dict(parameters or {}))
         return columns_read(frame.optimized_logical_plan(), views)
 
     def _empty_session(self, catalog: str | None, schema: str | None) -> SessionContext:
         """Return a fresh session that knows no table."""
-        config = (
-            self._config(_MIN_BATCH_ROWS)
-            .with_create_default_catalog_and_schema(enabled=False)
-            .with_default_catalog_and_schema(catalog or _NOWHERE, schema or _NOWHERE)
-        )
-        return SessionContext(config, self._bare)
+        return empty_session(self._config(_MIN_BATCH_ROWS), self._bare, catalog, schema)
 
     def _session(
         self,
@@ -361,17 +345,11 @@ class Engine:
             read: The columns that are read of each view.
         """
         session = self._empty_session(catalog, schema)
-        catalogs: dict[str, Catalog] = {}
-        schemas: dict[tuple[str, str], Schema] = {}
+        for place in {(str(one.name.catalog), str(one.name.schema)) for one in tables}:
+            make_schema(session, *place)
         for table in tables:
-            in_catalog, in_schema = str(table.name.catalog), str(table.name.schema)
-            if in_catalog not in catalogs:
-                session.register_catalog_provider(in_catalog, Catalog.memory_catalog())
-                catalogs[in_catalog] = session.catalog(in_catalog)
-            if (in_catalog, in_schema) not in schemas:
-                catalogs[in_catalog].register_schema(in_schema, Schema.memory_schema())
-                schemas[in_catalog, in_schema] = catalogs[in_catalog].schema(in_schema)
-            schemas[in_catalog, in_schema].register_table(
+            schema_of_it = session.catalog(str(table.name.catalog)).schema(str(table.name.schema))
+            schema_of_it.register_table(
                 str(table.name.table),
                 self._view(table, read[table.name])
                 if isinstance(table, View)
@@ -405,7 +383,7 @@ class Engine:
             session = self._session(
                 view.reads, *names, self._columns_read(view.reads, wanted, names)
             )
-            frame = session.sql_with_options(view.text, _ONLY_QUERIES)
+            frame = session.sql_with_options(view.text, ONLY_QUERIES)
             found, columns = frame.schema(), view.table.arrow_schema
             if found.names != columns.names:
                 raise unusable_view(view.name)
@@ -494,100 +472,3 @@ def _quoted(name: str) -> str:
 def _typed(found: pa.Field, promised: pa.Field) -> Expr:
     column = col(_quoted(found.name))
     return column if found.type == promised.type else column.cast(promised.type)
-
-
-def _make_schema(session: SessionContext, catalog: str, schema: str) -> None:
-    if catalog not in session.catalog_names():
-        session.register_catalog_provider(catalog, Catalog.memory_catalog())
-    session.catalog(catalog).register_schema(schema, Schema.memory_schema())
-
-
-class MemoryEngine:
-    """Executes statements over tables that are handed in, row by row; no file is ever touched."""
-
-    def __init__(self, *, memory_limit_bytes: int) -> None:
-        """Keep the limit of what all statements may hold together beside their tables."""
-        self._shared = (
-            RuntimeEnvBuilder()
-            .with_greedy_memory_pool(memory_limit_bytes)
-            .with_disk_manager_disabled()
-        )
-
-    def execute(
-        self,
-        tables: Mapping[ObjectName, pa.Table],
-        text: str,
-        *,
-        catalog: str | None,
-        schema: str | None,
-        parameters: Mapping[str, pa.Scalar] | None = None,
-        is_cancelled: Callable[[], bool] = bool,
-    ) -> Execution:
-        """Start a statement; see `Engine.execute`.
-
-        Raises:
-            StatementRefusedError: When the text is anything but a query.
-            StorageError: One of the others, for what the engine found out while planning.
-        """
-        try:
-            session = self._session(tables, catalog, schema)
-            frame = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
-            nodes = node_names(frame.logical_plan().display_indent())
-            if not _REFUSED_NODES.isdisjoint(nodes):
-                raise StatementRefusedError("only queries are executed here")  # noqa: TRY301  it passes the translator as it is
-            return Execution(
-                frame.execute_stream(),
-                frame.schema(),
-                (),
-                is_steady=False,
-                is_cancelled=is_cancelled,
-            )
-        except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
-            fault = to_storage_error(error, ())
-        raise fault
-
-    def needed(
-        self,
-        shapes: Mapping[ObjectName, pa.Schema],
-        text: str,
-        *,
-        catalog: str | None,
-        schema: str | None,
-        parameters: Mapping[str, pa.Scalar] | None = None,
-    ) -> Mapping[ObjectName, Needed]:
-        """Return which rows of each table a statement can need; nothing runs.
-
-        Raises:
-            StorageError: As for `execute`.
-        """
-        try:
-            empty = {name: shape.empty_table() for name, shape in shapes.items()}
-            session = self._session(empty, catalog, schema)
-            frame = session.sql_with_options(text, _ONLY_QUERIES, dict(parameters or {}))
-            found = needed_rows(frame.optimized_logical_plan())
-            return {name: found.get(name.local, EVERYTHING) for name in shapes}
-        except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
-            fault = to_storage_error(error, ())
-        raise fault
-
-    def _session(
-        self, tables: Mapping[ObjectName, pa.Table], catalog: str | None, schema: str | None
-    ) -> SessionContext:
-        """Return a fresh session that knows these tables and nothing else."""
-        config = (
-            SessionConfig()
-            .with_information_schema(enabled=False)
-            .with_target_partitions(1)
-            .with_batch_size(_MULTIPLIED_BATCH_ROWS)
-            .with_create_default_catalog_and_schema(enabled=False)
-            .with_default_catalog_and_schema(catalog or _NOWHERE, schema or _NOWHERE)
-        )
-        session = SessionContext(config, self._shared)
-        for in_catalog in {str(name.catalog) for name in tables}:
-            session.register_catalog_provider(in_catalog, Catalog.memory_catalog())
-        for in_catalog, in_schema in {(str(n.catalog), str(n.schema)) for n in tables}:
-            session.catalog(in_catalog).register_schema(in_schema, Schema.memory_schema())
-        for name, rows in tables.items():
-            empty = pa.RecordBatch.from_pylist([], schema=rows.schema)
-            session.register_record_batches(name.local, [rows.to_batches() or [empty]])
-        return session

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from storage.engine import MemoryEngine
+from storage.memoryengine import MemoryEngine
 from storage.names import ObjectName
 from storage.needed import EVERYTHING, Condition, Needed
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from storage.engine import MemoryEngine
 from storage.errors import CancelledError, MemoryLimitError, StorageError, UnknownTableError
+from storage.memoryengine import MemoryEngine
 from storage.names import ObjectName
 from tests.storage.factories import write_file
 
