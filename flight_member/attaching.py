@@ -1,8 +1,9 @@
 """Carries out CREATE EXTERNAL TABLE: files that somebody else writes, and that stay where they are.
 
 A place is named by its path, and paths lead to whatever lies there. So it must lie in one of the
-configured roots, not among the files of managed tables, and not where another table lies that the
-caller may not read. All of that is refused in the same words, whether or not anything is there.
+configured roots or object stores, not among the files of managed tables, and not where another
+table lies that the caller may not read. All of that is refused in the same words, whether or not
+anything is there.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from flight_member.tablemaking import TableMaker
 from flight_member.tables import TableDesk
 from planner import CreateExternalTable
 from storage.errors import UnusableTableError
+from storage.objectstore import is_remote
 
 
 class Attacher:
@@ -70,8 +72,23 @@ class Attacher:
         self._changed()
         return answer(CreateExternalTable, [("created", table.row_count, None)])
 
-    def _require_location(self, asked: Asked, written: str) -> Path:
+    def _require_location(self, asked: Asked, written: str) -> str:
         """Return a place that the caller may make a table of."""
+        place = self._find_remote(written) if is_remote(written) else self._find_local(written)
+        if place is None or self._holds_hidden(asked, place):
+            raise UnusableTableError(
+                "the location lies outside the configured roots, or where you may not read; name a "
+                "directory below one of tables.roots, or a prefix below one of tables.object_stores"
+            )
+        return place
+
+    def _find_remote(self, written: str) -> str | None:
+        try:
+            return self._home.object_stores.require_within(written)
+        except UnusableTableError:
+            return None
+
+    def _find_local(self, written: str) -> str | None:
         location = Path(written)
         real = location.resolve()
         managed = self._home.tables_directory.resolve()
@@ -79,23 +96,18 @@ class Attacher:
             real.is_relative_to(root.resolve()) for root in self._home.settings.tables.roots
         )
         overlaps_managed = real.is_relative_to(managed) or managed.is_relative_to(real)
-        if not is_within or overlaps_managed or self._holds_hidden(asked, real):
-            raise UnusableTableError(
-                "the location lies outside the configured roots, or where you may not read; name "
-                "a directory below one of tables.roots"
-            )
-        return real
+        return str(real) if is_within and not overlaps_managed else None
 
-    def _holds_hidden(self, asked: Asked, real: Path) -> bool:
+    def _holds_hidden(self, asked: Asked, place: str) -> bool:
         """Whether a table lies there that the caller may not read."""
         if asked.caller.administers(self._home.settings.cluster.name):
             return False
         return any(
             not self._gatekeeper.may_read(asked.caller, table.name)
             for table in self._state.snapshot.metastore.all_tables()
-            if table.location is not None and _overlaps(real, Path(table.location))
+            if table.location is not None and _overlaps(place, table.location)
         )
 
 
-def _overlaps(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _overlaps(one: str, other: str) -> bool:
+    return Path(one).is_relative_to(other) or Path(other).is_relative_to(one)

@@ -185,10 +185,12 @@ app.command(
 )
 def attach(
     table: Annotated[str, typer.Argument(help="catalog.schema.table to make.")],
-    location: Annotated[Path, typer.Argument(help="Directory of Hive-partitioned Parquet.")],
+    location: Annotated[
+        str, typer.Argument(help="Directory of Hive-partitioned Parquet, or s3://bucket/prefix.")
+    ],
     directory: Directory = _HERE,
 ) -> None:
-    """Make a table of Parquet files that stay where they are; see the setting tables.roots."""
+    """Make a table of Parquet files that stay where they are; see the settings under tables."""
     with reported_errors():
         attached = TableDesk.open(_home(directory)).attach(table, location)
         console.print(

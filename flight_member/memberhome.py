@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from auth import SigningKey
@@ -17,6 +18,7 @@ from flight_member.membership import Membership
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.settings import MemberSettings, ServerSettings
 from flight_member.statestore import Database
+from storage.objectstore import ObjectStore, ObjectStores
 from storage.tablestore import metadata as metastore_tables
 
 SETTINGS_FILE = "flight-member.toml"
@@ -79,6 +81,31 @@ class MemberHome:
     def roots(self) -> tuple[Path, ...]:
         """Where tables may lie."""
         return (self.tables_directory, *self.settings.tables.roots)
+
+    @cached_property
+    def object_stores(self) -> ObjectStores:
+        """The object stores that tables may lie in; their secrets are read once.
+
+        Raises:
+            ConfigurationError: When a secret cannot be read.
+        """
+        faults: list[str] = []
+        stores: list[ObjectStore] = []
+        for section in self.settings.tables.object_stores:
+            try:
+                secret = section.secret_file.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                secret = ""
+            if not secret:
+                faults.append(
+                    f"tables.object_stores: {section.secret_file} holds no secret that can be read"
+                )
+            stores.append(
+                ObjectStore(section.url, section.answers_at, section.region, section.key_id, secret)
+            )
+        if faults:
+            raise ConfigurationError(faults)
+        return ObjectStores(stores)
 
     def load_key(self) -> SigningKey:
         """Read the signing key.

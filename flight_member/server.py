@@ -103,6 +103,7 @@ class MemberServer:
             spill_directory=home.spill_directory,
             snapshot_directory=home.snapshot_directory,
             open_view=self._views.open,
+            stores=home.object_stores,
         )
         self._admission = Admission(settings.limits)
         self._jobs = Jobs(cluster, cluster, utc_now)

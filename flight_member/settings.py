@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.names import fold_name
+from storage.objectstore import read_url
 
 
 def is_loopback(host: str) -> bool:
@@ -233,6 +241,42 @@ class MomSection(Section):
     )
 
 
+class ObjectStoreSection(Section):
+    """An object store, or a part of one, that external tables may lie in."""
+
+    url: str = Field(description="`s3://bucket`, or a prefix in it; one entry for each bucket")
+    endpoint: str = Field(default="", description="URI that it answers at; empty means AWS")
+    region: str = Field(default="us-east-1", min_length=1, description="its region")
+    key_id: str = Field(min_length=1, description="id of the key that it is read with")
+    secret_file: Path = Field(description="file with the secret of that key")
+    insecure_plaintext: bool = Field(
+        default=False,
+        description="ask beyond loopback over `http`: rows and places travel readable",
+    )
+
+    @property
+    def answers_at(self) -> str:
+        """Where it is asked."""
+        return self.endpoint.rstrip("/") or f"https://s3.{self.region}.amazonaws.com"
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_place(cls, url: str) -> str:
+        read_url(url)
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _is_private(self) -> "ObjectStoreSection":
+        parts = urlsplit(self.answers_at)
+        is_uri = parts.scheme in {"http", "https"} and parts.hostname and not parts.path
+        if not is_uri or "@" in parts.netloc:
+            raise ValueError("endpoint is not https://host:port")
+        is_safe = parts.scheme == "https" or is_loopback(str(parts.hostname))
+        if not is_safe and not self.insecure_plaintext:
+            raise ValueError("endpoint has no TLS; use https, or set insecure_plaintext")
+        return self
+
+
 class TablesSection(Section):
     """Where tables may lie."""
 
@@ -240,6 +284,21 @@ class TablesSection(Section):
         default=(),
         description="directories that external tables may lie in, beside the state directory",
     )
+    object_stores: tuple[ObjectStoreSection, ...] = Field(
+        default=(),
+        description="object stores that external tables may lie in, each with `url`, `endpoint`, "
+        "`region`, `key_id`, `secret_file` and `insecure_plaintext`; see tables.md",
+    )
+
+    @field_validator("object_stores")
+    @classmethod
+    def _names_each_bucket_once(
+        cls, stores: tuple[ObjectStoreSection, ...]
+    ) -> tuple[ObjectStoreSection, ...]:
+        buckets = [read_url(store.url)[0] for store in stores]
+        if len(set(buckets)) != len(buckets):
+            raise ValueError("a bucket is there twice; name a prefix that holds both places")
+        return stores
 
 
 class ServerSettings(BaseSettings):

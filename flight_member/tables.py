@@ -29,13 +29,8 @@ from storage.errors import (
 )
 from storage.metastore import Table, TableKind
 from storage.names import InvalidNameError, Level, ObjectName
-from storage.parquet import (
-    PartitionedFiles,
-    list_files,
-    require_within,
-    scan_partitioned,
-    snapshot_of,
-)
+from storage.objectstore import ObjectStores, is_remote
+from storage.parquet import PartitionedFiles, require_within, snapshot_of
 from storage.sources import Sources
 from storage.tablestore import TableStore
 
@@ -168,7 +163,7 @@ class TableDesk:
     def attach(
         self,
         text: str,
-        location: Path,
+        location: Path | str,
         *,
         replace: bool = False,
         partition_by: Sequence[str] | None = None,
@@ -179,7 +174,8 @@ class TableDesk:
 
         Args:
             text: `catalog.schema.table`.
-            location: A directory of Hive-partitioned Parquet inside the configured roots.
+            location: A directory of Hive-partitioned Parquet inside the configured roots, or
+                `s3://bucket/prefix` inside a configured object store.
             replace: Give a table of that name this location, instead of refusing.
             partition_by: What its directories must be; None when nothing was said.
             record: Goes to the audit; None when it is done at the terminal.
@@ -188,17 +184,22 @@ class TableDesk:
         Raises:
             BadRequestError: When the name is none.
             TableExistsError: When there is such a table.
-            UnusableTableError: When the directory is no table or lies outside the roots.
+            UnusableTableError: When the directory is no table or lies outside of them.
         """
         name = self._read_name(text)
-        real = require_within(location, self._home.roots)
+        stores = self._home.object_stores
+        real = (
+            stores.require_within(str(location))
+            if is_remote(str(location))
+            else str(require_within(Path(location), self._home.roots))
+        )
         known = self.find(text)
         if known is not None and not replace:
             raise TableExistsError(f"{name} exists already; choose another name")
-        if known is not None and known.location == str(real):
+        if known is not None and known.location == real:
             self.rescan()
             return self.find(text) or known
-        found = _scan(name, real)
+        found = _scan(name, real, stores)
         if partition_by is not None and tuple(partition_by) != found.partition_columns:
             raise UnusableTableError(
                 f"the location is partitioned by {', '.join(found.partition_columns) or 'nothing'}"
@@ -276,10 +277,10 @@ class TableDesk:
                     continue
                 if table.kind is not TableKind.EXTERNAL:
                     continue
-                directory = Path(str(table.location))
-                if snapshot_of(list_files(directory)) == table.snapshot:
+                stores, location = self._home.object_stores, str(table.location)
+                if snapshot_of(stores.list_files(location)) == table.snapshot:
                     continue
-                found = scan_partitioned(directory, table.arrow_schema)
+                found = stores.scan(location, table.arrow_schema)
             except (StorageError, OSError) as error:
                 reason = error.text if isinstance(error, StorageError) else "cannot be read"
                 faults[table.id] = f"{table.name}: {reason}"
@@ -316,7 +317,7 @@ class TableDesk:
     def _add(
         self,
         name: ObjectName,
-        location: Path,
+        location: str,
         found: PartitionedFiles,
         record: AuditRecord,
         *,
@@ -333,7 +334,7 @@ class TableDesk:
             row_count=found.row_count,
             byte_count=found.byte_count,
             file_count=found.file_count,
-            location=str(location),
+            location=location,
             owner=owner,
         )
         with self._database.change() as connection:
@@ -357,10 +358,10 @@ class TableDesk:
         raise BadRequestError(fault)
 
 
-def _scan(name: ObjectName, location: Path) -> PartitionedFiles:
-    """Return what a directory holds; a fault names the table as well."""
+def _scan(name: ObjectName, location: str, stores: ObjectStores) -> PartitionedFiles:
+    """Return what a place holds; a fault names the table as well."""
     try:
-        return scan_partitioned(location)
+        return stores.scan(location)
     except UnusableTableError as error:
         fault = error.text
     raise UnusableTableError(f"{name}: {fault}")

@@ -44,9 +44,11 @@ from storage.execution import Execution
 from storage.explaining import Explaining
 from storage.metastore import Table, TableKind
 from storage.names import ObjectName
+from storage.objectstore import DISK_ALONE, SCHEME, ObjectStores, is_remote
 from storage.plannodes import is_steady, multiplies_rows, node_names
 from storage.progress import ScanProgress
 from storage.pruning import TotalsCache
+from storage.remotefiles import remote_stores
 from storage.sessions import (
     MULTIPLIED_BATCH_ROWS,
     ONLY_QUERIES,
@@ -98,6 +100,7 @@ class Engine:
         snapshot_directory: Path | None = None,
         target_partitions: int | None = None,
         open_view: Callable[[Table], Source] | None = None,
+        stores: ObjectStores = DISK_ALONE,
     ) -> None:
         """Make an engine.
 
@@ -110,6 +113,7 @@ class Engine:
                 file system; engines may share it. By default beside what is spilled.
             target_partitions: How many threads one statement uses; all cores by default.
             open_view: Says what a view is made of; without it, none can be read.
+            stores: The object stores that files of tables may lie in.
         """
         spill_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         # What a process left that was killed, or did not wait for the engine's threads.
@@ -124,11 +128,13 @@ class Engine:
         )
         self._bare = RuntimeEnvBuilder().with_disk_manager_disabled()
         self._open_view = open_view
+        self._stores = stores
+        self._remote = remote_stores(self._stores)
         self._lock = threading.Lock()
         self._providers: OrderedDict[tuple[str, str, str], Provider] = OrderedDict()
-        self._registrar = SessionContext(self._config(_MIN_BATCH_ROWS), self._bare)
+        self._registrar = self._reaching(SessionContext(self._config(_MIN_BATCH_ROWS), self._bare))
         self._executors: dict[int, SessionContext] = {}
-        self._totals = TotalsCache()
+        self._totals = TotalsCache(self._stores)
         self.snapshots = Snapshots(snapshot_directory or spill_directory / "snapshots")
         """Where versions of managed tables are laid out."""
 
@@ -201,6 +207,7 @@ class Engine:
                 self._totals,
                 execution,
                 held.pop_all(),
+                self._stores,
                 is_cancelled,
             )
 
@@ -266,7 +273,7 @@ class Engine:
             executor = self._executor(batch_rows)
             return _Planned(executor.create_dataframe_from_logical_plan(logical), nodes)
         except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
-            fault = to_storage_error(error, list(base_tables(tables)))
+            fault = to_storage_error(error, list(base_tables(tables)), self._stores)
         raise fault
 
     def _start(
@@ -282,12 +289,13 @@ class Engine:
             stream = planned.frame.execute_stream()
             arrow_schema = planned.frame.schema()
         except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
-            fault = to_storage_error(error, tables)
+            fault = to_storage_error(error, tables, self._stores)
         else:
             return Execution(
                 stream,
                 arrow_schema,
                 tables,
+                stores=self._stores,
                 is_steady=is_steady(planned.nodes),
                 is_cancelled=is_cancelled,
                 held=held,
@@ -358,7 +366,7 @@ class Engine:
         return session
 
     def _provider(self, table: Table) -> Provider:
-        if table.location is None or not is_current(table):
+        if table.location is None or not is_current(table, self._stores):
             # The engine lists the files itself, and would pass over those that are gone.
             raise StaleMetastoreError(f"the files of {table.name} have changed; execute it again")
         key = (table.id, table.snapshot, table.location)
@@ -408,7 +416,7 @@ class Engine:
         name = f"t{table.id}"
         self._registrar.register_parquet(
             name,
-            location,
+            f"{location}/" if is_remote(location) else location,
             table_partition_cols=[
                 (column, table.arrow_schema.field(column).type)
                 for column in table.partition_columns
@@ -425,11 +433,17 @@ class Engine:
         with self._lock:
             executor = self._executors.get(rows)
             if executor is None:
-                executor = SessionContext(self._config(rows), self._shared)
+                executor = self._reaching(SessionContext(self._config(rows), self._shared))
                 # Which files a table has is asked anew: the engine would remember it for ever.
                 executor.sql("SET datafusion.runtime.list_files_cache_limit = '0K'")
                 self._executors[rows] = executor
             return executor
+
+    def _reaching(self, session: SessionContext) -> SessionContext:
+        """Return the session, able to read the files of the object stores."""
+        for bucket, store in self._remote.items():
+            session.register_object_store(SCHEME, store, bucket)
+        return session
 
     def _config(self, batch_rows: int) -> SessionConfig:
         # The methods of a config change it and return it: every session needs one of its own.

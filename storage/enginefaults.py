@@ -6,7 +6,6 @@ tables, values of rows and paths, so that nothing of them is ever passed on.
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from storage.errors import (
     EngineFaultError,
@@ -16,9 +15,10 @@ from storage.errors import (
     StorageError,
     TypeMismatchError,
     UnknownTableError,
+    UnusableTableError,
 )
 from storage.metastore import Table, TableKind
-from storage.parquet import list_files, snapshot_of
+from storage.objectstore import DISK_ALONE, ObjectStores
 
 _log = logging.getLogger(__name__)
 
@@ -107,15 +107,19 @@ _FAULTS: tuple[tuple[str, type[StorageError], str], ...] = (
 )
 
 _FILE_FAULTS = ("parquet error", "parquet argument error")
+_STORE_FAULT = "generic s3 error"
 _CONDITION = "evaluating filter predicate"
 
 
-def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageError:
+def to_storage_error(
+    error: BaseException, tables: Sequence[Table], stores: ObjectStores = DISK_ALONE
+) -> StorageError:
     """Return the error to raise for a fault of the engine.
 
     Args:
         error: What the engine raised; an error of this package is returned as it is.
         tables: The tables of the statement, whose files may have changed.
+        stores: Where the files may lie.
     """
     if isinstance(error, StorageError):
         return error
@@ -124,22 +128,23 @@ def to_storage_error(error: BaseException, tables: Sequence[Table]) -> StorageEr
     words = str(error)
     _log.info("engine_refused", extra={"engine_text": words})
     said = words.lower()
+    if _STORE_FAULT in said and stores.has_remote(tables):
+        return UnusableTableError(
+            "the object store of a table does not answer; execute the statement again later"
+        )
     # A condition is evaluated while files are read; its fault is told as if it were the file's.
     is_about_files = any(part in said for part in _FILE_FAULTS) and _CONDITION not in said
     for part, kind, text in _FAULTS:
         if part in said and (not is_about_files or kind is StaleMetastoreError):
             return kind(text)
-    if not all(is_current(table) for table in tables):
+    if not all(is_current(table, stores) for table in tables):
         return StaleMetastoreError("a file of a table has changed; execute it again")
     return EngineFaultError("the engine failed; the operator finds the reason by the call's id")
 
 
-def is_current(table: Table) -> bool:
+def is_current(table: Table, stores: ObjectStores) -> bool:
     """Whether a table's files are those of its snapshot; none of them is opened."""
     if table.kind is TableKind.MANAGED:
         # Nobody changes the files of a version.
         return True
-    try:
-        return snapshot_of(list_files(Path(str(table.location)))) == table.snapshot
-    except (StorageError, OSError):
-        return False
+    return stores.is_current(str(table.location), table.snapshot)

@@ -22,6 +22,7 @@ import pyarrow as pa
 from storage.enginefaults import to_storage_error
 from storage.errors import CancelledError
 from storage.metastore import Table
+from storage.objectstore import DISK_ALONE, ObjectStores
 from storage.progress import ScanProgress
 
 _POLL_S: Final = 0.05
@@ -42,6 +43,7 @@ class Execution:
         is_cancelled: Callable[[], bool] = bool,
         held: ExitStack | None = None,
         progress: ScanProgress | None = None,
+        stores: ObjectStores = DISK_ALONE,
     ) -> None:
         """Take over a stream of the engine.
 
@@ -53,12 +55,14 @@ class Execution:
             is_cancelled: Asked between batches, and at least every 50 ms while waiting for one.
             held: What the statement needs until it ends.
             progress: How far it has read, where the engine tells.
+            stores: Where files may lie.
         """
         self._progress = progress
         self._held = held or ExitStack()
         self.arrow_schema = arrow_schema
         self._stream: Any = stream
         self._tables = tables
+        self._stores = stores
         self._is_steady = is_steady
         self._is_cancelled = is_cancelled
         self._stopped = threading.Event()
@@ -105,7 +109,7 @@ class Execution:
             except StopIteration:
                 return
             except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
-                fault = to_storage_error(error, self._tables)
+                fault = to_storage_error(error, self._tables, self._stores)
             else:
                 if batch.num_rows:
                     yield batch
@@ -130,7 +134,7 @@ class Execution:
                 yield batch
         if isinstance(received, asyncio.CancelledError):
             raise _cancelled()
-        raise to_storage_error(received, self._tables)
+        raise to_storage_error(received, self._tables, self._stores)
 
     def _check(self) -> None:
         if not self._stopped.is_set() and self._is_cancelled():

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -28,8 +27,9 @@ from storage.explanation import (
     ScanMeasure,
 )
 from storage.metastore import Table, TableKind
+from storage.objectstore import ObjectStores, is_remote
 from storage.operators import is_file_scan, operator_tree
-from storage.planwire import scanned_files
+from storage.planwire import scanned_files, scanned_store
 from storage.pruning import TotalsCache, count_row_groups
 from storage.views import struct_name, struct_of
 
@@ -56,6 +56,7 @@ class Explaining:
         totals: TotalsCache,
         execution: Execution | None,
         held: ExitStack,
+        stores: ObjectStores,
         is_cancelled: Callable[[], bool],
     ) -> None:
         """Take over a planned statement.
@@ -66,9 +67,11 @@ class Explaining:
             totals: What tables hold.
             execution: Its execution when it is to be run and measured, not yet read from.
             held: What it needs until it ends.
+            stores: Where files may lie.
             is_cancelled: Asked between files and batches.
         """
         self._held = held
+        self._stores = stores
         self._frame = frame
         self._tables = tables
         self._totals = totals
@@ -90,7 +93,7 @@ class Explaining:
             row_count = sum(batch.num_rows for batch in self._execution.batches())
             return self._read(row_count, time.monotonic() - started)
         except BaseException as error:  # noqa: BLE001  the engine's panics are no Exceptions
-            fault = to_storage_error(error, self._tables)
+            fault = to_storage_error(error, self._tables, self._stores)
         finally:
             self.close()
         raise fault
@@ -107,7 +110,7 @@ class Explaining:
         plan = self._frame.execution_plan()
         views = {struct_name(one): one for one in self._tables if one.kind is TableKind.VIEW}
         nodes = [node for node in _walk(plan, views) if is_file_scan(node)]
-        read = [scanned_files(node.to_bytes()) for node in nodes]
+        read = [_located_files(node) for node in nodes]
         tables = [self._table_of(files) for files in read]
         logical = self._match(tables, plan)
         scans = [
@@ -137,8 +140,8 @@ class Explaining:
 
     def _table_of(self, files: dict[str, int]) -> Table:
         """Return whose files these are."""
-        some = Path("/", next(iter(files)))
-        read = [table for table in self._tables if some.is_relative_to(str(table.location))]
+        some = next(iter(files))
+        read = [table for table in self._tables if some.startswith(f"{table.location}/")]
         if not read:
             # Of files that are none of the statement's own tables nothing may be told.
             raise EngineFaultError("the plan cannot be told; run the statement without EXPLAIN")
@@ -153,14 +156,15 @@ class Explaining:
     ) -> ScanExplanation:
         """Explain one reading; `found` are the logical scans that it may have come from."""
         totals = self._totals.totals_of(table, self._stops)
-        paths = [f"/{path}" for path in files]
         known = found[0] if len(found) == 1 else None
         chosen, others = self._split(known.filters if known else (), table)
         return ScanExplanation(
             table=table.name,
             file_count=len(files),
             file_total=len(totals.sizes),
-            row_group_count=count_row_groups(table, paths, _predicate(found), self._stops),
+            row_group_count=count_row_groups(
+                table, files, _predicate(found), self._stores, self._stops
+            ),
             row_group_total=totals.row_group_count,
             byte_count=sum(files.values()),
             byte_total=sum(totals.sizes.values()),
@@ -218,6 +222,14 @@ def _walk(node: Any, views: Container[str | None]) -> Iterator[Any]:
     yield node
     for child in node.children():
         yield from _walk(child, views)
+
+
+def _located_files(scan: Any) -> dict[str, int]:
+    """Return the sizes of the files that a scan reads, by their full places."""
+    encoded = scan.to_bytes()
+    store = scanned_store(encoded)
+    root = store if is_remote(store) else "/"
+    return {f"{root}{path}": size for path, size in scanned_files(encoded).items()}
 
 
 def _view_scan(view: Table) -> ScanExplanation:

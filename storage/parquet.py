@@ -11,7 +11,7 @@ Texts of errors name files by their base name, never by their path.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,16 @@ def list_files(directory: Path) -> list[ParquetFile]:
     Raises:
         UnusableTableError: When there is none, or a file or folder does not belong there.
     """
-    files = sorted(_walk(directory), key=lambda file: file.path)
+    return arranged(_walk(directory))
+
+
+def arranged(found: Iterable[ParquetFile]) -> list[ParquetFile]:
+    """Return the files of one table, ordered by path.
+
+    Raises:
+        UnusableTableError: When there is none, or they do not lie in the same partitions.
+    """
+    files = sorted(found, key=lambda file: file.path)
     if not files:
         raise UnusableTableError("the location holds no Parquet files")
     keys = [key for key, _ in files[0].partitions]
@@ -124,9 +133,21 @@ def scan_partitioned(directory: Path, known: pa.Schema | None = None) -> Partiti
         UnusableTableError: When a file is not whole Parquet, or its columns cannot be those of
             the others; the text names the file and the column.
     """
-    files = list_files(directory)
+    return describe(list_files(directory), lambda file: _read_footer(directory, file), known)
+
+
+def describe(
+    files: Sequence[ParquetFile],
+    read_footer: Callable[[ParquetFile], pq.FileMetaData],
+    known: pa.Schema | None,
+) -> PartitionedFiles:
+    """Return what files hold together, wherever they lie; see `scan_partitioned`.
+
+    Raises:
+        UnusableTableError: When they cannot be one table.
+    """
     with ThreadPoolExecutor(_THREADS) as pool:
-        footers = list(pool.map(lambda file: _read_footer(directory, file), files))
+        footers = list(pool.map(read_footer, files))
     schemas = [plain_schema(footer.schema.to_arrow_schema()) for footer in footers]
     names = (file.base_name for file in files)
     columns = common_schema(zip(names, schemas, strict=True), () if known is None else known.names)

@@ -5,7 +5,8 @@ its size. Nothing but these two is looked at: a message is a sequence of tag, va
 protocol buffers, and the files lie at one fixed path of field numbers.
 
 Source: the engine's `datafusion.proto`: PhysicalPlanNode.parquet_scan, base_conf, file_groups,
-files, each of them field 1 of its message; PartitionedFile.path is field 1 and size field 2.
+files, each of them field 1 of its message; PartitionedFile.path is field 1 and size field 2;
+FileScanExecConf.object_store_url is field 8.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
 _SCAN = _CONFIG = _GROUP = _FILE = _PATH = 1
 _SIZE = 2
+_STORE = 8
 
 
 def scanned_files(encoded: bytes) -> dict[str, int]:
@@ -33,6 +35,20 @@ def scanned_files(encoded: bytes) -> dict[str, int]:
                     sizes = (value for number, value in _fields(file) if number == _SIZE)
                     files[path.decode()] = int(next(sizes, 0))
     return files
+
+
+def scanned_store(encoded: bytes) -> str:
+    """Return where the files of an encoded scan lie: `file:///`, or `s3://bucket/`.
+
+    Raises:
+        ValueError: When it is no such message.
+    """
+    return next(
+        store.decode()
+        for scan in _messages(encoded, _SCAN)
+        for config in _messages(scan, _CONFIG)
+        for store in _messages(config, _STORE)
+    )
 
 
 def count_scanned_parts(encoded: bytes) -> int:

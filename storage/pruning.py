@@ -14,15 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from storage.errors import CancelledError
 from storage.hive import split_segment
 from storage.metastore import Table, TableKind
-from storage.parquet import list_files
+from storage.objectstore import ObjectStores
 
 _MAX_TABLES = 512
-_PARQUET, _DISK = ds.ParquetFileFormat(), fs.LocalFileSystem()
+_PARQUET = ds.ParquetFileFormat()
 # What a condition and a file of other types than it expects, or a value out of range, can raise.
 _UNFIT = (pa.ArrowException, TypeError, ValueError)
 
@@ -38,7 +37,8 @@ class TableTotals:
 class TotalsCache:
     """What tables hold, read once per snapshot: every footer says how many row groups it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, stores: ObjectStores) -> None:
+        self._stores = stores
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, str], TableTotals] = OrderedDict()
 
@@ -53,7 +53,7 @@ class TotalsCache:
         with self._lock:
             known = self._known.get(key)
         if known is None:
-            known = _read_totals(table, is_cancelled)
+            known = _read_totals(table, self._stores, is_cancelled)
             with self._lock:
                 self._known[key] = known
                 if len(self._known) > _MAX_TABLES:
@@ -65,6 +65,7 @@ def count_row_groups(
     table: Table,
     paths: Iterable[str],
     predicate: pc.Expression | None,
+    stores: ObjectStores,
     is_cancelled: Callable[[], bool],
 ) -> int:
     """Return how many row groups of some files of a table a predicate leaves.
@@ -73,19 +74,25 @@ def count_row_groups(
         table: Whose files they are.
         paths: Full paths of the files.
         predicate: None leaves all.
+        stores: Where they may lie.
         is_cancelled: Asked before each file.
 
     Raises:
         CancelledError: When it says so.
     """
-    return sum(_count_in_file(table, path, predicate) for path in _each(paths, is_cancelled))
+    return sum(
+        _count_in_file(table, path, predicate, stores) for path in _each(paths, is_cancelled)
+    )
 
 
-def _count_in_file(table: Table, path: str, predicate: pc.Expression | None) -> int:
+def _count_in_file(
+    table: Table, path: str, predicate: pc.Expression | None, stores: ObjectStores
+) -> int:
     if predicate is None:
-        return int(pq.read_metadata(path).num_row_groups)
+        return _count_all(path, stores)
+    filesystem, within = stores.opened(path)
     fragment = _PARQUET.make_fragment(
-        path, filesystem=_DISK, partition_expression=_values_of(table, path)
+        within, filesystem=filesystem, partition_expression=_values_of(table, path)
     )
     try:
         return len(fragment.split_by_row_group(filter=predicate, schema=table.arrow_schema))
@@ -93,10 +100,15 @@ def _count_in_file(table: Table, path: str, predicate: pc.Expression | None) -> 
         return int(fragment.num_row_groups)
 
 
+def _count_all(path: str, stores: ObjectStores) -> int:
+    filesystem, within = stores.opened(path)
+    return int(pq.read_metadata(within, filesystem=filesystem).num_row_groups)
+
+
 def _values_of(table: Table, path: str) -> pc.Expression | None:
     """Return what the directories of a file say about the partition columns."""
     values: pc.Expression | None = None
-    for part in Path(path).relative_to(str(table.location)).parts[:-1]:
+    for part in path.removeprefix(f"{table.location}/").split("/")[:-1]:
         column, text = split_segment(part) or ("", "")
         kind = table.arrow_schema.field(column).type
         says = pc.field(column) == pc.scalar(pa.scalar(text).cast(kind))
@@ -104,12 +116,14 @@ def _values_of(table: Table, path: str) -> pc.Expression | None:
     return values
 
 
-def _read_totals(table: Table, is_cancelled: Callable[[], bool]) -> TableTotals:
-    directory = Path(str(table.location))
-    if table.kind is TableKind.MANAGED and not any(directory.iterdir()):
+def _read_totals(
+    table: Table, stores: ObjectStores, is_cancelled: Callable[[], bool]
+) -> TableTotals:
+    location = str(table.location)
+    if table.kind is TableKind.MANAGED and not any(Path(location).iterdir()):
         return TableTotals(0, {})
-    sizes = {str(directory / file.path): file.size for file in list_files(directory)}
-    counts = (pq.read_metadata(path).num_row_groups for path in _each(sizes, is_cancelled))
+    sizes = {f"{location}/{file.path}": file.size for file in stores.list_files(location)}
+    counts = (_count_all(path, stores) for path in _each(sizes, is_cancelled))
     return TableTotals(sum(counts), sizes)
 
 

@@ -30,6 +30,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "planner/plan.py",
         "storage/engine.py",
         "storage/memoryengine.py",
+        "storage/remotefiles.py",
         "storage/sessions.py",
         "bench",
     ),
