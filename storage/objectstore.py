@@ -43,6 +43,7 @@ _DOWN_S = 10.0
 # The engine takes `*`, `?` and `[` in a place for patterns; what is encoded has two spellings.
 _SEGMENT = re.compile(r"[\w.=+@,-]+", re.ASCII)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_FROM_STORE = "AWS Error"
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE", "INVALID_CLIENT_TOKEN")
 _SILENT = "the object store does not answer; try again later, or tell the member's operator"
 _REFUSED = "the object store refuses the member's key; tell the member's operator"
@@ -186,8 +187,10 @@ class ObjectStores:
         with self._asking(location) as (files, path):
             try:
                 return pq.read_metadata(f"{path}/{file.path}", filesystem=files)
-            except (FileNotFoundError, pa.ArrowInvalid):
-                pass
+            except (OSError, pa.ArrowException) as error:
+                # A damaged footer is an OSError as well.
+                if _FROM_STORE in str(error):
+                    raise
         raise UnusableTableError(
             f"{file.base_name} is not a whole Parquet file; it is being written, or damaged"
         )

@@ -1,18 +1,50 @@
-"""A real server that speaks S3 on loopback, and what tests put into it."""
+"""A real server that speaks S3 on loopback and checks signatures, and what tests put into it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from moto import settings as moto_settings
+from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from storage.objectstore import ObjectStore, ObjectStores
 
-BUCKET, KEY_ID, SECRET, REGION = "lake", "AKIATESTS", "quite-secret-indeed", "us-east-1"
+BUCKET, REGION = "lake", "us-east-1"
+_ACCOUNT = "123456789012"
+_READING = ("s3:ListBucket", "s3:GetObject")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a request is signed with."""
+
+    key_id: str
+    secret: str = field(repr=False)
+
+
+@cache
+def _key_for(*actions: str) -> Key:
+    """Make a user of the servers of this process who may do these."""
+    users = iam_backends[_ACCOUNT]["aws"]
+    name = f"user{abs(hash(actions))}"
+    users.create_user(REGION, name)
+    allowed = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [allowed]}
+    users.put_user_policy(name, "allowed", json.dumps(policy))
+    key = users.create_access_key(name)
+    return Key(key.access_key_id, key.secret_access_key)
+
+
+def reading_key() -> Key:
+    """Return what a member reads with: it may list and get, and no more."""
+    return _key_for(*_READING)
 
 
 @dataclass
@@ -43,7 +75,9 @@ class S3Server:
 
     def store(self, url: str = f"s3://{BUCKET}", **changes: str) -> ObjectStore:
         """Return the store as a member is told of it."""
-        told = {"endpoint": self.endpoint, "region": REGION, "key_id": KEY_ID, "secret": SECRET}
+        key = reading_key()
+        told = {"endpoint": self.endpoint, "region": REGION, "key_id": key.key_id}
+        told["secret"] = key.secret
         return ObjectStore(url, **(told | changes))
 
     def stores(self, url: str = f"s3://{BUCKET}", **changes: str) -> ObjectStores:
@@ -53,11 +87,11 @@ class S3Server:
         """Return an entry of tables.object_stores, with its secret in a file."""
         directory.mkdir(exist_ok=True)
         secret = directory / "s3.secret"
-        secret.write_text(f"{SECRET}\n")
+        secret.write_text(f"{reading_key().secret}\n")
         return {
             "url": f"s3://{self.bucket}/{prefix}",
             "endpoint": self.endpoint,
-            "key_id": KEY_ID,
+            "key_id": reading_key().key_id,
             "secret_file": str(secret),
         }
 
@@ -66,12 +100,16 @@ class S3Server:
 def running_s3(bucket: str = BUCKET, port: int = 0) -> Iterator[S3Server]:
     """Run a server on loopback, on a free port if none is named."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    writing = _key_for("s3:*")
+    before = moto_settings.INITIAL_NO_AUTH_ACTION_COUNT
+    # From the first request on: who asks, and whether they may.
+    moto_settings.INITIAL_NO_AUTH_ACTION_COUNT = 0.0
     server.start()
     try:
         host, port = server.get_host_and_port()
         files = fs.S3FileSystem(
-            access_key=KEY_ID,
-            secret_key=SECRET,
+            access_key=writing.key_id,
+            secret_key=writing.secret,
             region=REGION,
             scheme="http",
             endpoint_override=f"{host}:{port}",
@@ -81,3 +119,4 @@ def running_s3(bucket: str = BUCKET, port: int = 0) -> Iterator[S3Server]:
         yield S3Server(f"http://{host}:{port}", files, bucket)
     finally:
         server.stop()
+        moto_settings.INITIAL_NO_AUTH_ACTION_COUNT = before

@@ -13,7 +13,7 @@ from storage.engine import Engine
 from storage.errors import StaleMetastoreError, UnusableTableError
 from storage.metastore import Table
 from storage.objectstore import ObjectStore, ObjectStores
-from tests.objectstores import BUCKET, SECRET, S3Server, running_s3
+from tests.objectstores import BUCKET, S3Server, reading_key, running_s3
 from tests.storage.factories import NAME, ask
 
 
@@ -129,6 +129,15 @@ def test_foreign_file_refuses_the_table(s3: S3Server, prefix: str, path: str, wo
         s3.stores().scan(location)
 
 
+def test_damaged_footer_is_the_files_fault_not_the_stores(s3: S3Server, prefix: str) -> None:
+    location = s3.write_days(prefix, days=1)
+    s3.write_bytes(f"{prefix}/day=2024-01-07/bad.parquet", b"PAR1" + b"\xff" * 64 + b"@\0\0\0PAR1")
+    stores = s3.stores()
+    with pytest.raises(UnusableTableError, match=r"bad\.parquet is not a whole Parquet file"):
+        stores.scan(location)
+    assert len(stores.list_files(location)) == 2
+
+
 def test_marker_is_passed_over(s3: S3Server, prefix: str) -> None:
     location = s3.write_days(prefix, days=1)
     s3.write_bytes(f"{prefix}/_SUCCESS", b"")
@@ -164,7 +173,7 @@ def test_place_outside_is_refused(s3: S3Server, written: str) -> None:
 
 
 def test_secret_is_not_shown(s3: S3Server) -> None:
-    assert SECRET not in repr(s3.store())
+    assert reading_key().secret not in repr(s3.store())
 
 
 def test_environment_says_nothing(
@@ -189,7 +198,7 @@ def test_store_that_is_gone_is_told_soon_and_left_alone(prefix: str) -> None:
         silent.listen()
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         now = [0.0]
-        store = ObjectStore(f"s3://{BUCKET}", endpoint, "us-east-1", "AKIA", SECRET)
+        store = ObjectStore(f"s3://{BUCKET}", endpoint, "us-east-1", "AKIA", "secret")
         stores = ObjectStores([store], lambda: now[0])
         started = time.monotonic()
         for _ in range(50):
@@ -216,3 +225,13 @@ def test_missing_bucket_is_said(s3: S3Server) -> None:
     with pytest.raises(UnusableTableError, match=r"bucket does not exist|no Parquet files"):
         stores.list_files("s3://nowhere/t")
     assert len(s3.stores().list_files(s3.write_days("after"))) == 3
+
+
+@pytest.mark.parametrize("wrong", [{"secret": "another"}, {"key_id": "AKIANOBODY"}])
+def test_wrong_key_is_told_at_once(s3: S3Server, prefix: str, wrong: dict[str, str]) -> None:
+    location = s3.write_days(prefix)
+    stores = s3.stores(**wrong)
+    for _ in range(2):
+        with pytest.raises(UnusableTableError, match="refuses the member's key") as caught:
+            stores.scan(location)
+    assert not [part for part in (prefix, BUCKET, s3.endpoint) if part in str(caught.value)]
