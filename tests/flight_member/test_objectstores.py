@@ -1,13 +1,19 @@
-"""The settings of object stores: what is refused, and what is never shown."""
+"""Object stores of a member: their settings, and tables attached at the terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flight_member.cli import app
 from flight_member.configuration import load_settings
 from flight_member.errors import ConfigurationError
 from flight_member.memberhome import MemberHome
 from flight_member.settings import MemberSettings
+from flight_member.tables import TableDesk
+from storage.errors import UnusableTableError
+from tests.objectstores import running_s3
 
 SECRET = "quite-secret-indeed"
 
@@ -19,7 +25,7 @@ def entry(directory: Path, **changes: object) -> dict[str, object]:
     return {**told, **changes}
 
 
-def flags(*entries: dict[str, object]) -> dict[str, object]:
+def flags(*entries: Mapping[str, object]) -> dict[str, object]:
     return {"cluster.name": "shanghai", "tables.object_stores": list(entries)}
 
 
@@ -82,3 +88,28 @@ def test_bucket_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     assert "a bucket is there twice" in fault_of(
         entry(tmp_path), entry(tmp_path, url="s3://lake/other")
     )
+
+
+def test_table_is_attached_at_the_terminal_and_its_changes_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_s3() as s3:
+        location = s3.write_days("open/days", days=2)
+        told = {**flags(s3.settings(tmp_path, "open")), "state.directory": str(tmp_path / "home")}
+        home = MemberHome.create(load_settings(MemberSettings, None, told).settings)
+        monkeypatch.setattr("flight_member.cli._home", lambda _: home)
+        outside = CliRunner().invoke(app, ["attach", "lake.raw.no", "s3://lake/other/days"])
+        assert outside.exit_code != 0
+        attached = CliRunner().invoke(app, ["attach", "lake.raw.days", location])
+        assert "8 rows in 2 files, partitioned by day" in attached.stdout
+        desk = TableDesk.open(home)
+        assert not desk.rescan()
+        s3.write_day("open/days", 3)
+        assert desk.rescan()
+        (table,) = desk.all()
+        assert (table.row_count, table.location) == (12, location)
+    # The server is gone: the last state stays, and statements are told why.
+    assert not desk.rescan()
+    assert desk.all() == [table]
+    with pytest.raises(UnusableTableError, match=r"days.*: the object store does"):
+        desk.require_readable({table.id})
