@@ -61,8 +61,11 @@ class Snapshots:
         """Give the folder of a managed table's version, which stays until the block ends.
 
         Raises:
-            StaleMetastoreError: When the version, or a file of it, is gone.
+            StaleMetastoreError: When the version, or a file of it, is gone, or it is no version.
         """
+        # It names a folder, and comes with a ticket: whoever signed that one has no say in paths.
+        if not table.snapshot.isdecimal() or str(int(table.snapshot)) != table.snapshot:
+            raise _gone(table)
         snapshot = self._take(table)
         try:
             with snapshot.building:
@@ -168,14 +171,18 @@ def _build(table: Table, folder: Path) -> None:
     try:
         state = DeltaLog(location).read(int(table.snapshot))
         link_files(location, state, folder)
-    except (StaleMetastoreError, ValueError):
+    except StaleMetastoreError:
         shutil.rmtree(folder, ignore_errors=True)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     else:
         return
-    raise StaleMetastoreError(f"that version of {table.name} is gone; execute it again")
+    raise _gone(table)
+
+
+def _gone(table: Table) -> StaleMetastoreError:
+    return StaleMetastoreError(f"that version of {table.name} is gone; execute it again")
 
 
 def _link(location: Path, file: DataFile, into: Path) -> None:

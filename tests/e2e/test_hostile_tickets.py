@@ -344,6 +344,10 @@ def test_an_unknown_column_names_columns_of_the_tickets_table_only(
     [
         {"id": "0" * 32},
         {"snapshot": "0" * 64},
+        {"snapshot": "1000000"},
+        {"snapshot": "²"},
+        # A folder is made for each version: here it would be that of all versions.
+        {"snapshot": "0/../../.."},
         {"schema_version": 2},
         {"name": ObjectName.parse(f"{SALARIES}@{HANGZHOU}")},
     ],

@@ -236,6 +236,20 @@ def test_folders_of_versions_are_shared_kept_for_a_while_and_bounded(
     assert list((tmp_path / "snapshots").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "snapshot", ["", "-1", "00", "²", "1e0", "9", "0/../../../kept", "../kept"]
+)
+def test_what_is_no_version_names_no_folder(tmp_path: Path, table: Table, snapshot: str) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "something").touch()
+    snapshots = Snapshots(tmp_path / "snapshots")
+    # So that a way through its folder leads somewhere.
+    with snapshots.lease(table), pytest.raises(StaleMetastoreError):
+        snapshots.lease(replace(table, snapshot=snapshot)).__enter__()
+    assert (tmp_path / "kept" / "something").exists()
+    snapshots.close()
+
+
 def test_folders_of_a_process_that_is_gone_are_removed(tmp_path: Path, table: Table) -> None:
     left = tmp_path / "snapshots" / "left"
     left.mkdir(parents=True)
