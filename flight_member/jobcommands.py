@@ -28,6 +28,9 @@ _SHOWN = (
     "parts",
     "error_code",
 )
+# So that an id can be read, and copied, in a terminal of 80 columns.
+_SHOWN_IN_LITTLE_ROOM = ("job_id", "user_name", "state", "elapsed_s")
+_MUCH_ROOM = 140
 # Of a job that is followed, a change of one of these is news.
 _NEWS = ("state", "row_count", "parts_done")
 Row = Mapping[str, Any]
@@ -129,7 +132,8 @@ def _print(rows: Sequence[Row], *, as_json: bool) -> None:
         print_rows(rows, [], as_json=True)
         return
     shown = [{**row, "parts": _parts(row), "elapsed_s": round(row["elapsed_s"], 2)} for row in rows]
-    print_rows(shown, _SHOWN, as_json=False)
+    has_room = console.width >= _MUCH_ROOM
+    print_rows(shown, _SHOWN if has_room else _SHOWN_IN_LITTLE_ROOM, as_json=False)
 
 
 def _parts(row: Row) -> str:
