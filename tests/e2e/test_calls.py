@@ -61,7 +61,8 @@ MATRIX: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
     ("CommandStatementUpdate", {**_QUERY, "transaction_id": b"t"}, _REFUSED),
     ("CommandPreparedStatementUpdate", {"prepared_statement_handle": HANDLE}, _UPDATE),
     ("CommandStatementSubstraitPlan", _PLAN, _REFUSED),
-    ("CommandStatementIngest", _INGEST, _REFUSED),
+    # What is sent along has no columns.
+    ("CommandStatementIngest", _INGEST, (*_REFUSED[:3], NOT_READ)),
     ("CommandStatementIngest", {**_INGEST, "transaction_id": b"t"}, _REFUSED),
     # Neither what to do with a table that is there nor with one that is not.
     ("CommandStatementIngest", {"table": "new"}, (*_REFUSED[:3], NOT_READ)),

@@ -138,7 +138,7 @@ def test_wrong_heartbeat_handler_is_refused_with_where_it_was_set(tmp_path: Path
         refused = try_mom(command, "--dir", directory)
         assert refused.returncode == 2
         assert "heartbeat.handlers: no_such_module:handle" in refused.stderr
-        assert "(file flight-mom.toml)" in refused.stderr.replace("\n", " ")
+        assert "(file flight-mom.toml)" in " ".join(refused.stderr.split())
 
 
 def killed_mom(home: MomHome) -> "subprocess.Popen[str]":
