@@ -116,7 +116,11 @@ def running_s3(bucket: str = BUCKET, port: int = 0) -> Iterator[S3Server]:
             allow_bucket_creation=True,
         )
         files.create_dir(bucket)
-        yield S3Server(f"http://{host}:{port}", files, bucket)
+        try:
+            yield S3Server(f"http://{host}:{port}", files, bucket)
+        finally:
+            # The servers of one process hold the same buckets: the next begins with an empty one.
+            files.delete_dir_contents(bucket)
     finally:
         server.stop()
         moto_settings.INITIAL_NO_AUTH_ACTION_COUNT = before
