@@ -71,7 +71,7 @@ hostile: install ## the laws of every statement on many times the usual examples
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/planner/test_hostile.py tests/e2e/test_oracle.py --timeout 0
 
 POSTGRESQL_TESTS := tests/auth/test_stores.py tests/auth/test_auditchain.py tests/storage/test_tablestore.py \
-  tests/flight_member/test_statestore.py tests/flight_mom tests/e2e/test_revocation.py \
+  tests/flight_member/test_statestore.py tests/flight_member/test_peers.py tests/flight_mom tests/e2e/test_revocation.py \
   tests/security/test_guessing.py
 
 test-postgresql: install ## the tests of what servers keep, on a PostgreSQL that they start (Debian's package postgresql)

@@ -110,9 +110,12 @@ def rotate(
 
 
 class RotatingKey(SigningKey):
-    """A signing key that changes while a server uses it; `current` is the one to sign with now."""
+    """A signing key that changes while a server uses it; `current` is the one to sign with now.
 
-    __slots__ = ("_directory", "_held", "_now", "_rings")
+    Servers of one cluster sign with a key each: what any of them signed counts as the cluster's.
+    """
+
+    __slots__ = ("_directory", "_held", "_now", "_peers", "_rings")
 
     def __init__(self, directory: Path, now: Callable[[], datetime]) -> None:
         """Read the keys of a state directory.
@@ -122,7 +125,8 @@ class RotatingKey(SigningKey):
         """
         self._directory = directory
         self._now = now
-        self._rings: tuple[KeyChain, dict[str, KeyRing]] | None = None
+        self._peers: tuple[PublicKey, ...] = ()
+        self._rings: tuple[KeyChain, tuple[PublicKey, ...], dict[str, KeyRing]] | None = None
         self._held = KeyChain.load(directory)
         self.notice()
 
@@ -133,6 +137,13 @@ class RotatingKey(SigningKey):
         if _looks(chain) == _looks(self._held):
             return False
         self._held = chain
+        return True
+
+    def trust_peers(self, keys: tuple[PublicKey, ...]) -> bool:
+        """Count signatures of the cluster's other servers; returns whether their keys changed."""
+        if tuple(key.to_text() for key in keys) == tuple(key.to_text() for key in self._peers):
+            return False
+        self._peers = keys
         return True
 
     def acknowledge(self, known: tuple[PublicKey, ...]) -> None:
@@ -154,8 +165,13 @@ class RotatingKey(SigningKey):
 
     @property
     def chain(self) -> KeyChain:
-        """The keys as they are now."""
+        """This server's own keys as they are now."""
         return self._held
+
+    @property
+    def published(self) -> tuple[PublicKey, ...]:
+        """Every key that others should know as the cluster's, the one that signs first."""
+        return _joined(self._held, self._peers)
 
     @property
     def public_key(self) -> PublicKey:
@@ -174,12 +190,18 @@ class RotatingKey(SigningKey):
 
     def ring(self, issuer: str) -> KeyRing:
         """Return all published keys, under this issuer's name; the same ring until they change."""
-        held, rings = self._held, self._rings
-        if rings is None or rings[0] is not held:
-            rings = self._rings = (held, {})
-        if issuer not in rings[1]:
-            rings[1][issuer] = KeyRing().with_issuer(issuer, *held.published)
-        return rings[1][issuer]
+        held, peers, rings = self._held, self._peers, self._rings
+        if rings is None or rings[0] is not held or rings[1] is not peers:
+            rings = self._rings = (held, peers, {})
+        if issuer not in rings[2]:
+            rings[2][issuer] = KeyRing().with_issuer(issuer, *_joined(held, peers))
+        return rings[2][issuer]
+
+
+def _joined(chain: KeyChain, peers: tuple[PublicKey, ...]) -> tuple[PublicKey, ...]:
+    own = chain.published
+    known = {key.kid for key in own}
+    return (*own, *(key for key in peers if key.kid not in known))
 
 
 def _advanced(directory: Path, chain: KeyChain, now: datetime) -> KeyChain:

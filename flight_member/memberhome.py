@@ -15,6 +15,7 @@ from flight_member.configuration import load_settings
 from flight_member.errors import ConfigurationError
 from flight_member.jobstore import metadata as job_tables
 from flight_member.membership import Membership
+from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.settings import MemberSettings, ServerSettings
 from flight_member.statestore import Database
@@ -145,6 +146,7 @@ class MemberHome:
             revocation_tables,
             metastore_tables,
             job_tables,
+            peer_tables,
         )
 
     def _require_same_cluster(self) -> None:

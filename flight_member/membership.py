@@ -148,7 +148,7 @@ class Heart:
 
     def _beat(self) -> None:
         report = self._state.report
-        published = self._key.chain.published
+        published = self._key.published
         heartbeat = protocol.Heartbeat(
             uri=self._uri,
             nodes=(self._sampler.sample(),),

@@ -92,6 +92,11 @@ class StateSection(Section):
     """Where everything is kept that must survive."""
 
     directory: Path = Field(default=Path(), description="keys, certificates and the database")
+    server: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$|^$",
+        description="this server's name among several over one database; empty means the cluster's",
+    )
     database: str = Field(
         default="", description="SQLAlchemy URL; empty means SQLite in `directory`"
     )
@@ -316,6 +321,11 @@ class ServerSettings(BaseSettings):
     audit: AuditSection = Field(default_factory=AuditSection)
     jobs: JobsSection = Field(default_factory=JobsSection)
     log: LogSection = Field(default_factory=LogSection)
+
+    @property
+    def server_name(self) -> str:
+        """This server's name among those over its database."""
+        return self.state.server or self.cluster.name
 
 
 class MemberSettings(ServerSettings):

@@ -79,6 +79,11 @@ class Database:
             self.close()
             raise _unusable(fault)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether servers on several machines can be over it; one of a file is one server's."""
+        return self._engine.dialect.name != "sqlite"
+
     @contextmanager
     def change(self) -> Iterator[Connection]:
         """Open a transaction that may write; it commits when the block ends without an error.

@@ -33,7 +33,8 @@ from flight_sql import Call
 
 _log = get_logger(__name__)
 _MAX_SHOWN, _MAX_RULE = 48, 200
-_MAX_KEYS = 8
+# Of each server over a member's database, the one that signs, the next, and those that end.
+_MAX_KEYS = 32
 
 
 class _UnknownJoinTokenError(Exception):

@@ -17,6 +17,7 @@ from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
 from flight_member.jobstore import metadata as job_tables
 from flight_member.memberhome import settings_text
+from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.statestore import Database
 from flight_mom.jobplacestore import metadata as job_place_tables
@@ -149,6 +150,7 @@ class MomHome:
             job_tables,
             job_place_tables,
             metastore_tables,
+            peer_tables,
         )
 
     def _make_certificate(self, authority: CertificateAuthority, now: datetime) -> None:

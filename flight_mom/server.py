@@ -13,6 +13,7 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.jobdesk import JobDesk
 from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
+from flight_member.peers import Peers
 from flight_member.process import require_free_port
 from flight_member.serving import make_flight_server
 from flight_member.watching import Watch
@@ -54,9 +55,16 @@ class MomServer:
         certificates = home.load_authority()
         self._settings = settings
         self._database = home.open_database()
+        self._peers = Peers(
+            self._database,
+            settings.server_name,
+            "replica",
+            key,
+            is_shared=self._database.is_shared,
+        )
         with _uncollected():
             self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
-        self._topology.trust(*key.chain.published)
+        self._topology.trust(*key.published)
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
         self._jobs = Jobs(cluster, cluster, utc_now)
@@ -148,6 +156,7 @@ class MomServer:
         self._desk.uri = self._settings.server.uri(self._flight.port)
         self._history.start()
         self._flight.start()
+        self._peers.start(self._desk.uri)
         self._watch.start()
         self._monitor.start(self._desk.uri, self._flight.port)
         if self._settings.server.uses_tls:
@@ -178,8 +187,10 @@ class MomServer:
         self._flight.hurry()
 
     def _notice_keys(self) -> None:
-        if self._key.notice():
-            self._topology.trust(*self._key.chain.published)
+        # Both: a rotation is told to the others by the same look.
+        has_rotated = self._key.notice()
+        if self._peers.look() or has_rotated:
+            self._topology.trust(*self._key.published)
 
 
 @contextmanager
