@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-clients test-postgresql lint types unit hostile format docs bench clean help
+.PHONY: install demo test test-clients test-postgresql test-ha lint types unit hostile format docs bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,9 @@ POSTGRESQL_TESTS := tests/auth/test_stores.py tests/auth/test_auditchain.py test
 
 test-postgresql: install ## the tests of what servers keep, on a PostgreSQL that they start (Debian's package postgresql)
 	$(BIN)/python -m pytest --state-database postgresql $(POSTGRESQL_TESTS)
+
+test-ha: install ## several servers over one PostgreSQL that are killed, paused and cut off (Debian's package postgresql)
+	$(BIN)/python -m pytest -m ha tests/ha
 
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .

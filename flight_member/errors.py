@@ -10,6 +10,9 @@ FlightMemberError
 ├── UserNotReportedError     user-not-reported    UNAVAILABLE, retryable
 ├── ClusterUnavailableError   cluster-unavailable  UNAVAILABLE, retryable
 ├── ClusterSuspendedError     cluster-suspended    UNAVAILABLE
+├── StateUnavailableError     state-unavailable    UNAVAILABLE, retryable
+├── OutcomeUnknownError       outcome-unknown      UNAVAILABLE
+├── FencedError               fenced               UNAVAILABLE, retryable
 ├── OverloadedError           overloaded           UNAVAILABLE, retryable
 ├── StatementTimeoutError     statement-timeout    DEADLINE_EXCEEDED
 ├── CancelledStatementError   cancelled            CANCELLED
@@ -108,6 +111,44 @@ class ClusterSuspendedError(FlightMemberError):
     """An administrator suspended the cluster."""
 
     code, status = "cluster-suspended", "UNAVAILABLE"
+
+
+class StateUnavailableError(FlightMemberError):
+    """The database of the durable state does not answer; nothing was changed."""
+
+    code, status, retryable = "state-unavailable", "UNAVAILABLE", True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server does not reach the database that keeps its cluster's state; nothing was "
+            "changed: try again in a moment, or at another server of the cluster"
+        )
+
+
+class OutcomeUnknownError(FlightMemberError):
+    """The database went away while it was making a change durable."""
+
+    code, status = "outcome-unknown", "UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database that keeps the cluster's state went away while the change was being "
+            "made durable; look whether it was made before you try again"
+        )
+
+
+class FencedError(FlightMemberError):
+    """A server was paused, or cut off, for longer than its lease; nothing was changed."""
+
+    code, status, retryable = "fenced", "UNAVAILABLE", True
+
+    @classmethod
+    def of_lapse(cls) -> "FencedError":
+        """Return the refusal of what was begun before the lease lapsed."""
+        return cls(
+            "this server was paused, or did not reach its cluster's database, for longer than its "
+            "lease, and others may have acted since; nothing was changed: try again"
+        )
 
 
 class OverloadedError(FlightMemberError):

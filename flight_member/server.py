@@ -30,7 +30,6 @@ from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
-from flight_member.nodes import CONTROLLER_MODE, Nodes
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner, text_limits
@@ -106,12 +105,7 @@ class MemberServer:
             open_view=self._views.open,
             stores=home.object_stores,
         )
-        self._admission = admission = Admission(settings.limits)
-        self.nodes = Nodes(
-            cluster,
-            settings.heartbeat.interval_s,
-            lambda: admission.running + admission.queued,
-        )
+        self._admission = Admission(settings.limits)
         self._jobs = Jobs(cluster, cluster, utc_now)
         self._history = JobHistory(self._jobs, self._database, settings.jobs, utc_now)
         self._desk = TableDesk(cluster, self._database, home)
@@ -196,7 +190,7 @@ class MemberServer:
         """Serve, and begin to report if the member has joined a federation."""
         self._history.start()
         self._flight.start()
-        self.nodes.uri = uri = self._settings.server.uri(self._flight.port)
+        uri = self._settings.server.uri(self._flight.port)
         self._heart = Heart(
             cluster=self._cluster,
             uri=uri,
@@ -209,7 +203,6 @@ class MemberServer:
             is_joined=lambda: self._joined() is not None,
             learned=self._learn_keys,
             rescan=self._desk.rescan,
-            nodes=self.nodes.rows,
         )
         self._heart.start()
         self._watch.start()
@@ -239,7 +232,7 @@ class MemberServer:
         limits = self._settings.limits
         facts = NodeFacts(
             node=self._cluster,
-            mode=CONTROLLER_MODE,
+            mode="single",
             host=self._settings.server.advertised_host,
             port=self._flight.port,
             uri=uri,

@@ -1,16 +1,19 @@
 """The database that holds a server's durable state, and the one way to change it.
 
-SQLite by default, PostgreSQL when configured. A change and its audit row are written by one
-`Database.change()`: both are durable when it returns, or neither is. Changes are made one after
-the other, also by several processes, so that what one has read still holds when it writes; readers
-see one state and wait for nobody. SQLite runs with write-ahead logging and full synchronisation,
-PostgreSQL as it is set up (by default durable), so that `kill -9` or a power cut loses nothing
-that was acknowledged.
+SQLite by default, PostgreSQL when configured, which several servers can be over. A change and its
+audit row are written by one `Database.change()`: both are durable when it returns, or neither is.
+Changes are made one after the other, also by several processes, so that what one has read still
+holds when it writes; readers see one state and wait for nobody. SQLite runs with write-ahead
+logging and full synchronisation, PostgreSQL as it is set up (by default durable): `kill -9`
+or a power cut loses nothing that was acknowledged. No wait for PostgreSQL is without an end; see
+`postgresql`.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +35,35 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
     ArgumentError,
+    DBAPIError,
     NoSuchModuleError,
     OperationalError,
     SQLAlchemyError,
 )
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from flight_member.errors import ConfigurationError
+from flight_member.errors import (
+    ConfigurationError,
+    FlightMemberError,
+    OutcomeUnknownError,
+    StateUnavailableError,
+)
 
 _BUSY_TIMEOUT_MS = 10_000
 _PRIVATE = 0o600
 _WRITE_LOCK = 0x666C696768746D6F  # any number, as long as every version takes the same
 _THE_OWNER = 1
+# For an answer of PostgreSQL's; in a handler, so that nothing waits for long.
+_PATIENCE_S = 20.0
+_ASIDE_PATIENCE_S = 3.0
+# A change that says nothing for so long is undone, that others can be made.
+_PAUSE_S = 5.0
+
+# What PostgreSQL calls it: connections that fail, its stop or a cancel, a transaction left alone
+# for too long, a lock that was not to be had, no connection left.
+_AWAY_CLASSES = {"08", "57"}
+_AWAY = {"25P03", "55P03", "53300"}
 
 metadata = MetaData()
 
@@ -70,8 +90,13 @@ class Database:
             ConfigurationError: When there is no such database, it cannot be used, or it holds the
                 state of somebody else.
         """
+        self.guard: Callable[[Connection], None] = _let_through
+        """Called in each change before anything is written; what it raises undoes the change."""
+        self._url = url
+        self._aside: Engine | None = None
+        self._opening = threading.Lock()
         try:
-            self._engine = _open(url)
+            self._engine = _open(url, _PATIENCE_S)
         except (SQLAlchemyError, ImportError, OSError) as error:
             raise _unusable(_without_url(error)) from None
         fault = self._make_ready(owner, schemas)
@@ -89,26 +114,29 @@ class Database:
         """Open a transaction that may write; it commits when the block ends without an error.
 
         It waits for the change that is under way, if there is one.
+
+        Raises:
+            StateUnavailableError: When the database does not answer; nothing was changed.
+            OutcomeUnknownError: When it went away while the change was made durable.
         """
-        with self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                # Taking the write lock first means waiting for it instead of failing half way.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.rollback()
-                    raise
-                connection.commit()
-            else:
-                with connection.begin():
-                    connection.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
-                    yield connection
+        with _plain_faults(), self._engine.connect() as connection:
+            _begin_change(connection)
+            try:
+                self.guard(connection)
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            _commit(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that only reads; it sees one state from start to end."""
-        with self._engine.connect() as connection:
+        """Open a transaction that only reads; it sees one state from start to end.
+
+        Raises:
+            StateUnavailableError: When the database does not answer.
+        """
+        with _plain_faults(), self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
             else:
@@ -116,9 +144,36 @@ class Database:
             yield connection
             connection.rollback()
 
+    @contextmanager
+    def aside(self, *, waits_for_changes: bool = False) -> Iterator[Connection]:
+        """Open a transaction beside all others, on a connection of its own and with less patience.
+
+        For what cannot wait until others are done: who holds a lease. One at a time.
+
+        Args:
+            waits_for_changes: Whether it waits, as a change does, for the one that is under way.
+
+        Raises:
+            StateUnavailableError: When the database does not answer.
+        """
+        with self._opening:
+            if self._aside is None:
+                self._aside = _open(self._url, _ASIDE_PATIENCE_S, max_connections=2)
+        with _plain_faults(), self._aside.connect() as connection:
+            if waits_for_changes or not self.is_shared:
+                _begin_change(connection)
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            _commit(connection)
+
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
+        if self._aside is not None:
+            self._aside.dispose()
 
     def _make_ready(self, owner: str, schemas: Iterable[MetaData]) -> str:
         """Make what is missing; returns why the database cannot be used, or nothing."""
@@ -131,7 +186,7 @@ class Database:
                         index.create(connection, checkfirst=True)
                 found = _found_owner(connection, owner)
             lacking = _lacking(self._engine, schemas)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, FlightMemberError, OSError) as error:
             return _without_url(error)
         if found != owner:
             return f"holds the state of {found} already"
@@ -153,7 +208,7 @@ def _without_url(error: Exception) -> str:
             fault = "the driver for this kind of database is not installed"
         case ArgumentError():
             fault = "it is no URL of a database, such as postgresql+psycopg://user@host/name"
-        case OperationalError():
+        case OperationalError() | FlightMemberError():
             fault = "there is no such database, it does not answer, or it does not let us in"
         case _:
             fault = type(error).__name__
@@ -180,15 +235,94 @@ def _lacking(engine: Engine, schemas: Iterable[MetaData]) -> str:
     return ""
 
 
-def _open(url: str) -> Engine:
+def _let_through(_connection: Connection) -> None:
+    """Allow every change."""
+
+
+def _begin_change(connection: Connection) -> None:
+    """Begin a transaction that waits for the change that is under way."""
+    if connection.dialect.name == "sqlite":
+        # Taking the write lock first means waiting for it instead of failing half way.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    pause_ms = str(round(_PAUSE_S * 1000))
+    connection.execute(
+        select(
+            func.set_config("idle_in_transaction_session_timeout", pause_ms, True),
+            func.pg_advisory_xact_lock(_WRITE_LOCK),
+        )
+    )
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        # Of what the database itself says, it knows that it undid the change.
+        if not error.connection_invalidated or _state_of(error):
+            raise
+    else:
+        return
+    raise OutcomeUnknownError
+
+
+@contextmanager
+def _plain_faults() -> Iterator[None]:
+    """Say in our own words that a database does not answer."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not (error.connection_invalidated or _is_away(error)):
+            raise
+    except NoConnectionError:
+        pass
+    else:
+        return
+    raise StateUnavailableError
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether PostgreSQL could not be asked, took too long, or ended the session."""
+    if not hasattr(error.orig, "sqlstate"):
+        return False  # another database
+    state = _state_of(error)
+    if state is None:
+        return isinstance(error, OperationalError)
+    return state[:2] in _AWAY_CLASSES or state in _AWAY
+
+
+def _state_of(error: DBAPIError) -> str | None:
+    """Return what PostgreSQL calls an error; None when it was not it who said so."""
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _open(url: str, patience_s: float, max_connections: int = 15) -> Engine:
     # A server of its own may have been restarted since a connection was last used.
-    engine = create_engine(url, pool_pre_ping=True)
+    if not url.startswith("postgresql"):
+        engine = create_engine(url, pool_pre_ping=True)
+    else:
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=min(5, max_connections),
+            max_overflow=max(0, max_connections - 5),
+            pool_timeout=patience_s,
+        )
+        event.listen(engine, "do_connect", partial(_connect, patience_s))
     if engine.dialect.name == "sqlite":
         # Anything else is a database in memory, or a URI of SQLite's own.
         if engine.url.database and not engine.url.database.startswith((":", "file:")):
             _make_private(Path(engine.url.database))
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _connect(
+    patience_s: float, _dialect: object, _record: object, _args: object, arguments: dict[str, Any]
+) -> object:
+    from flight_member.postgresql import connect  # noqa: PLC0415  its driver may be missing
+
+    return connect(arguments, patience_s=patience_s)
 
 
 def _make_private(file: Path) -> None:

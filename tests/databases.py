@@ -58,6 +58,11 @@ class PostgresServer:
             self._made.add(database)
         return self._url(database)
 
+    @property
+    def socket(self) -> str:
+        """The Unix socket that it listens on."""
+        return str(self._directory / ".s.PGSQL.5432")
+
     def wait(self) -> None:
         """Wait until it answers."""
         deadline = time.monotonic() + _START_S
