@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Each of the many processes of a test run would compile all of the code again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo test test-clients test-postgresql test-ha lint types unit hostile format docs bench clean help
 

@@ -21,7 +21,7 @@ from flight_member.tablemaking import TableMaker
 from flight_member.tables import TableDesk
 from planner import CreateExternalTable
 from storage.errors import UnusableTableError
-from storage.objectstore import is_remote
+from storage.objecturl import is_remote
 
 
 class Attacher:

@@ -8,24 +8,25 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pyarrow as pa
 import typer
 
-from auth import Anchor, AuditRecord
-from auth.auditstore import AuditStore
-from flight_member.auditrows import AUDIT_SCHEMA
 from flight_member.errors import ConfigurationError
 from flight_member.options import AsJson, Config, Format, Output
-from flight_member.resultwriter import require_format, write_result
-from flight_member.statestore import Database
 from flight_member.terminal import FAILED, console, errors, print_rows, reported_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from auth import AuditRecord
+    from auth.auditstore import AuditStore
+    from flight_member.statestore import Database
 
 _SHOWN = ("at", "actor", "source", "action", "object", "allowed", "rule")
 _BATCH_ROWS = 10_000
 
-Opener = Callable[[Path, Path | None], Database]
+Opener = Callable[[Path, Path | None], "Database"]
 Since = Annotated[str | None, typer.Option(help="Only from this time on, as 2027-01-01T00:00:00Z.")]
 
 
@@ -52,6 +53,8 @@ def audit_app(program: str, directory: Path, open_database: Opener) -> typer.Typ
         as_json: AsJson = False,
     ) -> None:
         """Show the newest records, the oldest of them first."""
+        from auth import AuditRecord
+
         with reported_errors(), _opened(open_database, directory, config) as store:
             records = store.tail(
                 limit, since=_moment(since), actor=actor, allowed=False if refused else None
@@ -68,6 +71,9 @@ def audit_app(program: str, directory: Path, open_database: Opener) -> typer.Typ
         output: Output = None,
     ) -> None:
         """Write all records, oldest first."""
+        from flight_member.auditrows import AUDIT_SCHEMA
+        from flight_member.resultwriter import require_format, write_result
+
         with reported_errors(), _opened(open_database, directory, config) as store:
             require_format(kind, output)
             write_result(AUDIT_SCHEMA, _batches(store.all(since=_moment(since))), kind, output)
@@ -86,6 +92,8 @@ def audit_app(program: str, directory: Path, open_database: Opener) -> typer.Typ
         as_json: AsJson = False,
     ) -> None:
         """Check that no record was changed, removed or put in; ends with 1 when one was."""
+        from auth import Anchor
+
         with reported_errors(), _opened(open_database, directory, config) as store:
             noted = Anchor.parse(anchor) if anchor is not None else None
             with errors.status("walking along the log"):
@@ -111,12 +119,18 @@ def audit_app(program: str, directory: Path, open_database: Opener) -> typer.Typ
 
 
 @contextmanager
-def _opened(open_database: Opener, directory: Path, config: Path | None) -> Iterator[AuditStore]:
+def _opened(open_database: Opener, directory: Path, config: Path | None) -> Iterator["AuditStore"]:
+    from auth.auditstore import AuditStore
+
     with closing(open_database(directory, config)) as database, database.read() as connection:
         yield AuditStore(connection)
 
 
-def _batches(records: Iterator[AuditRecord]) -> Iterator[pa.RecordBatch]:
+def _batches(records: Iterator["AuditRecord"]) -> Iterator["pa.RecordBatch"]:
+    import pyarrow as pa
+
+    from flight_member.auditrows import AUDIT_SCHEMA
+
     while rows := [asdict(record) for record, _ in zip(records, range(_BATCH_ROWS), strict=False)]:
         yield pa.RecordBatch.from_pylist(rows, schema=AUDIT_SCHEMA)
 

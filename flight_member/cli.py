@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flight_member.auditcommands import audit_app
-from flight_member.configuration import LoadedSettings
+from flight_member.garbage import collecting_nothing
 from flight_member.jobcommands import job_commands
-from flight_member.joining import join_federation
 from flight_member.keycommands import key_commands
 from flight_member.loadcommand import load_command
-from flight_member.logs import configure_logging
-from flight_member.memberhome import SETTINGS_FILE, MemberHome
 from flight_member.options import (
     AsJson,
     Config,
@@ -29,13 +26,8 @@ from flight_member.options import (
     require_directory,
     settings_in,
 )
-from flight_member.process import run_until_stopped
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
-from flight_member.server import MemberServer
-from flight_member.settings import MemberSettings
-from flight_member.statestore import Database
 from flight_member.tablecommands import place_commands, table_commands
-from flight_member.tables import TableDesk
 from flight_member.terminal import console, print_rows, read_secret, reported_errors
 from flight_member.usercommands import (
     Admin,
@@ -45,8 +37,14 @@ from flight_member.usercommands import (
     add_user,
     user_commands,
 )
-from flight_member.users import UserDesk
 from storage.names import Level
+
+if TYPE_CHECKING:
+    from flight_member.configuration import LoadedSettings
+    from flight_member.memberhome import MemberHome
+    from flight_member.settings import MemberSettings
+    from flight_member.statestore import Database
+    from flight_member.users import UserDesk
 
 app = typer.Typer(
     name="flight-member",
@@ -65,20 +63,28 @@ def main() -> None:
 
 def _load(
     directory: Path, config: Path | None, flags: Mapping[str, object] | None = None
-) -> LoadedSettings[MemberSettings]:
+) -> "LoadedSettings[MemberSettings]":
+    from flight_member.settings import SETTINGS_FILE, MemberSettings
+
     return settings_in(MemberSettings, directory, SETTINGS_FILE, config, flags)
 
 
-def _home(directory: Path, config: Path | None = None) -> MemberHome:
+def _home(directory: Path, config: Path | None = None) -> "MemberHome":
+    from flight_member.memberhome import MemberHome
+
     require_directory(directory, "flight-member")
     home = MemberHome(_load(directory, config).settings)
     home.load_key()
     return home
 
 
-user_app = user_commands(
-    "flight-member", "shanghai", _HERE, lambda directory: UserDesk(_home(directory))
-)
+def _user_desk(directory: Path) -> "UserDesk":
+    from flight_member.users import UserDesk
+
+    return UserDesk(_home(directory))
+
+
+user_app = user_commands("flight-member", "shanghai", _HERE, _user_desk)
 app.add_typer(user_app, name="user")
 app.add_typer(table_commands(_HERE, _home), name="table")
 for _level in (Level.SCHEMA, Level.CATALOG):
@@ -86,7 +92,7 @@ for _level in (Level.SCHEMA, Level.CATALOG):
 app.add_typer(key_commands("flight-member", "shanghai", _HERE, _home), name="keys")
 
 
-def _open_database(directory: Path, config: Path | None) -> Database:
+def _open_database(directory: Path, config: Path | None) -> "Database":
     return _home(directory, config).open_database()
 
 
@@ -103,6 +109,8 @@ def init(
     database: StateDatabase = None,
 ) -> None:
     """Make a member: its directory, its signing key, its database."""
+    from flight_member.memberhome import MemberHome
+
     with reported_errors():
         flags = {
             "cluster.name": name,
@@ -123,6 +131,8 @@ def join(
     ] = None,
 ) -> None:
     """Join a federation with the one-time token that its administrator made."""
+    from flight_member.joining import join_federation
+
     with reported_errors():
         token = read_secret(token_file, "join token")
         membership = join_federation(_home(directory), token)
@@ -144,12 +154,9 @@ def serve(
         require_directory(directory, "flight-member")
         flags = {"server.host": host, "server.port": port}
         settings = _load(directory, config, flags).settings
-        configure_logging(settings.log, cluster=settings.cluster.name)
-        run_until_stopped(
-            MemberServer(settings),
-            with_parent=with_parent,
-            drain_timeout_s=settings.server.drain_timeout_s,
-        )
+        with collecting_nothing():
+            from flight_member.starting import serve_member
+        serve_member(settings, with_parent=with_parent)
 
 
 @user_app.command(
@@ -169,7 +176,7 @@ def user_add(
 ) -> None:
     """Add a user; without --read they can sign in and read nothing here."""
     with reported_errors():
-        desk = UserDesk(_home(directory))
+        desk = _user_desk(directory)
         add_user(desk, name, password_file, groups=group, is_admin=admin, readable=read)
 
 
@@ -191,6 +198,8 @@ def attach(
     directory: Directory = _HERE,
 ) -> None:
     """Make a table of Parquet files that stay where they are; see the settings under tables."""
+    from flight_member.tables import TableDesk
+
     with reported_errors():
         attached = TableDesk.open(_home(directory)).attach(table, location)
         console.print(
@@ -204,6 +213,8 @@ def attach(
 @app.command(epilog="Example: flight-member tables --dir hangzhou --json")
 def tables(directory: Directory = _HERE, as_json: AsJson = False) -> None:
     """List the member's own tables."""
+    from flight_member.tables import TableDesk
+
     with reported_errors():
         rows = [
             {

@@ -26,8 +26,6 @@ FlightMemberError
 from collections.abc import Sequence
 from typing import ClassVar
 
-from planner import not_found_text
-
 
 class FlightMemberError(Exception):
     """Root of this package's refusals; the text is safe for clients and starts with the code."""
@@ -57,6 +55,9 @@ class NotFoundError(FlightMemberError):
             elsewhere: Objects of that name that the caller may read; they are suggested.
             privilege: What an administrator would grant on it.
         """
+        # Commands import this module, and need no planner until then.
+        from planner import not_found_text  # noqa: PLC0415
+
         return cls(not_found_text(name, elsewhere, privilege))
 
 

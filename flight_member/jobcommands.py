@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,9 @@ from flight_member.jobrows import JobState
 from flight_member.options import AsJson, ProfileFile
 from flight_member.querycommand import connect, find_profile
 from flight_member.terminal import console, json_value, print_arrow, print_rows, reported_errors
-from flight_sql import Client
+
+if TYPE_CHECKING:
+    from flight_sql import Client
 
 _SHOWN = (
     "job_id",
@@ -87,7 +89,7 @@ def job_commands(program: str, *, at_home: bool) -> typer.Typer:
 
 
 def _asked(
-    client: Client, sql: str, cluster: str | None, states: frozenset[str]
+    client: "Client", sql: str, cluster: str | None, states: frozenset[str]
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = client.query(sql).read_all().to_pylist()
     return [
@@ -98,7 +100,7 @@ def _asked(
 
 
 def _follow(
-    client: Client,
+    client: "Client",
     sql: str,
     cluster: str | None,
     states: frozenset[str],

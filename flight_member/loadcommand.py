@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flight_member.memberhome import MemberHome
-from flight_member.tables import TableDesk
 from flight_member.terminal import console, print_rows, reported_errors
-from storage.sources import Sources
+
+if TYPE_CHECKING:
+    from flight_member.memberhome import MemberHome
+    from storage.sources import Sources
 
 _COLUMNS = (
     TextColumn("{task.description}"),
@@ -21,7 +22,7 @@ _COLUMNS = (
 )
 
 
-def load_command(here: Path, home_in: Callable[[Path], MemberHome]) -> Callable[..., None]:
+def load_command(here: Path, home_in: Callable[[Path], "MemberHome"]) -> Callable[..., None]:
     """Return the command; `home_in` opens the member of a directory."""
 
     def load(
@@ -44,6 +45,9 @@ def load_command(here: Path, home_in: Callable[[Path], MemberHome]) -> Callable[
         yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal.")] = False,
     ) -> None:
         """Copy files into a managed table, all of their rows or none; shows the columns first."""
+        from flight_member.tables import TableDesk
+        from storage.sources import Sources
+
         with reported_errors():
             desk = TableDesk.open(home_in(directory))
             found = Sources(sources)
@@ -69,7 +73,7 @@ def load_command(here: Path, home_in: Callable[[Path], MemberHome]) -> Callable[
     return load
 
 
-def _show_columns(sources: Sources, partition_by: list[str]) -> None:
+def _show_columns(sources: "Sources", partition_by: list[str]) -> None:
     rows = [
         {
             "column": field.name,

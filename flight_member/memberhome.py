@@ -17,12 +17,11 @@ from flight_member.jobstore import metadata as job_tables
 from flight_member.membership import Membership
 from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
-from flight_member.settings import MemberSettings, ServerSettings
+from flight_member.settings import SETTINGS_FILE, MemberSettings, ServerSettings
 from flight_member.statestore import Database
 from storage.objectstore import ObjectStore, ObjectStores
 from storage.tablestore import metadata as metastore_tables
 
-SETTINGS_FILE = "flight-member.toml"
 _SIGNING_KEY = "signing.key"
 _TLS_KEY, _TLS_CERTIFICATE = "tls.key", "tls.pem"
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from flight_member.configuration import LoadedSettings, load_settings
 from flight_member.errors import ConfigurationError
-from flight_member.settings import ServerSettings
 from flight_member.terminal import print_rows
 
-S = TypeVar("S", bound=ServerSettings)
+if TYPE_CHECKING:
+    from flight_member.configuration import LoadedSettings
+    from flight_member.settings import ServerSettings
+
+S = TypeVar("S", bound="ServerSettings")
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file; else the one in --dir.")
@@ -41,7 +43,7 @@ def settings_in(
     file_name: str,
     config: Path | None,
     flags: Mapping[str, object] | None = None,
-) -> LoadedSettings[S]:
+) -> "LoadedSettings[S]":
     """Read the settings of the server whose state is in a directory.
 
     Args:
@@ -54,6 +56,8 @@ def settings_in(
     Raises:
         ConfigurationError: When the settings cannot be used.
     """
+    from flight_member.configuration import load_settings
+
     file = config or directory / file_name
     given = {"state.directory": str(directory), **(flags or {})}
     return load_settings(kind, file if config or file.exists() else None, given)
@@ -71,7 +75,7 @@ def require_directory(directory: Path, program: str) -> None:
         )
 
 
-def print_settings(loaded: LoadedSettings[S], *, as_json: bool) -> None:
+def print_settings(loaded: "LoadedSettings[S]", *, as_json: bool) -> None:
     """Print every effective setting and where it comes from."""
     rows = [
         {"setting": one.name, "value": one.value, "source": one.source}

@@ -3,21 +3,25 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flight_member.errors import ConfigurationError
-from flight_member.profiles import Profile, read_profile
-from flight_member.resultwriter import require_format, write_result
-from flight_sql import Client
+
+if TYPE_CHECKING:
+    from flight_member.profiles import Profile
+    from flight_sql import Client
 
 PROFILE_VARIABLE = "FLIGHT_MOM_PROFILE"
 
 
-def find_profile(file: Path | None) -> Profile:
+def find_profile(file: Path | None) -> "Profile":
     """Read the profile that a command was given, or the one that the environment names.
 
     Raises:
         ConfigurationError: When there is none, or it cannot be used.
     """
+    from flight_member.profiles import read_profile
+
     named = file or (Path(value) if (value := os.environ.get(PROFILE_VARIABLE)) else None)
     if named is None:
         raise ConfigurationError(
@@ -26,13 +30,15 @@ def find_profile(file: Path | None) -> Profile:
     return read_profile(named)
 
 
-def connect(profile: Profile, *, at_home: bool = False) -> Client:
+def connect(profile: "Profile", *, at_home: bool = False) -> "Client":
     """Open a client in the name of a profile, by its token or else its password.
 
     Args:
         profile: Who, and where.
         at_home: Ask the home cluster instead of the MoM.
     """
+    from flight_sql import Client
+
     certificates = profile.tls_root_certs.encode() if profile.tls_root_certs else None
     uri = profile.home_uri if at_home else profile.uri
     if profile.password is None:
@@ -60,7 +66,7 @@ def read_sql(statement: str | None, file: Path | None) -> str:
         raise ConfigurationError([f"{file}: {error.strerror}"]) from None
 
 
-def run_query(client: Client, sql: str, kind: str, output: Path | None) -> None:
+def run_query(client: "Client", sql: str, kind: str, output: Path | None) -> None:
     """Run one statement and write its rows.
 
     Args:
@@ -73,6 +79,8 @@ def run_query(client: Client, sql: str, kind: str, output: Path | None) -> None:
         ConfigurationError: When the format needs a file, or the file cannot be written.
         RemoteError: What the server refused.
     """
+    from flight_member.resultwriter import require_format, write_result
+
     require_format(kind, output)
     stream = client.query(sql)
     write_result(stream.arrow_schema, stream, kind, output)

@@ -19,7 +19,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.names import fold_name
-from storage.objectstore import read_url
+from storage.objecturl import read_url
+
+SETTINGS_FILE = "flight-member.toml"
+"""What a member's settings file in its state directory is called."""
 
 
 def is_loopback(host: str) -> bool:

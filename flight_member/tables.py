@@ -29,7 +29,8 @@ from storage.errors import (
 )
 from storage.metastore import Table, TableKind
 from storage.names import InvalidNameError, Level, ObjectName
-from storage.objectstore import ObjectStores, is_remote
+from storage.objectstore import ObjectStores
+from storage.objecturl import is_remote
 from storage.parquet import PartitionedFiles, require_within, snapshot_of
 from storage.sources import Sources
 from storage.tablestore import TableStore

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import pyarrow as pa
 import typer
 from rich.console import Console, JustifyMethod
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flight_member.errors import ConfigurationError, StartupError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FAILED, MISUSED, NOT_STARTED = 1, 2, 3
 
@@ -83,7 +85,7 @@ def print_rows(
     console.print(table)
 
 
-def print_arrow(table: pa.Table, *, as_json: bool, title: str = "") -> None:
+def print_arrow(table: "pa.Table", *, as_json: bool, title: str = "") -> None:
     """Print an Arrow table as `print_rows` prints rows."""
     print_rows(table.to_pylist(), table.column_names, as_json=as_json, title=title)
 

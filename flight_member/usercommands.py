@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flight_member.errors import ConfigurationError
 from flight_member.options import AsJson
 from flight_member.terminal import console, print_rows, read_secret, reported_errors
-from flight_member.users import UserDesk
+
+if TYPE_CHECKING:
+    from flight_member.users import UserDesk
 
 Name = Annotated[str, typer.Argument(help="The user's name, without the cluster.")]
 PasswordFile = Annotated[
@@ -21,7 +23,7 @@ _COLUMNS = ["user", "groups", "admin", "locked", "changed_at"]
 
 
 def user_commands(
-    program: str, example_dir: str, here: Path, open_desk: Callable[[Path], UserDesk]
+    program: str, example_dir: str, here: Path, open_desk: Callable[[Path], "UserDesk"]
 ) -> typer.Typer:
     """Return the commands that change a cluster's own users.
 
@@ -97,7 +99,7 @@ def user_commands(
 
 
 def add_user(
-    desk: UserDesk,
+    desk: "UserDesk",
     name: str,
     password_file: Path | None,
     *,

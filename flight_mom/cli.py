@@ -1,17 +1,15 @@
 """The command `flight-mom`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flight_member import protocol
 from flight_member.auditcommands import audit_app
-from flight_member.configuration import LoadedSettings
+from flight_member.garbage import collecting_nothing
 from flight_member.jobcommands import job_commands
 from flight_member.keycommands import key_commands
-from flight_member.logs import configure_logging
 from flight_member.options import (
     AsJson,
     Config,
@@ -27,10 +25,7 @@ from flight_member.options import (
     require_directory,
     settings_in,
 )
-from flight_member.process import run_until_stopped
-from flight_member.profiles import write_profile
 from flight_member.querycommand import connect, find_profile, read_sql, run_query
-from flight_member.statestore import Database
 from flight_member.terminal import (
     console,
     print_rows,
@@ -45,17 +40,16 @@ from flight_member.usercommands import (
     add_user,
     user_commands,
 )
-from flight_member.users import UserDesk
 from flight_mom.asking import ask
-from flight_mom.demo.command import AttachedTable, run_demo
 from flight_mom.grantcli import app as grant_app
 from flight_mom.groupcli import app as group_app
-from flight_mom.handlerloading import check_heartbeats
-from flight_mom.membercommands import add_member, change_member, sign_in_profile
-from flight_mom.momhome import SETTINGS_FILE, MomHome
-from flight_mom.server import MomServer
-from flight_mom.settings import MomSettings
-from flight_mom.users import MomUserDesk
+
+if TYPE_CHECKING:
+    from flight_member.configuration import LoadedSettings
+    from flight_member.statestore import Database
+    from flight_member.users import UserDesk
+    from flight_mom.momhome import MomHome
+    from flight_mom.settings import MomSettings
 
 app = typer.Typer(
     name="flight-mom",
@@ -79,29 +73,32 @@ def main() -> None:
 
 def _load(
     directory: Path, config: Path | None, flags: Mapping[str, object] | None = None
-) -> LoadedSettings[MomSettings]:
+) -> "LoadedSettings[MomSettings]":
+    from flight_mom.settings import SETTINGS_FILE, MomSettings
+
     return settings_in(MomSettings, directory, SETTINGS_FILE, config, flags)
 
 
-def _open_database(directory: Path, config: Path | None) -> Database:
-    require_directory(directory, "flight-mom")
-    home = MomHome(_load(directory, config).settings)
-    home.load_key()
-    return home.open_database()
+def _open_database(directory: Path, config: Path | None) -> "Database":
+    return _home(directory, config).open_database()
 
 
 app.add_typer(job_commands("flight-mom", at_home=False), name="jobs")
 app.add_typer(audit_app("flight-mom", _HERE, _open_database), name="audit")
 
 
-def _home(directory: Path) -> MomHome:
+def _home(directory: Path, config: Path | None = None) -> "MomHome":
+    from flight_mom.momhome import MomHome
+
     require_directory(directory, "flight-mom")
-    home = MomHome(_load(directory, None).settings)
+    home = MomHome(_load(directory, config).settings)
     home.load_key()
     return home
 
 
-def _user_desk(directory: Path) -> UserDesk:
+def _user_desk(directory: Path) -> "UserDesk":
+    from flight_mom.users import MomUserDesk
+
     return MomUserDesk(_home(directory))
 
 
@@ -119,6 +116,8 @@ def init(
     database: StateDatabase = None,
 ) -> None:
     """Make a federation: its id, CA, MoM key and administrator."""
+    from flight_mom.momhome import MomHome
+
     with reported_errors():
         flags = {
             "cluster.name": name,
@@ -145,14 +144,9 @@ def serve(
         require_directory(directory, "flight-mom")
         flags = {"server.host": host, "server.port": port}
         loaded = _load(directory, config, flags)
-        settings = loaded.settings
-        configure_logging(settings.log, cluster=settings.cluster.name)
-        check_heartbeats(loaded)
-        run_until_stopped(
-            MomServer(settings),
-            with_parent=with_parent,
-            drain_timeout_s=settings.server.drain_timeout_s,
-        )
+        with collecting_nothing():
+            from flight_mom.starting import serve_mom
+        serve_mom(loaded, with_parent=with_parent)
 
 
 @app.command(epilog="Example: flight-mom demo --once")
@@ -174,6 +168,8 @@ def demo(
     with_parent: WithParent = False,
 ) -> None:
     """Run a whole federation here, on real data, and play its story."""
+    from flight_mom.demo.command import AttachedTable, run_demo
+
     with reported_errors():
         tables = [AttachedTable.parse(text) for text in attach or ()]
         code = run_demo(directory, port, once=once, attached=tables, with_parent=with_parent)
@@ -212,6 +208,9 @@ def login(
     ] = None,
 ) -> None:
     """Sign in once and keep the session token, not the password, in a profile."""
+    from flight_member.profiles import write_profile
+    from flight_mom.membercommands import sign_in_profile
+
     with reported_errors():
         password = read_secret(password_file, "password")
         profile = sign_in_profile(user, password, uri, home_uri, tls_root_certs)
@@ -259,8 +258,11 @@ def member_add(
     as_json: AsJson = False,
 ) -> None:
     """Name a member and make its one-time join token."""
-    request = protocol.MembersRequest(
-        action=protocol.MembersRequest.ADD, cluster=cluster, hosts=tuple(host or ()), route=route
+    from flight_member.protocol import MembersRequest
+    from flight_mom.membercommands import add_member
+
+    request = MembersRequest(
+        action=MembersRequest.ADD, cluster=cluster, hosts=tuple(host or ()), route=route
     )
     with reported_errors(), connect(find_profile(profile)) as client:
         add_member(client, request, token_file, as_json=as_json)
@@ -277,13 +279,7 @@ def member_set(
     as_json: AsJson = False,
 ) -> None:
     """Change how results travel, or where a member may answer."""
-    _change_member(
-        protocol.MembersRequest(
-            action="set", cluster=cluster, route=route, hosts=tuple(host or ())
-        ),
-        profile,
-        as_json=as_json,
-    )
+    _change_member("set", cluster, profile, as_json=as_json, route=route, hosts=host or ())
 
 
 @member_app.command("suspend", epilog="Example: flight-mom member suspend hangzhou")
@@ -293,8 +289,7 @@ def member_suspend(
     as_json: AsJson = False,
 ) -> None:
     """Make no more tickets for a member."""
-    request = protocol.MembersRequest(action="suspend", cluster=cluster)
-    _change_member(request, profile, as_json=as_json)
+    _change_member("suspend", cluster, profile, as_json=as_json)
 
 
 @member_app.command("resume", epilog="Example: flight-mom member resume hangzhou")
@@ -304,8 +299,7 @@ def member_resume(
     as_json: AsJson = False,
 ) -> None:
     """Let a suspended member work again."""
-    request = protocol.MembersRequest(action="resume", cluster=cluster)
-    _change_member(request, profile, as_json=as_json)
+    _change_member("resume", cluster, profile, as_json=as_json)
 
 
 @member_app.command("remove", epilog="Example: flight-mom member remove hangzhou")
@@ -315,8 +309,7 @@ def member_remove(
     as_json: AsJson = False,
 ) -> None:
     """Take a member out of the federation."""
-    request = protocol.MembersRequest(action="remove", cluster=cluster)
-    _change_member(request, profile, as_json=as_json)
+    _change_member("remove", cluster, profile, as_json=as_json)
 
 
 @app.command("check-config", epilog="Example: flight-mom check-config --dir headquarters")
@@ -324,6 +317,8 @@ def check_config(
     directory: Directory = _HERE, config: Config = None, as_json: AsJson = False
 ) -> None:
     """Print every effective setting and where it comes from; list every fault."""
+    from flight_mom.handlerloading import check_heartbeats
+
     with reported_errors():
         loaded = _load(directory, config)
         check_heartbeats(loaded)
@@ -331,8 +326,18 @@ def check_config(
 
 
 def _change_member(
-    request: protocol.MembersRequest, profile: Path | None, *, as_json: bool
+    action: str,
+    cluster: str,
+    profile: Path | None,
+    *,
+    as_json: bool,
+    route: str | None = None,
+    hosts: Sequence[str] = (),
 ) -> None:
+    from flight_member.protocol import MembersRequest
+    from flight_mom.membercommands import change_member
+
+    request = MembersRequest(action=action, cluster=cluster, route=route, hosts=tuple(hosts))
     with reported_errors(), connect(find_profile(profile)) as client:
         reply = change_member(client, request)
         rows = [{"cluster": reply.cluster, "state": reply.state}]

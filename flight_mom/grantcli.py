@@ -10,22 +10,6 @@ from flight_member.options import AsJson, ProfileFile
 from flight_member.querycommand import connect, find_profile
 from flight_member.terminal import print_rows, reported_errors, working
 from flight_mom.asking import ask
-from flight_mom.declaration import (
-    APPLY,
-    EXPORT,
-    ApplyReply,
-    ApplyRequest,
-    Declaration,
-    read_declaration,
-    write_declaration,
-)
-from flight_mom.grantcommands import (
-    change_statement,
-    explain_access_statement,
-    show_grants_statement,
-    show_readable_statement,
-    show_readers_statement,
-)
 
 app = typer.Typer()
 grants_app = typer.Typer(invoke_without_command=True)
@@ -46,6 +30,8 @@ def grant(
     as_json: AsJson = False,
 ) -> None:
     """Allow a user or group to read."""
+    from flight_mom.grantcommands import change_statement
+
     with reported_errors():
         sql = change_statement("GRANT", privilege, securable, principal, until)
     ask(sql, profile, as_json=as_json)
@@ -61,6 +47,8 @@ def deny(
     as_json: AsJson = False,
 ) -> None:
     """Forbid a user or group to read, whatever else allows it."""
+    from flight_mom.grantcommands import change_statement
+
     with reported_errors():
         sql = change_statement("DENY", privilege, securable, principal, until)
     ask(sql, profile, as_json=as_json)
@@ -75,6 +63,8 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Take a grant or a denial back."""
+    from flight_mom.grantcommands import change_statement
+
     with reported_errors():
         sql = change_statement("REVOKE", privilege, securable, principal)
     ask(sql, profile, as_json=as_json)
@@ -91,6 +81,8 @@ def grants(
     as_json: AsJson = False,
 ) -> None:
     """List grants and denials; or apply and export them as a file."""
+    from flight_mom.grantcommands import show_grants_statement
+
     if context.invoked_subcommand is not None:
         return
     with reported_errors():
@@ -111,6 +103,8 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Make grants and groups what a file declares: all of it in one transaction, or nothing."""
+    from flight_mom.declaration import APPLY, ApplyReply, ApplyRequest, read_declaration
+
     with reported_errors():
         with working(f"reading {file}"):
             declaration = read_declaration(file)
@@ -133,6 +127,8 @@ def export(
     profile: ProfileFile = None,
 ) -> None:
     """Write all grants and groups as the file that apply reads."""
+    from flight_mom.declaration import EXPORT, Declaration, write_declaration
+
     with reported_errors():
         with connect(find_profile(profile)) as client:
             declaration = Declaration.read(client.action(EXPORT, b""))
@@ -154,6 +150,8 @@ def explain_access(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a user may read a table, and which rule decides it."""
+    from flight_mom.grantcommands import explain_access_statement
+
     with reported_errors():
         sql = explain_access_statement(principal, table)
     ask(sql, profile, as_json=as_json)
@@ -166,6 +164,8 @@ def readers(
     as_json: AsJson = False,
 ) -> None:
     """List the users who may read a table, and the rule that lets each."""
+    from flight_mom.grantcommands import show_readers_statement
+
     with reported_errors():
         sql = show_readers_statement(table)
     ask(sql, profile, as_json=as_json)
@@ -178,6 +178,8 @@ def readable(
     as_json: AsJson = False,
 ) -> None:
     """List the tables that a user may read, and the rule that allows each."""
+    from flight_mom.grantcommands import show_readable_statement
+
     with reported_errors():
         sql = show_readable_statement(user)
     ask(sql, profile, as_json=as_json)

@@ -7,7 +7,6 @@ import typer
 from flight_member.options import AsJson, ProfileFile
 from flight_member.terminal import reported_errors
 from flight_mom.asking import ask
-from flight_mom.grantcommands import group_statement
 
 app = typer.Typer(help="Groups of users of any cluster (administrators).", no_args_is_help=True)
 
@@ -18,6 +17,8 @@ Users = Annotated[list[str], typer.Argument(help="user@cluster; several may be n
 @app.command("create", epilog="Example: flight-mom group create traders")
 def create(group: Group, profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """Make an empty group, which can hold grants."""
+    from flight_mom.grantcommands import group_statement
+
     with reported_errors():
         sql = group_statement("CREATE", group)
     ask(sql, profile, as_json=as_json)
@@ -26,6 +27,8 @@ def create(group: Group, profile: ProfileFile = None, as_json: AsJson = False) -
 @app.command("add", epilog="Example: flight-mom group add traders user1@shanghai user2@hangzhou")
 def add(group: Group, users: Users, profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """Put users into a group."""
+    from flight_mom.grantcommands import group_statement
+
     with reported_errors():
         sql = group_statement("ADD", group, users)
     ask(sql, profile, as_json=as_json)
@@ -36,6 +39,8 @@ def remove(
     group: Group, users: Users, profile: ProfileFile = None, as_json: AsJson = False
 ) -> None:
     """Take users out of a group; what it allows them ends within one heartbeat."""
+    from flight_mom.grantcommands import group_statement
+
     with reported_errors():
         sql = group_statement("REMOVE", group, users)
     ask(sql, profile, as_json=as_json)
@@ -44,6 +49,8 @@ def remove(
 @app.command("drop", epilog="Example: flight-mom group drop traders")
 def drop(group: Group, profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """Forget a group with what it was granted; denials to it stay."""
+    from flight_mom.grantcommands import group_statement
+
     with reported_errors():
         sql = group_statement("DROP", group)
     ask(sql, profile, as_json=as_json)

@@ -23,11 +23,10 @@ from flight_member.statestore import Database
 from flight_mom.jobplacestore import metadata as job_place_tables
 from flight_mom.memberstatestore import metadata as member_state_tables
 from flight_mom.memberstore import metadata as member_tables
-from flight_mom.settings import MomSettings
+from flight_mom.settings import SETTINGS_FILE, MomSettings
 from flight_mom.tableidstore import metadata as table_id_tables
 from storage.tablestore import metadata as metastore_tables
 
-SETTINGS_FILE = "flight-mom.toml"
 ADMIN = "admin"
 _SIGNING_KEY = "signing.key"
 _CA_KEY, _CA_CERTIFICATE = "ca.key", "ca.pem"

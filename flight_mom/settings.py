@@ -18,6 +18,9 @@ from flight_member.settings import (
 )
 from storage.names import INFORMATION_SCHEMA, SYSTEM_CATALOG, Level, ObjectName
 
+SETTINGS_FILE = "flight-mom.toml"
+"""What the MoM's settings file in its state directory is called."""
+
 
 def _read_table_name(text: str) -> str:
     name = ObjectName.parse(text, cluster="here")

@@ -44,7 +44,8 @@ from storage.execution import Execution
 from storage.explaining import Explaining
 from storage.metastore import Table, TableKind
 from storage.names import ObjectName
-from storage.objectstore import DISK_ALONE, SCHEME, ObjectStores, is_remote
+from storage.objectstore import DISK_ALONE, ObjectStores
+from storage.objecturl import SCHEME, is_remote
 from storage.plannodes import is_steady, multiplies_rows, node_names
 from storage.progress import ScanProgress
 from storage.pruning import TotalsCache

@@ -27,7 +27,8 @@ from storage.explanation import (
     ScanMeasure,
 )
 from storage.metastore import Table, TableKind
-from storage.objectstore import ObjectStores, is_remote
+from storage.objectstore import ObjectStores
+from storage.objecturl import is_remote
 from storage.operators import is_file_scan, operator_tree
 from storage.planwire import scanned_files, scanned_store
 from storage.pruning import TotalsCache, count_row_groups

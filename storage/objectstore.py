@@ -8,7 +8,6 @@ look for changed files one short wait, not one for every table in it.
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +23,7 @@ from pyarrow import fs
 from storage.errors import UnusableTableError
 from storage.hive import split_segment
 from storage.metastore import Table
+from storage.objecturl import SCHEME, is_remote, read_url
 from storage.parquet import (
     SUFFIX,
     ParquetFile,
@@ -37,12 +37,8 @@ from storage.parquet import (
 
 _log = logging.getLogger(__name__)
 
-SCHEME = "s3://"
 _CONNECT_S, _READ_S = 2, 3
 _DOWN_S = 10.0
-# The engine takes `*`, `?` and `[` in a place for patterns; what is encoded has two spellings.
-_SEGMENT = re.compile(r"[\w.=+@,-]+", re.ASCII)
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FROM_STORE = "AWS Error"
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE", "INVALID_CLIENT_TOKEN")
 _SILENT = "the object store does not answer; try again later, or tell the member's operator"
@@ -51,26 +47,6 @@ _OUTSIDE = (
     "the location lies outside the configured object stores; add its bucket to tables.object_stores"
 )
 _DISK = fs.LocalFileSystem()
-
-
-def is_remote(location: str) -> bool:
-    """Whether a place is written as one of an object store."""
-    return location.lower().startswith(SCHEME)
-
-
-def read_url(url: str) -> tuple[str, tuple[str, ...]]:
-    """Return the bucket and the parts of the prefix of `s3://bucket/prefix`.
-
-    Raises:
-        ValueError: When it is none; the text says what to write.
-    """
-    bucket, *segments = url.removeprefix(SCHEME).removesuffix("/").split("/")
-    is_plain = all(_SEGMENT.fullmatch(part) and part.strip(".") for part in segments)
-    if not url.startswith(SCHEME) or not _BUCKET.fullmatch(bucket) or not is_plain:
-        raise ValueError(
-            "is no place in an object store; write s3://bucket/prefix of letters, digits and ._=-"
-        )
-    return bucket, tuple(segments)
 
 
 @dataclass(frozen=True, slots=True)

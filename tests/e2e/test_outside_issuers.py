@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI, DemoFederation
-from flight_mom.momhome import SETTINGS_FILE
+from flight_mom.settings import SETTINGS_FILE
 from flight_sql import Client
 from tests.e2e.federation import (
     ADMIN,

@@ -22,8 +22,8 @@ LOAD_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
 from flight_member.configuration import load_settings
-from flight_member.memberhome import SETTINGS_FILE, MemberHome
-from flight_member.settings import MemberSettings
+from flight_member.memberhome import MemberHome
+from flight_member.settings import SETTINGS_FILE, MemberSettings
 from flight_member.tables import TableDesk
 from tests.flight_member.factories import make_quotes
 
