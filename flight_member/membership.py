@@ -15,6 +15,7 @@ from flight_member import protocol
 from flight_member.errors import ConfigurationError
 from flight_member.logs import get_logger
 from flight_member.memberstate import MemberState
+from flight_member.noderow import NodeRow
 from flight_member.profiles import write_private
 from flight_member.revocationlog import RevocationLog
 from flight_member.sampling import NodeSampler
@@ -83,6 +84,7 @@ class Heart:
         is_joined: Callable[[], bool],
         learned: Callable[[tuple[str, ...]], None],
         rescan: Callable[[], bool],
+        nodes: Callable[[], tuple[NodeRow, ...]] = tuple,
     ) -> None:
         """Keep what a beat needs.
 
@@ -98,6 +100,7 @@ class Heart:
             is_joined: Whether there is a MoM to report to.
             learned: Told the MoM's public keys when a reply names new ones.
             rescan: Looks for changed files of external tables; returns whether there were any.
+            nodes: Returns the rows of the cluster's other nodes.
         """
         self._cluster = cluster
         self._uri = uri
@@ -110,6 +113,7 @@ class Heart:
         self._is_joined = is_joined
         self._learned = learned
         self._rescan = rescan
+        self._nodes = nodes
         self._reported = ""
         self._beating = threading.Lock()
         self._stopping = threading.Event()
@@ -151,7 +155,7 @@ class Heart:
         published = self._key.published
         heartbeat = protocol.Heartbeat(
             uri=self._uri,
-            nodes=(self._sampler.sample(),),
+            nodes=(self._sampler.sample(), *self._nodes()),
             report_version=report.version,
             read_at=report.read_at or 0.0,
             policy_epoch=self._revoked.epoch,

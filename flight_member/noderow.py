@@ -51,12 +51,16 @@ class NodeRow(BaseModel):
     port: Count | None = _column("the port it listens on", seed="port", default=None)
     uri: Word = _column("where it answers", seed="site")
     mode: Word = _column(
-        "`single`: front door and engine in one process; `mom`: the MoM itself",
+        "`single`: front door and engine in one process; `node`: a data node; `mom`: the MoM "
+        "itself",
         seed="mode",
         default="single",
     )
     state: Word = _column(
-        "how the node is, as the leader of its cluster sees it", seed="state", default="alive"
+        "how the node is, as the leader of its cluster sees it: `alive`, `draining` (it takes no "
+        "new work), `waiting` (it cannot read the cluster's tables yet) or `lost`",
+        seed="state",
+        default="alive",
     )
     is_leader: bool = _column("whether this node reports for its cluster", seed="isLeader")
     core_count: Count | None = _column(

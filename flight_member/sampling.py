@@ -33,6 +33,8 @@ class NodeFacts:
     max_running_statements: int
     roots: tuple[Path, ...]
     """Where its tables lie."""
+    is_leader: bool = True
+    """Whether it reports for its cluster."""
 
 
 class NodeSampler:
@@ -84,7 +86,7 @@ class NodeSampler:
             port=facts.port,
             uri=facts.uri,
             mode=facts.mode,
-            is_leader=True,
+            is_leader=facts.is_leader,
             core_count=self._cores,
             cpu_percent=_percent(cpu, self._cores) or 0.0,
             process_cpu_percent=_percent(process_cpu, self._cores),

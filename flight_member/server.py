@@ -30,6 +30,7 @@ from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
+from flight_member.nodes import CONTROLLER_MODE, Nodes
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner, text_limits
@@ -105,7 +106,12 @@ class MemberServer:
             open_view=self._views.open,
             stores=home.object_stores,
         )
-        self._admission = Admission(settings.limits)
+        self._admission = admission = Admission(settings.limits)
+        self.nodes = Nodes(
+            cluster,
+            settings.heartbeat.interval_s,
+            lambda: admission.running + admission.queued,
+        )
         self._jobs = Jobs(cluster, cluster, utc_now)
         self._history = JobHistory(self._jobs, self._database, settings.jobs, utc_now)
         self._desk = TableDesk(cluster, self._database, home)
@@ -190,7 +196,7 @@ class MemberServer:
         """Serve, and begin to report if the member has joined a federation."""
         self._history.start()
         self._flight.start()
-        uri = self._settings.server.uri(self._flight.port)
+        self.nodes.uri = uri = self._settings.server.uri(self._flight.port)
         self._heart = Heart(
             cluster=self._cluster,
             uri=uri,
@@ -203,6 +209,7 @@ class MemberServer:
             is_joined=lambda: self._joined() is not None,
             learned=self._learn_keys,
             rescan=self._desk.rescan,
+            nodes=self.nodes.rows,
         )
         self._heart.start()
         self._watch.start()
@@ -232,7 +239,7 @@ class MemberServer:
         limits = self._settings.limits
         facts = NodeFacts(
             node=self._cluster,
-            mode="single",
+            mode=CONTROLLER_MODE,
             host=self._settings.server.advertised_host,
             port=self._flight.port,
             uri=uri,

@@ -33,7 +33,7 @@ from tests.waiting import wait_until
 GROWING = "aviation.nyc.growing"
 GROWING_AT = f"{GROWING}@{HANGZHOU}"
 SELECT = f"select flight from {GROWING_AT} order by flight"
-ROWS = make_flights(100)
+ROWS = make_flights(100).append_column("bay", pa.array(range(100), pa.int32()))
 STALE = ("stale-metastore", "UNAVAILABLE", True)
 NOTICED_S = 15.0
 
@@ -55,6 +55,19 @@ class Growing:
         hidden = self._directory / ".new"
         pq.write_table(pq.read_table(known), hidden)
         hidden.rename(self._directory / "more.parquet")
+
+    def add_wider_file(self, **columns: pa.DataType) -> None:
+        """Put a file beside the others that has further columns, or other types of known ones."""
+        rows = ROWS
+        for name, kind in columns.items():
+            if name in rows.column_names:
+                at = rows.column_names.index(name)
+                rows = rows.set_column(at, name, rows[name].cast(kind))
+            else:
+                rows = rows.append_column(name, pa.nulls(rows.num_rows, kind))
+        hidden = self._directory / ".wider"
+        pq.write_table(rows, hidden)
+        hidden.rename(self._directory / "wider.parquet")
 
     def spoil(self) -> Path:
         """Put a file beside the others whose flights are dates."""
@@ -118,6 +131,33 @@ def test_ticket_answers_its_snapshot_or_is_stale_on_every_route(
         assert told(error) == STALE
         assert error.text.endswith("execute it again")
         assert answers(client, 2 * ROWS.num_rows)
+
+
+def test_changed_columns_are_planned_anew_by_the_relay_unless_the_answer_has_them(
+    federation: DemoFederation, growing: Growing, at_mom: Client
+) -> None:
+    (some,) = at_mom.get_info(SELECT).endpoints
+    (every,) = at_mom.get_info(f"select * from {GROWING_AT}").endpoints
+    growing.add_wider_file(remark=pa.string())
+    # Before anybody has looked: the member refuses the ticket, the MoM makes another.
+    assert at_mom.open_ticket(some.handle).read_all().num_rows == 2 * ROWS.num_rows
+    refused = refusal(lambda: at_mom.open_ticket(every.handle).read_all())
+    with Client(federation.uri(HANGZHOU)) as direct:
+        assert told(refused) == told(refusal(lambda: direct.open_ticket(some.handle).read_all()))
+    assert told(refused) == STALE
+    assert "remark" in at_mom.query(f"select * from {GROWING_AT}").read_all().column_names
+
+
+def test_column_that_became_wider_is_told_as_a_change_of_the_answer(
+    growing: Growing, at_mom: Client
+) -> None:
+    select = f"select bay from {GROWING_AT}"
+    (asked,) = at_mom.get_info(select).endpoints
+    (counting,) = at_mom.get_info(f"select count(*) as n from {GROWING_AT}").endpoints
+    growing.add_wider_file(bay=pa.int64())
+    assert at_mom.open_ticket(counting.handle).read_all()["n"].to_pylist() == [2 * ROWS.num_rows]
+    assert told(refusal(lambda: at_mom.open_ticket(asked.handle).read_all())) == STALE
+    assert at_mom.query(select).read_all().schema.field("bay").type == pa.int64()
 
 
 def test_adbc_reads_the_table_as_it_is_now_through_the_relay(

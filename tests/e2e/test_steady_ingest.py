@@ -13,7 +13,7 @@ from flight_member.tables import TableDesk
 from flight_mom.demo.federation import HANGZHOU, DemoFederation
 from flight_sql import Client, RemoteError
 from storage.metastore import Table
-from tests.e2e.federation import READER
+from tests.e2e.federation import CHIEF, READER, refusal
 from tests.e2e.test_revocation import is_listed
 from tests.waiting import wait_until
 
@@ -130,3 +130,34 @@ def test_dropped_table_is_gone_for_its_tickets(
             return False
 
         wait_until(is_stale, _NOTICED_S)
+
+
+def known_rows(client: Client, fed: Fed) -> int:
+    """Return how many rows the MoM knows of, without reading one."""
+    name = fed.name.rpartition(".")[2]
+    sql = f"select row_count from system.federation.tables where table_name = '{name}'"
+    (row,) = client.query(sql).read_all().to_pylist()
+    return int(row["row_count"])
+
+
+def test_vacuumed_version_is_planned_anew_by_the_relay_and_refused_elsewhere(
+    federation: DemoFederation, fed: Fed, at_mom: Client, at_home: Client
+) -> None:
+    # A version that somebody has read is kept for a while, whatever is vacuumed.
+    fed.append()
+    wait_until(lambda: known_rows(at_mom, fed) == 2 * _PER_COMMIT, _NOTICED_S)
+    (asked,) = at_mom.get_info(_READ + fed.at).endpoints
+    (asked_at_home,) = at_home.get_info(_READ + fed.at).endpoints
+    with federation.client(CHIEF, HANGZHOU, at=HANGZHOU) as chief:
+        assert chief.update(f"UPDATE {fed.name} SET number = number + 1") == 2 * _PER_COMMIT
+        assert chief.update(f"DELETE FROM {fed.name} WHERE commit_number = 0") == _PER_COMMIT
+        chief.update(f"VACUUM {fed.name} RETAIN 0 HOURS")
+    # Whether the MoM has heard of the newest version or not.
+    relayed = at_mom.open_ticket(asked.handle).read_all().to_pylist()
+    assert relayed == [{"n": _PER_COMMIT, "last": 1, "c": 1}]
+    with Client(federation.uri(HANGZHOU)) as direct:
+        error = refusal(lambda: direct.open_ticket(asked_at_home.handle).read_all())
+    assert (error.code, error.status, error.retryable) == ("stale-metastore", "UNAVAILABLE", True)
+    assert error.text.endswith("execute it again")
+    # As any client that is told so does.
+    assert is_counted(at_home, fed, 1)
