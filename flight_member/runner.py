@@ -11,7 +11,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from auth import RevokedTicketError, Ticket
+from auth import RevokedTicketError, Ticket, TicketExplain
 from flight_member.admission import Admission
 from flight_member.errors import WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
@@ -125,34 +125,39 @@ class StatementRunner:
     ) -> BatchSource:
         """Start a planned statement, or its explanation."""
         query, schemas = planned.query, planned.schemas
-        run = (
-            self._engine.execute
-            if ticket.explain is None
-            else partial(self._engine.explain, is_measured=ticket.explain.analyze)
-        )
+        batch_rows = batch_rows_for(wire_schema(planned.plan.arrow_schema))
 
-        def start(plan: Plan) -> BatchSource:
-            started = run(
+        def execute(plan: Plan) -> BatchSource:
+            started = self._engine.execute(
                 planned.tables,
                 plan.text,
                 catalog=query.catalog,
                 schema=query.schema,
                 parameters=plan.values,
-                batch_rows=batch_rows_for(wire_schema(planned.plan.arrow_schema)),
+                batch_rows=batch_rows,
                 is_cancelled=is_cancelled,
             )
-            if isinstance(started, Execution):
-                job.watch_parts(partial(_parts_of, started))
-            return self._told(started, ticket)
+            job.watch_parts(partial(_parts_of, started))
+            return started
 
+        def explain(plan: Plan, how: TicketExplain) -> BatchSource:
+            started = self._engine.explain(
+                planned.tables,
+                plan.text,
+                catalog=query.catalog,
+                schema=query.schema,
+                parameters=plan.values,
+                batch_rows=batch_rows,
+                is_measured=how.analyze,
+                is_cancelled=is_cancelled,
+            )
+            return self._told(started, how, ticket)
+
+        start = execute if ticket.explain is None else partial(explain, how=ticket.explain)
         return one_after_another(query, planned.plan, lambda one: plan_query(one, schemas), start)
 
-    def _told(self, started: Execution | Explaining, ticket: Ticket) -> BatchSource:
-        """Return what yields the batches: a statement's own, or those that explain it."""
-        if isinstance(started, Execution):
-            return started
-        how = ticket.explain
-        assert how is not None  # noqa: S101  nothing else is started to be explained
+    def _told(self, started: Explaining, how: TicketExplain, ticket: Ticket) -> BatchSource:
+        """Return what yields the batches that explain a statement."""
         rules = dict(zip((table.name for table in ticket.tables), how.rules, strict=True))
         # Which member happens to answer a statement over no tables is nothing for visitors.
         is_told = bool(rules) or ticket.cluster == self._cluster

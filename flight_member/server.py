@@ -44,7 +44,7 @@ from flight_member.views import Views
 from flight_member.visitors import VisitorDoor
 from flight_member.watching import Watch
 from flight_member.writedesk import WriteDesk
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 
 _log = get_logger(__name__)
 _MIB = 1 << 20
@@ -99,7 +99,7 @@ class MemberServer:
         self._views = Views(
             cluster, lambda: self._state.snapshot, text_limits(settings.limits), utc_now
         )
-        self._engine = Engine(
+        self._engine = DataFusionEngine(
             memory_limit_bytes=settings.limits.memory_limit_mib * _MIB,
             spill_directory=home.spill_directory,
             snapshot_directory=home.snapshot_directory,

@@ -41,10 +41,9 @@ from planner import (
     plan_update,
 )
 from storage.delta import append_rows, overwrite_rows
-from storage.engine import Engine
 from storage.metastore import Table, TableKind
 from storage.names import ObjectName
-from storage.rowchanges import RowChanger, Wording
+from storage.rowchanges import ChangingEngine, RowChanger, Wording
 from storage.tidying import optimize, vacuum
 
 # For as long a version stays readable when nothing is said.
@@ -58,7 +57,7 @@ class WriteDesk:
         self,
         gate: HomeGate,
         gatekeeper: Gatekeeper,
-        engine: Engine,
+        engine: ChangingEngine,
         managed: ManagedTables,
         admission: Admission,
         limits: LimitsSection,

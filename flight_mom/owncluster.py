@@ -9,7 +9,7 @@ from flight_mom.momhome import MomHome
 from flight_mom.processfolder import ProcessFolder
 from flight_mom.topology import Topology
 from flight_sql import Call, ResultStream
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 
 _MIB = 1 << 20
 
@@ -26,7 +26,7 @@ class OwnCluster:
         # Replicas may share the directory, and an engine empties the one it is given.
         self._spill = ProcessFolder(home.spill_directory)
         self._spill.remove_left()
-        self._engine = Engine(
+        self._engine = DataFusionEngine(
             memory_limit_bytes=limits.memory_limit_mib * _MIB,
             spill_directory=self._spill.path,
             snapshot_directory=home.snapshot_directory,

@@ -5,6 +5,11 @@ exactly them and prunes partitions as it does everywhere; a link also keeps a fi
 meanwhile until whoever reads it is done. Folders are shared by all statements that read the same
 version; of those that nobody reads a few are kept for the next statement.
 
+Where several nodes read a table together, each has such a folder with its part of the files. Of
+tables that others write these are symbolic links, which may lead to another file system and to
+files of other users. What lies in an object store cannot be linked: all of such a table is one
+node's, and nothing of it the others'.
+
 The folders are a process's own. What a killed one left is removed by the next that starts.
 """
 
@@ -16,15 +21,18 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from storage.deltalog import DataFile, DeltaLog, DeltaState
 from storage.errors import StaleMetastoreError, UnusableTableError
 from storage.locking import locked
-from storage.metastore import Table
+from storage.metastore import Table, TableKind
+from storage.objecturl import is_remote
+from storage.parquet import list_files, snapshot_of
 from storage.partitionwriter import hive_folder
+from storage.sharding import Shard
 
 _MAX_IDLE = 32
 _MAX_IDLE_S = 600.0
@@ -32,7 +40,7 @@ _MAX_IDLE_S = 600.0
 
 @dataclass(slots=True)
 class _Snapshot:
-    """One version of a table; `folder` is there once it was built."""
+    """One version of a table, or a part of one; `folder` is there once it was built."""
 
     folder: Path
     building: threading.Lock = field(default_factory=threading.Lock)
@@ -54,23 +62,39 @@ class Snapshots:
         self._own: Path | None = None
         self._descriptor = -1
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[str, str], _Snapshot] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, Shard | None], _Snapshot] = OrderedDict()
+
+    def folder_of(
+        self, table: Table, shard: Shard | None = None
+    ) -> AbstractContextManager[Path] | None:
+        """Return what gives the folder in which a table is read; None where that is its own place.
+
+        Args:
+            table: As it is to be read.
+            shard: Which part of its files; None for all.
+        """
+        if table.kind is not TableKind.MANAGED:
+            if shard is None:
+                return None
+            if is_remote(str(table.location)) and shard.holds(table.id):
+                return None
+        return self.lease(table, shard)
 
     @contextmanager
-    def lease(self, table: Table) -> Iterator[Path]:
-        """Give the folder of a managed table's version, which stays until the block ends.
+    def lease(self, table: Table, shard: Shard | None = None) -> Iterator[Path]:
+        """Give the folder of a table's version, or a part of it, which stays until the block ends.
 
         Raises:
             StaleMetastoreError: When the version, or a file of it, is gone, or it is no version.
         """
         # It names a folder, and comes with a ticket: whoever signed that one has no say in paths.
-        if not table.snapshot.isdecimal() or str(int(table.snapshot)) != table.snapshot:
+        if not _is_snapshot(table):
             raise _gone(table)
-        snapshot = self._take(table)
+        snapshot = self._take(table, shard)
         try:
             with snapshot.building:
                 if not snapshot.is_built:
-                    _build(table, snapshot.folder)
+                    _build(table, shard, snapshot.folder)
                     snapshot.is_built = True
             yield snapshot.folder
         finally:
@@ -96,12 +120,13 @@ class Snapshots:
                 shutil.rmtree(own, ignore_errors=True)
                 os.close(self._descriptor)
 
-    def _take(self, table: Table) -> _Snapshot:
+    def _take(self, table: Table, shard: Shard | None) -> _Snapshot:
         with self._lock:
-            key = (table.id, table.snapshot)
+            key = (table.id, table.snapshot, shard)
             snapshot = self._known.get(key)
             if snapshot is None:
-                folder = self._open() / f"{table.id}-{table.snapshot}"
+                part = "" if shard is None else f"-{uuid.uuid4().hex}"
+                folder = self._open() / f"{table.id}-{table.snapshot}{part}"
                 snapshot = self._known[key] = _Snapshot(folder)
             snapshot.lease_count += 1
             self._known.move_to_end(key)
@@ -166,11 +191,26 @@ def link_files(
         _link(location, file, into)
 
 
-def _build(table: Table, folder: Path) -> None:
+def _is_snapshot(table: Table) -> bool:
+    """Whether a snapshot is spelt as this program spells those of its kind of table."""
+    if table.kind is TableKind.MANAGED:
+        return table.snapshot.isdecimal() and str(int(table.snapshot)) == table.snapshot
+    return table.snapshot.isalnum()
+
+
+def _build(table: Table, shard: Shard | None, folder: Path) -> None:
     location = Path(str(table.location))
     try:
-        state = DeltaLog(location).read(int(table.snapshot))
-        link_files(location, state, folder)
+        if table.kind is TableKind.MANAGED:
+            state = DeltaLog(location).read(int(table.snapshot))
+            if shard is not None:
+                files = tuple(file for file in state.files if shard.holds(file.path))
+                state = replace(state, files=files)
+            link_files(location, state, folder)
+        else:
+            folder.mkdir(mode=0o700)
+            if shard is not None and not is_remote(str(table.location)):
+                _point_at_files(table, shard, folder)
     except StaleMetastoreError:
         shutil.rmtree(folder, ignore_errors=True)
     except BaseException:
@@ -179,6 +219,26 @@ def _build(table: Table, folder: Path) -> None:
     else:
         return
     raise _gone(table)
+
+
+def _point_at_files(table: Table, shard: Shard, folder: Path) -> None:
+    """Fill a folder with symbolic links to a part of the files of a table that others write.
+
+    Raises:
+        StaleMetastoreError: When its files are not those of the snapshot.
+    """
+    location = Path(str(table.location))
+    try:
+        files = list_files(location)
+    except (UnusableTableError, OSError):
+        files = []
+    if snapshot_of(files) != table.snapshot:
+        raise _gone(table)
+    for file in files:
+        if shard.holds(file.path):
+            link = folder / file.path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(location.absolute() / file.path)
 
 
 def _gone(table: Table) -> StaleMetastoreError:

@@ -30,7 +30,7 @@ _AHEAD: Final = 2
 _END: Final = object()
 
 
-class Execution:
+class PulledExecution:
     """A statement that is running. One thread iterates; any thread may cancel."""
 
     def __init__(

@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow.compute as pc
 
 from storage.conditions import columns_of, to_predicate, words_of
+from storage.engine import Execution
 from storage.enginefaults import to_storage_error
 from storage.errors import EngineFaultError
-from storage.execution import Execution
 from storage.explanation import (
     Explanation,
     ScanExplanation,
@@ -47,7 +47,7 @@ class _LogicalScan:
     filters: tuple[Any, ...]
 
 
-class Explaining:
+class PlannedExplaining:
     """A statement that is being explained. One thread explains; any thread may cancel."""
 
     def __init__(

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
+from storage.engine import Execution
 from storage.enginefaults import to_storage_error
-from storage.execution import Execution
+from storage.execution import PulledExecution
 from storage.names import ObjectName
 from storage.needed import EVERYTHING, Needed, needed_rows
 from storage.plannodes import node_names
@@ -51,7 +52,7 @@ class MemoryEngine:
             frame = session.sql_with_options(text, ONLY_QUERIES, dict(parameters or {}))
             nodes = node_names(frame.logical_plan().display_indent())
             require_query(nodes)
-            return Execution(
+            return PulledExecution(
                 frame.execute_stream(),
                 frame.schema(),
                 (),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from storage.assigning import assigned
 from storage.delta import Change, open_newest
 from storage.deltafiles import PendingFiles, Progress, no_progress, pending_files
 from storage.deltalog import DataFile, DeltaLog, DeltaState
-from storage.deltasnapshots import link_files
+from storage.deltasnapshots import Snapshots, link_files
 from storage.engine import Engine
 from storage.errors import StatementRefusedError
 from storage.metastore import Table, TableKind
@@ -57,10 +58,32 @@ class Wording:
     parameters: Mapping[str, pa.Scalar] | None = None
 
 
+class ChangingEngine(Engine, Protocol):
+    """An engine whose words for a statement this module understands: see `logical_plan`."""
+
+    snapshots: Snapshots
+    """Where versions are laid out."""
+
+    def logical_plan(
+        self,
+        tables: Sequence[Table],
+        text: str,
+        *,
+        catalog: str | None,
+        schema: str | None,
+        parameters: Mapping[str, pa.Scalar] | None = None,
+    ) -> str:
+        """Return what a statement means as DataFusion indents it; nothing runs.
+
+        Raises:
+            StorageError: As `execute` does.
+        """
+
+
 class RowChanger:
     """Changes rows of tables with one engine. Used from many threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: ChangingEngine) -> None:
         """Keep the engine, which also lays out the versions that are changed."""
         self._engine = engine
 
@@ -190,7 +213,7 @@ class _Reading:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: ChangingEngine,
         target: Table | None,
         base: DeltaState,
         wording: Wording,

@@ -20,6 +20,10 @@ MULTIPLIED_BATCH_ROWS = 1024
 _REFUSED_NODES = frozenset(
     {"Explain", "Analyze", "DescribeTable", "Statement", "Dml", "Ddl", "Copy"}
 )
+# Every footer that is read at once takes a thread of the engine's, which later reads data as well
+# and keeps what it freed: a scan of 12 million rows held 600 MiB with 32, the engine's default,
+# up to 340 MiB with 2, and 250 MiB with 1. Footers are read once per snapshot of a table.
+_FOOTERS_AT_ONCE = "1"
 _NOWHERE = "_unset"  # no catalog or schema can be called so
 
 
@@ -57,3 +61,28 @@ def require_query(nodes: AbstractSet[str]) -> None:
     """
     if not _REFUSED_NODES.isdisjoint(nodes):
         raise StatementRefusedError("only queries are executed here")
+
+
+def engine_config(batch_rows: int, partitions: int) -> SessionConfig:
+    """Return how tables of files are read, by so many threads.
+
+    The methods of a config change it and return it: every session needs one of its own.
+    """
+    return (
+        SessionConfig()
+        .with_information_schema(enabled=False)
+        .with_batch_size(batch_rows)
+        .with_target_partitions(partitions)
+        .with_parquet_pruning(enabled=True)
+        .set("datafusion.execution.parquet.schema_force_view_types", "false")
+        # Measured with TPC-H lineitem: 3 to 35 % less time with filters, none lost without.
+        .set("datafusion.execution.parquet.pushdown_filters", "true")
+        .set("datafusion.execution.parquet.reorder_filters", "true")
+        .set("datafusion.execution.meta_fetch_concurrency", _FOOTERS_AT_ONCE)
+    )
+
+
+def quoted(name: str) -> str:
+    """Return a name as the engine takes it in expressions."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'

@@ -5,7 +5,7 @@ its conditions nor its expressions, however the engine's optimiser would like to
 so because the columns of the view are put into a struct and taken out again by a step that the
 optimiser takes nothing through: what lies above speaks of columns that are not there below.
 
-`storage.engine` builds the barrier; here it is recognised in the plans that come of it.
+`storage.providers` builds the barrier; here it is recognised in the plans that come of it.
 """
 
 import re

@@ -30,8 +30,9 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "sqlglot": ("planner",),
     "datafusion": (
         "planner/plan.py",
-        "storage/engine.py",
+        "storage/datafusionengine.py",
         "storage/memoryengine.py",
+        "storage/providers.py",
         "storage/remotefiles.py",
         "storage/sessions.py",
         "bench",

@@ -20,12 +20,21 @@ from flight_member.memberstate import MemberState
 from flight_member.runner import StatementRunner
 from flight_member.statestore import Database
 from flight_sql import Call
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 from storage.errors import CancelledError, StaleMetastoreError
 from storage.metastore import Table
-from tests.flight_member.factories import QUOTE, SHANGHAI, load_quotes, make_jobs, make_limits
+from tests.flight_member.factories import (
+    QUOTE,
+    SHANGHAI,
+    attach_quotes,
+    load_quotes,
+    make_jobs,
+    make_limits,
+)
+from tests.storage.otherengine import ArrowEngine
 
 COUNT = f"select count(*) as n from {QUOTE}"
+OUTSIDE = "trading.stock.outside"
 ENDLESS = "select count(*) as n from generate_series(1, 1000000000000)"
 
 
@@ -37,7 +46,9 @@ class Runner:
         self.state = MemberState(SHANGHAI, database)
         section = make_limits(max_running=1, max_queued=0, **limits)
         self.admission = Admission(section)
-        self.engine = Engine(memory_limit_bytes=1 << 28, spill_directory=home.spill_directory)
+        self.engine = DataFusionEngine(
+            memory_limit_bytes=1 << 28, spill_directory=home.spill_directory
+        )
         self.revoked: set[str] = set()
         self.runner = StatementRunner(
             SHANGHAI,
@@ -208,3 +219,25 @@ def test_visitors_ticket_that_was_taken_back_is_refused_and_its_stream_ends(
     assert runner.admission.running == 0
     with pytest.raises(RevokedTicketError):
         runner.open(runner.ticket())
+
+
+def test_another_engine_can_take_the_place_of_this_one(home: MemberHome, runner: Runner) -> None:
+    runner.table = attach_quotes(home, OUTSIDE)
+    runner.state.refresh()
+    other = ArrowEngine()
+    in_its_place = StatementRunner(
+        SHANGHAI,
+        other,
+        runner.state.metastore,
+        runner.admission,
+        make_limits(),
+        runner.check_ticket,
+        make_jobs(),
+    )
+    text = f"select bid from {OUTSIDE} where bid < 7"
+    stream = in_its_place.run(Call(), runner.ticket(text), is_home=False)
+
+    answer = pa.Table.from_batches(list(stream.batches), stream.arrow_schema)
+
+    assert sorted(answer["bid"].to_pylist()) == [*range(7)]
+    assert len(other.asked) == 1

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from storage.datafusionengine import DataFusionEngine
 from storage.delta import append_rows, create_table, latest_version, overwrite_rows, read_state
 from storage.deltasnapshots import Snapshots
-from storage.engine import Engine
 from storage.errors import CancelledError, StaleMetastoreError, UnusableTableError
 from storage.metastore import Table
 from tests.corpus.samples import make_samples
@@ -35,13 +35,13 @@ def table(tmp_path: Path) -> Table:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(memory_limit_bytes=1 << 28, spill_directory=tmp_path / "spill")
+def engine(tmp_path: Path) -> Iterator[DataFusionEngine]:
+    made = DataFusionEngine(memory_limit_bytes=1 << 28, spill_directory=tmp_path / "spill")
     yield made
     made.close()
 
 
-def numbers(engine: Engine, table: Table, where: str = "true") -> list[int]:
+def numbers(engine: DataFusionEngine, table: Table, where: str = "true") -> list[int]:
     found = ask(engine, f"select number from quote where {where} order by number", table)
     return [int(row) for row in found["number"].to_pylist()]
 
@@ -61,7 +61,7 @@ def test_partition_columns_stand_last_and_are_never_null(table: Table) -> None:
     assert (table.row_count, table.file_count, table.snapshot) == (4, 2, "0")
 
 
-def test_every_version_is_read_as_it_was(engine: Engine, table: Table) -> None:
+def test_every_version_is_read_as_it_was(engine: DataFusionEngine, table: Table) -> None:
     more = append_rows(table, quotes(4).to_batches())
     assert (more.row_count, more.state.version, more.state.row_count) == (4, 1, 8)
     whole = overwrite_rows(table, quotes(100, 1).to_batches())
@@ -73,7 +73,7 @@ def test_every_version_is_read_as_it_was(engine: Engine, table: Table) -> None:
 
 
 def test_statement_that_has_begun_reads_its_version_to_the_end(
-    engine: Engine, table: Table
+    engine: DataFusionEngine, table: Table
 ) -> None:
     for _ in range(3):
         append_rows(table, quotes().to_batches())
@@ -85,7 +85,7 @@ def test_statement_that_has_begun_reads_its_version_to_the_end(
     assert numbers(engine, at(table, 4)) == []
 
 
-def test_every_type_is_read_as_it_was_written(engine: Engine, tmp_path: Path) -> None:
+def test_every_type_is_read_as_it_was_written(engine: DataFusionEngine, tmp_path: Path) -> None:
     samples = make_samples()
     table = managed_table(tmp_path / "samples", samples, ["region"])
     known = {field.name: field.type for field in table.arrow_schema}
@@ -112,7 +112,9 @@ def test_other_readers_of_the_log_find_rows_and_what_files_hold(table: Table) ->
     ]
 
 
-def test_table_without_rows_can_be_read_and_explained(engine: Engine, tmp_path: Path) -> None:
+def test_table_without_rows_can_be_read_and_explained(
+    engine: DataFusionEngine, tmp_path: Path
+) -> None:
     table = managed_table(tmp_path / "t", quotes(count=0), ["day"])
     assert numbers(engine, table) == []
     assert ask(engine, "select count(*) as n from quote", table).to_pylist() == [{"n": 0}]
@@ -122,7 +124,7 @@ def test_table_without_rows_can_be_read_and_explained(engine: Engine, tmp_path: 
 
 
 def test_explaining_counts_files_and_row_groups_of_the_version(
-    engine: Engine, table: Table
+    engine: DataFusionEngine, table: Table
 ) -> None:
     append_rows(table, quotes(4).to_batches())
     explained = engine.explain(
@@ -204,7 +206,7 @@ def test_many_appending_threads_all_land(table: Table) -> None:
     assert litter_of(table) == []
 
 
-def test_version_that_is_gone_is_stale(engine: Engine, table: Table) -> None:
+def test_version_that_is_gone_is_stale(engine: DataFusionEngine, table: Table) -> None:
     for gone in (at(table, 7), replace(table, location="/nowhere")):
         with pytest.raises(StaleMetastoreError) as caught:
             numbers(engine, gone)

@@ -7,16 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.datafusionengine import DataFusionEngine
 from storage.drifting import wider_type
-from storage.engine import Engine
 from storage.errors import UnusableTableError
 from storage.parquet import scan_partitioned
 from tests.storage.factories import ask, table_of
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(memory_limit_bytes=1 << 28, spill_directory=tmp_path / "spill")
+def engine(tmp_path: Path) -> Iterator[DataFusionEngine]:
+    made = DataFusionEngine(memory_limit_bytes=1 << 28, spill_directory=tmp_path / "spill")
     yield made
     made.close()
 
@@ -27,7 +27,7 @@ def write(folder: Path, name: str, rows: pa.Table) -> None:
     pq.write_table(rows, file)
 
 
-def test_added_column_is_null_where_it_is_missing(engine: Engine, tmp_path: Path) -> None:
+def test_added_column_is_null_where_it_is_missing(engine: DataFusionEngine, tmp_path: Path) -> None:
     folder = tmp_path / "t"
     for day, rows in (
         (1, pa.table({"n": [1, 2]})),
@@ -72,7 +72,7 @@ def test_added_column_is_null_where_it_is_missing(engine: Engine, tmp_path: Path
 )
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_widened_column_has_the_widest_type_and_every_value(
-    engine: Engine,
+    engine: DataFusionEngine,
     tmp_path: Path,
     narrow: pa.Array,
     wide: pa.Array,

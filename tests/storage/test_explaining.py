@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 from storage.errors import CancelledError, StaleMetastoreError, TypeMismatchError
 from storage.explanation import Explanation, OperatorExplanation, ScanExplanation
 from storage.hive import join_segment
@@ -43,7 +43,9 @@ def quote(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return table_of(write_days(tmp_path_factory.mktemp("quote")))
 
 
-def explain(engine: Engine, text: str, *tables: Table, is_measured: bool = False) -> Explanation:
+def explain(
+    engine: DataFusionEngine, text: str, *tables: Table, is_measured: bool = False
+) -> Explanation:
     return engine.explain(
         tables, text, catalog="trading", schema="stock", is_measured=is_measured
     ).explain()
@@ -87,7 +89,7 @@ def names(explanation: Explanation) -> list[str]:
     ],
 )
 def test_files_and_row_groups_are_counted_as_the_engine_reads_them(
-    engine: Engine, quote: Table, condition: str, files: int, row_groups: int
+    engine: DataFusionEngine, quote: Table, condition: str, files: int, row_groups: int
 ) -> None:
     sql = f"select text, half from quote where {condition}"
 
@@ -117,7 +119,7 @@ def test_files_and_row_groups_are_counted_as_the_engine_reads_them(
     ],
 )
 def test_what_is_not_understood_rules_nothing_out(
-    engine: Engine, quote: Table, condition: str
+    engine: DataFusionEngine, quote: Table, condition: str
 ) -> None:
     sql = f"select text from quote where {condition}"
 
@@ -130,7 +132,9 @@ def test_what_is_not_understood_rules_nothing_out(
         assert before.row_group_count >= after.measure.row_group_count
 
 
-def test_no_statement_reads_more_row_groups_than_were_told(engine: Engine, quote: Table) -> None:
+def test_no_statement_reads_more_row_groups_than_were_told(
+    engine: DataFusionEngine, quote: Table
+) -> None:
     chance = random.Random(7)  # noqa: S311  not for secrets
 
     def condition(depth: int) -> str:
@@ -152,7 +156,7 @@ def test_no_statement_reads_more_row_groups_than_were_told(engine: Engine, quote
 
 
 def test_conditions_and_columns_are_told_as_one_would_write_them(
-    engine: Engine, quote: Table
+    engine: DataFusionEngine, quote: Table
 ) -> None:
     scan = only_scan(
         explain(
@@ -170,7 +174,7 @@ def test_conditions_and_columns_are_told_as_one_would_write_them(
 
 @pytest.mark.parametrize("name", ["quote", "stock.quote", "trading.stock.quote"])
 def test_columns_of_an_only_table_are_told_without_its_name(
-    engine: Engine, quote: Table, name: str
+    engine: DataFusionEngine, quote: Table, name: str
 ) -> None:
     sql = f"select day, max(half) from {name} where cast(number as double) < 9 group by day"
     explanation = explain(engine, sql, quote)
@@ -179,7 +183,7 @@ def test_columns_of_an_only_table_are_told_without_its_name(
     assert only_scan(explanation).filters == ("CAST(number AS Float64) < 9.0",)
 
 
-def test_values_of_parameters_are_told_and_prune(engine: Engine, quote: Table) -> None:
+def test_values_of_parameters_are_told_and_prune(engine: DataFusionEngine, quote: Table) -> None:
     explaining = engine.explain(
         [quote],
         "select text from quote where day = $1 and number < $2",
@@ -193,7 +197,7 @@ def test_values_of_parameters_are_told_and_prune(engine: Engine, quote: Table) -
     assert (scan.partition_filters, scan.filters) == (("day = '2024-01-02'",), ("number < 300",))
 
 
-def test_every_reading_of_a_table_is_told(engine: Engine, quote: Table) -> None:
+def test_every_reading_of_a_table_is_told(engine: DataFusionEngine, quote: Table) -> None:
     explanation = explain(
         engine,
         "select text from quote where number < 10 union all "
@@ -206,7 +210,7 @@ def test_every_reading_of_a_table_is_told(engine: Engine, quote: Table) -> None:
     assert names(explanation).count("Scan") == 2
 
 
-def test_self_join_is_told_with_what_is_sure(engine: Engine, quote: Table) -> None:
+def test_self_join_is_told_with_what_is_sure(engine: DataFusionEngine, quote: Table) -> None:
     sql = (
         "select a.text from quote a join quote b on a.number = b.number "
         "where a.half < 100 and b.half < 300"
@@ -219,7 +223,9 @@ def test_self_join_is_told_with_what_is_sure(engine: Engine, quote: Table) -> No
         assert before.row_group_count >= after.measure.row_group_count
 
 
-def test_tables_of_one_name_are_told_apart(engine: Engine, tmp_path: Path, quote: Table) -> None:
+def test_tables_of_one_name_are_told_apart(
+    engine: DataFusionEngine, tmp_path: Path, quote: Table
+) -> None:
     other = table_of(write_quotes(tmp_path, days=2), ObjectName("hangzhou", "a", "b", "quote"))
 
     explanation = explain(
@@ -235,19 +241,19 @@ def test_tables_of_one_name_are_told_apart(engine: Engine, tmp_path: Path, quote
     }
 
 
-def test_table_answered_from_its_counts_is_not_read(engine: Engine, quote: Table) -> None:
+def test_table_answered_from_its_counts_is_not_read(engine: DataFusionEngine, quote: Table) -> None:
     scan = only_scan(explain(engine, "select count(*) from quote", quote))
 
     assert (scan.file_count, scan.row_group_count, scan.byte_count) == (0, 0, 0)
 
 
-def test_limit_reads_no_more_files_than_it_needs(engine: Engine, quote: Table) -> None:
+def test_limit_reads_no_more_files_than_it_needs(engine: DataFusionEngine, quote: Table) -> None:
     assert only_scan(explain(engine, "select text from quote limit 3", quote)).file_count == 1
 
 
 @pytest.mark.parametrize("value", ["a b", "ü", "x%2Fy", "q'z", "a+b", "#1", "50%", "a,b:c@d", "?"])
 def test_files_of_every_partition_value_are_found(
-    tmp_path: Path, engine: Engine, value: str
+    tmp_path: Path, engine: DataFusionEngine, value: str
 ) -> None:
     folder = tmp_path / join_segment("key", value)
     folder.mkdir()
@@ -259,11 +265,11 @@ def test_files_of_every_partition_value_are_found(
     assert (scan.file_count, scan.row_group_count, scan.row_group_total) == (1, 1, 2)
 
 
-def test_statement_without_tables_is_explained(engine: Engine) -> None:
+def test_statement_without_tables_is_explained(engine: DataFusionEngine) -> None:
     assert names(explain(engine, "select 1")) == ["Project", "One row"]
 
 
-def test_measured_statement_tells_rows_and_times(engine: Engine, quote: Table) -> None:
+def test_measured_statement_tells_rows_and_times(engine: DataFusionEngine, quote: Table) -> None:
     sql = "select day, sum(number) from quote where number < 100 group by day order by day limit 2"
     explanation = explain(engine, sql, quote, is_measured=True)
 
@@ -277,7 +283,7 @@ def test_measured_statement_tells_rows_and_times(engine: Engine, quote: Table) -
     assert only_scan(explanation).measure is not None
 
 
-def test_measured_statement_can_be_cancelled(engine: Engine) -> None:
+def test_measured_statement_can_be_cancelled(engine: DataFusionEngine) -> None:
     asked = iter([False] * 3)
     for_ever = "select count(*) from generate_series(1, 1000000000000) a (x) where x % 7 = 3"
     explaining = engine.explain(
@@ -293,7 +299,7 @@ def test_measured_statement_can_be_cancelled(engine: Engine) -> None:
         explaining.explain()
 
 
-def test_explaining_stops_between_files(engine: Engine, quote: Table) -> None:
+def test_explaining_stops_between_files(engine: DataFusionEngine, quote: Table) -> None:
     explaining = engine.explain(
         [quote], "select text from quote", catalog="trading", schema="stock"
     )
@@ -303,12 +309,12 @@ def test_explaining_stops_between_files(engine: Engine, quote: Table) -> None:
         explaining.explain()
 
 
-def test_measured_statement_that_fails_is_our_error(engine: Engine, quote: Table) -> None:
+def test_measured_statement_that_fails_is_our_error(engine: DataFusionEngine, quote: Table) -> None:
     with pytest.raises(TypeMismatchError):
         explain(engine, "select 1 / (number - number) from quote", quote, is_measured=True)
 
 
-def test_files_that_changed_are_stale(engine: Engine, tmp_path: Path) -> None:
+def test_files_that_changed_are_stale(engine: DataFusionEngine, tmp_path: Path) -> None:
     table = table_of(write_days(tmp_path, days=1))
     next(tmp_path.rglob("*.parquet")).unlink()
 
@@ -336,7 +342,7 @@ STATEMENTS = [
 @pytest.mark.parametrize("sql", STATEMENTS)
 @pytest.mark.parametrize("is_measured", [False, True])
 def test_no_path_and_none_of_the_engines_words_are_told(
-    engine: Engine, quote: Table, sql: str, is_measured: bool
+    engine: DataFusionEngine, quote: Table, sql: str, is_measured: bool
 ) -> None:
     told = repr(explain(engine, sql, quote, is_measured=is_measured))
 

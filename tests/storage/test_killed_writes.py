@@ -26,12 +26,12 @@ import itertools, sys
 from pathlib import Path
 from tests.storage.test_killed_writes import commit, newest
 from storage.delta import append_rows
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 from storage.rowchanges import RowChanger, Wording
 from storage.tidying import optimize, vacuum
 
 location, first = Path(sys.argv[1]), int(sys.argv[3])
-engine = Engine(
+engine = DataFusionEngine(
     memory_limit_bytes=1 << 28,
     spill_directory=location.with_name("spill"),
     snapshot_directory=location.with_name("snapshots"),

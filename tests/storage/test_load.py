@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage import partitionwriter
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 from storage.errors import TableExistsError, UnusableTableError
 from storage.load import load_table
 from storage.parquet import scan_partitioned
@@ -32,7 +32,7 @@ def batch(**columns: object) -> pa.RecordBatch:
     return pa.record_batch(columns)
 
 
-def test_rows_come_back_as_they_were_loaded(tmp_path: Path, engine: Engine) -> None:
+def test_rows_come_back_as_they_were_loaded(tmp_path: Path, engine: DataFusionEngine) -> None:
     texts = ["a b", "p%q", "x:y", "é", "c+d", "a/b", "..", "=", "'", "100", "A", "a"]
     rows = [
         batch(text=texts, number=range(len(texts)), day=[date(2024, 1, 1)] * len(texts)),

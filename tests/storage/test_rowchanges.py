@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from storage.datafusionengine import DataFusionEngine
 from storage.delta import append_rows, read_state
-from storage.engine import Engine
 from storage.errors import (
     CancelledError,
     StatementRefusedError,
@@ -76,7 +76,9 @@ class Place:
     """A changing table, another, and what changes it."""
 
     def __init__(self, directory: Path) -> None:
-        self.engine = Engine(memory_limit_bytes=1 << 28, spill_directory=directory / "spill")
+        self.engine = DataFusionEngine(
+            memory_limit_bytes=1 << 28, spill_directory=directory / "spill"
+        )
         self.changer = RowChanger(self.engine)
         self._directory = directory
         self._count = 0

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pytest
 
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 from storage.errors import StaleMetastoreError, UnusableTableError
 from storage.metastore import Table
 from storage.objectstore import ObjectStore, ObjectStores
@@ -28,8 +28,10 @@ def prefix() -> str:
     return f"t{uuid4().hex}"
 
 
-def engine_of(stores: ObjectStores, directory: Path) -> Engine:
-    return Engine(memory_limit_bytes=1 << 28, spill_directory=directory / "spill", stores=stores)
+def engine_of(stores: ObjectStores, directory: Path) -> DataFusionEngine:
+    return DataFusionEngine(
+        memory_limit_bytes=1 << 28, spill_directory=directory / "spill", stores=stores
+    )
 
 
 def remote_table(stores: ObjectStores, location: str) -> Table:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from storage.datafusionengine import DataFusionEngine
 from storage.delta import append_rows, overwrite_rows, read_state
-from storage.engine import Engine
 from storage.errors import StaleMetastoreError
 from storage.metastore import Table
 from storage.tidying import Vacuumed, optimize, vacuum
@@ -22,8 +22,8 @@ def table(tmp_path: Path) -> Table:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(memory_limit_bytes=1 << 28, spill_directory=tmp_path / "spill")
+def engine(tmp_path: Path) -> Iterator[DataFusionEngine]:
+    made = DataFusionEngine(memory_limit_bytes=1 << 28, spill_directory=tmp_path / "spill")
     yield made
     made.close()
 
@@ -52,7 +52,7 @@ def test_files_are_joined_whatever_their_types(tmp_path: Path) -> None:
     assert read_rows(table) == before
 
 
-def test_vacuum_keeps_what_the_kept_versions_need(engine: Engine, table: Table) -> None:
+def test_vacuum_keeps_what_the_kept_versions_need(engine: DataFusionEngine, table: Table) -> None:
     append_rows(table, ROWS.to_batches())
     overwrite_rows(table, ROWS.slice(0, 1).to_batches())
     assert vacuum(table, keep_s=3600) == Vacuumed(0, 0)

@@ -1,6 +1,6 @@
 """The barrier of views: whatever reads a view, the same is done below it, on the same rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.engine import Engine
+from storage.datafusionengine import DataFusionEngine
 from storage.errors import (
     StaleMetastoreError,
     StorageError,
@@ -132,8 +132,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 @pytest.fixture(scope="module", params=[1, 2, 4])
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Engine]:
-    made = Engine(
+) -> Iterator[DataFusionEngine]:
+    made = DataFusionEngine(
         memory_limit_bytes=1 << 28,
         spill_directory=tmp_path_factory.mktemp("spill"),
         target_partitions=request.param,
@@ -142,9 +142,16 @@ def engine(
     made.close()
 
 
-def physical(engine: Engine, sources: list[Source], text: str) -> Any:
-    planned = engine._plan(sources, text, (None, None), None, 1024)
-    return planned.frame.execution_plan()
+def physical(engine: DataFusionEngine, sources: list[Source], text: str) -> Any:
+    with engine._leasing.opened(sources) as opened:
+        planned = engine._plan(opened, text, (None, None), None, 1024)
+        return planned.frame.execution_plan()
+
+
+def columns_read(
+    engine: DataFusionEngine, sources: list[Source], text: str
+) -> Mapping[ObjectName, tuple[str, ...]]:
+    return engine._providers._columns_read(sources, text, (None, None), None)
 
 
 def below_barriers(node: Any) -> list[str]:
@@ -154,7 +161,7 @@ def below_barriers(node: Any) -> list[str]:
     return [found for child in node.children() for found in below_barriers(child)]
 
 
-def rows_of(engine: Engine, sources: list[Source], text: str) -> list[dict[str, Any]]:
+def rows_of(engine: DataFusionEngine, sources: list[Source], text: str) -> list[dict[str, Any]]:
     started = engine.execute(sources, text, catalog=None, schema=None)
     found = [row for batch in started.batches() for row in batch.to_pylist()]
     return sorted(found, key=str)
@@ -162,14 +169,14 @@ def rows_of(engine: Engine, sources: list[Source], text: str) -> list[dict[str, 
 
 @pytest.mark.parametrize("body", list(BODIES))
 def test_the_same_is_done_below_a_view_whatever_reads_it(
-    engine: Engine, tables: Tables, body: str
+    engine: DataFusionEngine, tables: Tables, body: str
 ) -> None:
     view = tables.view(BODIES[body])
     for text in READERS:
         sources: list[Source] = [view, tables.table]
         found = below_barriers(physical(engine, sources, text))
         assert found, text
-        read = engine._columns_read(sources, text, (None, None))[view.name]
+        read = columns_read(engine, sources, text)[view.name]
         columns = ", ".join(read)
         (alone,) = below_barriers(physical(engine, [view], f"SELECT {columns} FROM a.b.v"))
         assert set(found) == {alone}, text
@@ -191,10 +198,10 @@ def test_the_same_is_done_below_a_view_whatever_reads_it(
     ],
 )
 def test_columns_that_nobody_asks_for_are_not_read(
-    engine: Engine, tables: Tables, text: str, columns: list[str]
+    engine: DataFusionEngine, tables: Tables, text: str, columns: list[str]
 ) -> None:
     view = tables.view("SELECT x, s, bid, tags FROM a.b.t")
-    assert list(engine._columns_read([view], text, (None, None))[view.name]) == columns
+    assert list(columns_read(engine, [view], text)[view.name]) == columns
     for below in below_barriers(physical(engine, [view], text)):
         assert all(f"'{name}'" not in below for name in ("s", "tags") if name not in columns)
         scanned = {name for name in ("x", "s", "bid", "tags") if f"({name}, {name}@" in below}
@@ -203,7 +210,7 @@ def test_columns_that_nobody_asks_for_are_not_read(
 
 
 def test_column_that_is_never_null_is_none_that_nobody_asks_for(
-    engine: Engine, tables: Tables
+    engine: DataFusionEngine, tables: Tables
 ) -> None:
     view = tables.view("SELECT count(*) AS two FROM a.b.t")
     columns = pa.schema([pa.field("two", pa.int64(), nullable=False)])
@@ -215,7 +222,7 @@ def test_column_that_is_never_null_is_none_that_nobody_asks_for(
 
 @pytest.mark.parametrize("body", list(BODIES))
 def test_a_view_answers_what_a_table_of_its_rows_answers(
-    engine: Engine, tables: Tables, body: str, tmp_path: Path
+    engine: DataFusionEngine, tables: Tables, body: str, tmp_path: Path
 ) -> None:
     view = tables.view(BODIES[body])
     rows = rows_of(engine, [tables.table], BODIES[body])
@@ -244,7 +251,9 @@ def test_a_view_answers_what_a_table_of_its_rows_answers(
             assert rows_of(engine, [view, tables.table], text) == wanted, text
 
 
-def test_without_the_barrier_hidden_rows_would_fail(engine: Engine, tables: Tables) -> None:
+def test_without_the_barrier_hidden_rows_would_fail(
+    engine: DataFusionEngine, tables: Tables
+) -> None:
     text = f"SELECT 1 / (x - 5) AS y FROM ({BODIES['filter']}) WHERE s::bigint > 3 AND x > 5"
     naked = "SELECT s::bigint AS n FROM a.b.t"
     with pytest.raises(TypeMismatchError):
@@ -253,7 +262,9 @@ def test_without_the_barrier_hidden_rows_would_fail(engine: Engine, tables: Tabl
     assert rows_of(engine, [view], text.replace(f"({BODIES['filter']})", "a.b.v"))
 
 
-def test_views_stand_on_views_each_behind_its_barrier(engine: Engine, tables: Tables) -> None:
+def test_views_stand_on_views_each_behind_its_barrier(
+    engine: DataFusionEngine, tables: Tables
+) -> None:
     inner = tables.view(BODIES["filter"], name="w")
     outer = tables.view("SELECT x, s, bid, tags FROM a.b.w WHERE x > 20", (inner,))
     rows = rows_of(engine, [outer], "SELECT s::bigint AS n FROM a.b.v WHERE 1 / (x - 20) >= 0")
@@ -263,7 +274,9 @@ def test_views_stand_on_views_each_behind_its_barrier(engine: Engine, tables: Ta
     assert shown_tables([outer, tables.table]) == [outer.table, tables.table]
 
 
-def test_progress_tells_nothing_of_the_files_below(engine: Engine, tables: Tables) -> None:
+def test_progress_tells_nothing_of_the_files_below(
+    engine: DataFusionEngine, tables: Tables
+) -> None:
     view = tables.view(BODIES["filter"])
     cases: list[tuple[list[Source], str]] = [
         ([view], "SELECT * FROM a.b.v"),
@@ -281,7 +294,9 @@ def test_progress_tells_nothing_of_the_files_below(engine: Engine, tables: Table
     assert totals[1] == totals[2] > 0
 
 
-def test_statement_sees_the_view_and_nothing_below(engine: Engine, tables: Tables) -> None:
+def test_statement_sees_the_view_and_nothing_below(
+    engine: DataFusionEngine, tables: Tables
+) -> None:
     view = tables.view(BODIES["filter"])
     for text in ("SELECT * FROM a.b.t", "SELECT t.x FROM a.b.v", "SELECT view FROM a.b.v"):
         with pytest.raises(StorageError) as refusal:
@@ -289,7 +304,9 @@ def test_statement_sees_the_view_and_nothing_below(engine: Engine, tables: Table
         assert "hidden" not in str(refusal.value)
 
 
-def test_what_is_wrong_below_is_told_of_the_view_alone(engine: Engine, tables: Tables) -> None:
+def test_what_is_wrong_below_is_told_of_the_view_alone(
+    engine: DataFusionEngine, tables: Tables
+) -> None:
     broken = tables.view("SELECT nothing FROM a.b.t")
     with pytest.raises(UnusableTableError, match=r"^unusable-table: a\.b\.v@hangzhou is a view"):
         rows_of(engine, [broken], "SELECT * FROM a.b.v")
@@ -306,7 +323,7 @@ def test_what_is_wrong_below_is_told_of_the_view_alone(engine: Engine, tables: T
             rows_of(engine, [tables.view(text)], "SELECT * FROM a.b.v")
 
 
-def test_view_of_no_table_is_a_view(engine: Engine, tables: Tables) -> None:
+def test_view_of_no_table_is_a_view(engine: DataFusionEngine, tables: Tables) -> None:
     view = tables.view("SELECT 1 + 1 AS two")
     assert rows_of(
         engine, [View(view.table, view.text, None, None, ())], "SELECT * FROM a.b.v"
