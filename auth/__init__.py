@@ -50,6 +50,7 @@ from auth.pending import PendingSignIns, is_pending
 from auth.principals import VISITORS, Identity, Principal, fold_principal
 from auth.privileges import Access, Effect, Privilege, check_level
 from auth.revocations import Revocation, RevocationSet
+from auth.sealedbox import BoxKey, seal_box
 from auth.sealing import TokenKind, kind_of, open_sealed, seal
 from auth.signin import SignInLimiter
 from auth.tickets import Ticket, TicketExplain, TicketTable, open_ticket, seal_ticket
@@ -77,6 +78,7 @@ __all__ = [
     "AuditWriter",
     "AuthError",
     "AuthUnavailableError",
+    "BoxKey",
     "CertificateAuthority",
     "ChainHead",
     "Decision",
@@ -144,6 +146,7 @@ __all__ = [
     "open_ticket",
     "rotate",
     "seal",
+    "seal_box",
     "seal_identity_token",
     "seal_session_token",
     "seal_ticket",

@@ -30,6 +30,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from auth.errors import InvalidTokenError, KeyFileError, PermissionDeniedError
 from auth.keyfiles import read_private, write_private
+from auth.sealedbox import seal_box
 
 _CA_DAYS = 3_650
 _MAX_DAYS = 3_650
@@ -146,6 +147,18 @@ class CertificateAuthority:
         """
         self._key.save(key_path)
         write_private(certificate_path, self.certificate_pem)
+
+    def sealed_key(self, receiver: str, context: str) -> str:
+        """Return the CA's private key (PEM) for another server that is to sign as well.
+
+        Args:
+            receiver: That server's `BoxKey.public_text`.
+            context: What it is for.
+
+        Raises:
+            InvalidTokenError: When the receiver's key is none.
+        """
+        return seal_box(receiver, self._key.pem, context)
 
     @property
     def certificate_pem(self) -> bytes:

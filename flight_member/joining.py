@@ -103,7 +103,7 @@ def _require_fitting(token: JoinToken, settings: MemberSettings) -> None:
 
 def _ask(token: JoinToken, request: protocol.JoinRequest) -> protocol.JoinReply:
     try:
-        certificates = _trusted_certificates(token)
+        certificates = trusted_certificates(token)
         with Client(token.address, tls_root_certs=certificates) as client:
             return protocol.JoinReply.read(client.action(protocol.JOIN, request.write()))
     except RemoteError as error:
@@ -111,7 +111,7 @@ def _ask(token: JoinToken, request: protocol.JoinRequest) -> protocol.JoinReply:
     raise ForwardedError(refusal.code, refusal.status, refusal.text, retryable=refusal.retryable)
 
 
-def _trusted_certificates(token: JoinToken) -> bytes | None:
+def trusted_certificates(token: JoinToken) -> bytes | None:
     """Return the federation's CA certificate, known by its fingerprint; None for plaintext.
 
     It is public, so it is fetched over a connection that proves nothing; the join token itself

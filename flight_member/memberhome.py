@@ -163,8 +163,9 @@ def settings_text(settings: ServerSettings, role: str, now: datetime) -> str:
         "cluster": {"name": settings.cluster.name},
         "server": {"host": settings.server.host, "port": settings.server.port},
     }
-    if settings.state.database:
-        sections["state"] = {"database": settings.state.database}
+    state = {"database": settings.state.database, "server": settings.state.server}
+    if any(state.values()):
+        sections["state"] = {name: value for name, value in state.items() if value}
     # What JSON writes of a string or a number is TOML as well.
     written = (
         f"\n[{section}]\n"

@@ -55,6 +55,9 @@ class Peers:
         self._written_at: float | None = None
         self._read_at = ticks()
         self._known: tuple[Peer, ...] = ()
+        self._was_there = False
+        self.is_removed = False
+        """Whether an administrator took this server out while it ran: what it signs is void."""
         self.look()
 
     def start(self, uri: str) -> None:
@@ -72,16 +75,25 @@ class Peers:
         """
         if not self._is_shared:
             return False
-        if self._uri and self._is_due():
+        self._read()
+        if self._uri and not self.is_removed and self._is_due():
             self._write()
-        with self._database.read() as connection:
-            read = PeerStore(connection).all()
-        self._known, self._read_at = tuple(read), self._ticks()
+            self._read()
         keys = tuple(key for peer in self.others for key in peer.public_keys)
         is_new = self._key.trust_peers(keys)
         if is_new:
             _log.info("peer_keys_changed", peers=[peer.name for peer in self.others])
         return is_new
+
+    def _read(self) -> None:
+        with self._database.read() as connection:
+            read = PeerStore(connection).all()
+        self._known, self._read_at = tuple(read), self._ticks()
+        is_there = any(peer.name == self._name for peer in read)
+        if self._was_there and not is_there and not self.is_removed:
+            self.is_removed = True
+            _log.error("server_removed", server=self._name)
+        self._was_there = self._was_there or is_there
 
     @property
     def all(self) -> tuple[Peer, ...]:
@@ -120,7 +132,7 @@ class Peers:
         """Write this server's keys down now, before it answers anywhere."""
         if self._is_shared:
             self._write()
-            self.look()
+            self._read()
 
     def _is_due(self) -> bool:
         if self._written_at is None or self._ticks() - self._written_at >= _WRITE_EVERY_S:

@@ -25,6 +25,11 @@ AUTHORITY = "federation.authority"
 CLOCK = "federation.clock"
 LISTING = "federation.listing"
 JOBS = "federation.jobs"
+REPLICAS = "federation.replicas"
+REPLICA_JOIN = "federation.replica_join"
+# Answered by a replica of the MoM to another one.
+REPLICA_CANCEL = "replica.cancel"
+REPLICA_NODES = "replica.nodes"
 # Answered by a member.
 SIGN_IN = "member.sign_in"
 MEMBER_JOBS = "member.jobs"
@@ -297,3 +302,69 @@ class MembersReply(Message):
     state: str
     join_token: str | None = Field(default=None, repr=False)
     expires_at: str | None = None
+
+
+class ReplicasRequest(Message):
+    """An administrator's question about, or change of, the replicas of the MoM."""
+
+    LIST: ClassVar[str] = "list"
+    ADD: ClassVar[str] = "add"
+    REMOVE: ClassVar[str] = "remove"
+
+    action: str
+    name: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+class ReplicaRow(Message):
+    """One replica of the MoM, as the one that was asked knows it."""
+
+    name: str
+    state: str
+    uri: str
+    hosts: tuple[str, ...]
+    heard_s: float | None
+    """How many seconds ago it was last heard from; None before it was first started."""
+    is_periodic: bool
+    """Whether it is the one that runs periodic work."""
+
+
+class ReplicasReply(Message):
+    """The replicas, and a new one's join token, which is shown once."""
+
+    replicas: tuple[ReplicaRow, ...] = ()
+    join_token: str | None = Field(default=None, repr=False)
+    expires_at: str | None = None
+
+
+class ReplicaJoinRequest(Versioned):
+    """A server presents its one-time join token to become a replica of the MoM."""
+
+    token: str = Field(repr=False)
+    name: str
+    public_key: str
+    certificate_request: str
+    box_key: str
+    """What the CA's key is sealed to."""
+
+
+class ReplicaJoinReply(Message):
+    """What a replica needs to answer as the MoM."""
+
+    federation: str
+    mom: str
+    ca_certificate: str
+    certificate: str
+    sealed_authority: str = Field(repr=False)
+    """The CA's private key, for the key of the request alone."""
+
+
+class ReplicaCancelRequest(Message):
+    """A replica passes on that somebody cancels a job or a ticket; see `CancelJobRequest`."""
+
+    job_id: str = ""
+    viewer: str = ""
+    administers: str | None = None
+    sees_all: bool = False
+    ticket: str = ""
+    """In base64; what runs on it is cancelled."""

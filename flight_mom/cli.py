@@ -43,6 +43,8 @@ from flight_member.usercommands import (
 from flight_mom.asking import ask
 from flight_mom.grantcli import app as grant_app
 from flight_mom.groupcli import app as group_app
+from flight_mom.replicacli import app as replica_app
+from flight_mom.replicacli import replicas
 
 if TYPE_CHECKING:
     from flight_member.configuration import LoadedSettings
@@ -61,6 +63,8 @@ member_app = typer.Typer(help="Change the membership (administrators).", no_args
 app.add_typer(grant_app)
 app.add_typer(group_app, name="group")
 app.add_typer(member_app, name="member")
+app.add_typer(replica_app, name="replica")
+app.command(epilog="Example: flight-mom replicas --profile admin.json")(replicas)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The MoM's state directory.")]
 _HERE = Path(".flight-mom")

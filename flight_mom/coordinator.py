@@ -39,6 +39,7 @@ from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.owncluster import OwnCluster
 from flight_mom.relay import Relay
 from flight_mom.replanning import Replanner
+from flight_mom.replicadesk import ReplicaDesk
 from flight_mom.settings import MomSettings
 from flight_mom.topology import MemberStatus, Topology
 from flight_sql import (
@@ -80,7 +81,9 @@ class MomBackend(TicketDoor):
     server_name = "flight-mom"
     # Who joins has no identity yet: its join token is the credential. Who has the wrong time has
     # none that counts.
-    open_actions = frozenset({protocol.AUTHORITY, protocol.CLOCK, protocol.JOIN})
+    open_actions = frozenset(
+        {protocol.AUTHORITY, protocol.CLOCK, protocol.JOIN, protocol.REPLICA_JOIN}
+    )
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class MomBackend(TicketDoor):
         topology: Topology,
         administration: Administration,
         desk: MembershipDesk,
+        replicas: ReplicaDesk,
         relay: Relay,
         own: OwnCluster,
         gatekeeper: Gatekeeper,
@@ -118,6 +122,7 @@ class MomBackend(TicketDoor):
         self._topology = topology
         self._administration = administration
         self._desk = desk
+        self._replicas = replicas
         self._relay = relay
         self._jobs_desk = jobs_desk
         self._routing = routing
@@ -426,7 +431,12 @@ class MomBackend(TicketDoor):
             protocol.LISTING: self._listing,
             protocol.JOBS: lambda call, body: self._jobs_desk.tell(self.caller(call), body),
         }
-        return {**self._desk.actions(), **self._administration.actions(), **own}
+        return {
+            **self._desk.actions(),
+            **self._replicas.actions(),
+            **self._administration.actions(),
+            **own,
+        }
 
     def _listing(self, call: Call, body: bytes) -> bytes:
         """Tell a member what its user, whose token it presents, may read elsewhere."""

@@ -19,10 +19,13 @@ from flight_member.jobstore import metadata as job_tables
 from flight_member.memberhome import settings_text
 from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
+from flight_member.protocol import ReplicaJoinReply
 from flight_member.statestore import Database
 from flight_mom.jobplacestore import metadata as job_place_tables
 from flight_mom.memberstatestore import metadata as member_state_tables
 from flight_mom.memberstore import metadata as member_tables
+from flight_mom.replicastore import ReplicaStore
+from flight_mom.replicastore import metadata as replica_tables
 from flight_mom.settings import SETTINGS_FILE, MomSettings
 from flight_mom.tableidstore import metadata as table_id_tables
 from storage.tablestore import metadata as metastore_tables
@@ -34,6 +37,8 @@ _TLS_KEY, _TLS_CERTIFICATE = "tls.key", "tls.pem"
 _FEDERATION = "federation.id"
 _ADMIN_PASSWORD = "admin.password"  # noqa: S105  the name of a file
 CERTIFICATE_DAYS = 365
+LOOPBACK = ("127.0.0.1", "localhost")
+"""Hosts that every certificate of the MoM is for."""
 
 
 class MomHome:
@@ -51,8 +56,7 @@ class MomHome:
             ConfigurationError: When the directory already holds one; nothing is changed then.
         """
         home = cls(settings)
-        if home.signing_key_file.exists():
-            raise ConfigurationError([f"{home.directory} already holds a federation"])
+        home.require_new()
         now = datetime.now(UTC)
         make_private_directory(home.directory)
         authority = CertificateAuthority.create(settings.cluster.name, now=now)
@@ -66,6 +70,48 @@ class MomHome:
         # Last, because its presence says that the federation is whole.
         SigningKey.generate().save(home.signing_key_file)
         return home
+
+    @classmethod
+    def create_replica(
+        cls,
+        settings: MomSettings,
+        key: SigningKey,
+        tls_key: TlsKey,
+        authority_key: bytes,
+        reply: ReplicaJoinReply,
+    ) -> "MomHome":
+        """Keep what joining as a replica brought.
+
+        Raises:
+            ConfigurationError: When the directory already holds a federation.
+            KeyFileError: When the CA's key and certificate do not belong together.
+        """
+        home = cls(settings)
+        home.require_new()
+        make_private_directory(home.directory)
+        key_file, certificate_file = home.authority_files
+        write_private(key_file, authority_key.decode())
+        write_private(certificate_file, reply.ca_certificate)
+        home.load_authority()
+        certificate_file, tls_key_file = home.tls_files
+        tls_key.save(tls_key_file)
+        write_private(certificate_file, reply.certificate)
+        write_private(home.directory / _FEDERATION, reply.federation + "\n")
+        file = home.directory / SETTINGS_FILE
+        if not file.exists():
+            write_private(file, settings_text(settings, settings.role, datetime.now(UTC)))
+        # Last, because its presence says that all of it is there.
+        key.save(home.signing_key_file)
+        return home
+
+    def require_new(self) -> None:
+        """Check that the directory is nobody's yet.
+
+        Raises:
+            ConfigurationError: When it holds a federation.
+        """
+        if self.signing_key_file.exists():
+            raise ConfigurationError([f"{self.directory} already holds a federation"])
 
     @property
     def signing_key_file(self) -> Path:
@@ -90,7 +136,7 @@ class MomHome:
     @property
     def tables_directory(self) -> Path:
         """Where the MoM's own tables lie."""
-        return self.directory / "tables"
+        return self.settings.tables.directory or self.directory / "tables"
 
     @property
     def snapshot_directory(self) -> Path:
@@ -150,7 +196,22 @@ class MomHome:
             job_place_tables,
             metastore_tables,
             peer_tables,
+            replica_tables,
         )
+
+    def require_named_replica(self, database: Database) -> None:
+        """Check that this server is the first MoM, or a replica that administrators know.
+
+        Raises:
+            ConfigurationError: When it was removed.
+        """
+        name = self.settings.server_name
+        with database.read() as connection:
+            if name == self.settings.cluster.name or name in ReplicaStore(connection).all():
+                return
+        database.close()
+        fault = f"{name} is no replica of {self.settings.cluster.name} any more; add and join anew"
+        raise ConfigurationError([f"state.server: {fault}"])
 
     def _make_certificate(self, authority: CertificateAuthority, now: datetime) -> None:
         certificate_file, key_file = self.tls_files
@@ -163,7 +224,7 @@ class MomHome:
     def hosts(self) -> tuple[str, ...]:
         """The hosts that the MoM's own certificate is for."""
         advertised = self.settings.server.advertised_host
-        return tuple(dict.fromkeys((advertised, "127.0.0.1", "localhost")))
+        return tuple(dict.fromkeys((advertised, *self.settings.server.names, *LOOPBACK)))
 
     def certify(self, authority: CertificateAuthority, request: bytes, now: datetime) -> bytes:
         """Have the CA sign the MoM's own certificate request; both in PEM."""

@@ -1,6 +1,9 @@
 """The MoM's process: everything put together, started and stopped."""
 
 import gc
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -13,6 +16,7 @@ from flight_member.gatekeeper import Gatekeeper
 from flight_member.jobdesk import JobDesk
 from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
+from flight_member.logs import get_logger
 from flight_member.peers import Peers
 from flight_member.process import require_free_port
 from flight_member.serving import make_flight_server
@@ -28,10 +32,12 @@ from flight_mom.monitor import Monitor
 from flight_mom.office import Office
 from flight_mom.owncluster import OwnCluster
 from flight_mom.relay import Relay
+from flight_mom.replicadesk import ReplicaDesk
 from flight_mom.settings import MomSettings
 from flight_mom.signin import MomAuthority
 from flight_mom.topology import Topology
 
+_log = get_logger(__name__)
 # New objects that hold others before a collection (700 by default), and how many of these before
 # an older generation's.
 _COLLECTED_AT = (10_000, 10, 10)
@@ -55,6 +61,7 @@ class MomServer:
         certificates = home.load_authority()
         self._settings = settings
         self._database = home.open_database()
+        home.require_named_replica(self._database)
         self._peers = Peers(
             self._database,
             settings.server_name,
@@ -100,6 +107,9 @@ class MomServer:
             office,
             self._monitor.pulse,
         )
+        self._replicas = ReplicaDesk(
+            settings, home.federation, certificates, office, self._peers, lambda: None
+        )
         gatekeeper = Gatekeeper(lambda: self._topology.federation, self._audit, utc_now)
         self._own = OwnCluster(home, self._topology, gatekeeper, self._jobs)
         backend = MomBackend(
@@ -108,6 +118,7 @@ class MomServer:
             self._topology,
             administration,
             self._desk,
+            self._replicas,
             self._relay,
             self._own,
             gatekeeper,
@@ -147,13 +158,22 @@ class MomServer:
         )
 
     def start(self) -> str:
-        """Serve; returns the URI."""
+        """Serve; returns the URI.
+
+        A replica that has just joined waits until members have heard of its key.
+        """
+        self._peers.publish()
+        wait_s = self._peers.unpublished_s(self._settings.heartbeat.timeout_s)
+        if wait_s:
+            _log.info("replica_waits", wait_s=round(wait_s, 1))
+            time.sleep(wait_s)
         # What was read to start stays for good: no collection needs to walk through it again. What
         # comes with thousands of rows a second goes by itself: it is looked through less often.
         gc.freeze()
         gc.set_threshold(*_COLLECTED_AT)
         # Before the first call: join tokens carry it.
         self._desk.uri = self._settings.server.uri(self._flight.port)
+        self._replicas.uri = self._desk.uri
         self._history.start()
         self._flight.start()
         self._peers.start(self._desk.uri)
@@ -191,6 +211,9 @@ class MomServer:
         has_rotated = self._key.notice()
         if self._peers.look() or has_rotated:
             self._topology.trust(*self._key.published)
+        if self._peers.is_removed:
+            # What it signs counts nowhere: it had better not answer at all.
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

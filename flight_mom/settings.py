@@ -13,6 +13,7 @@ from flight_member.settings import (
     ClusterName,
     HeartbeatSection,
     Section,
+    ServerSection,
     ServerSettings,
     is_loopback,
 )
@@ -125,12 +126,34 @@ class MomHeartbeatSection(HeartbeatSection):
     )
 
 
+class MomServerSection(ServerSection):
+    """As for every server, and what else its certificate is for."""
+
+    names: tuple[str, ...] = Field(
+        default=(),
+        description="further hosts that clients reach it by, such as a balancer's; its certificate "
+        "is for them too",
+    )
+
+
+class MomTablesSection(Section):
+    """Where the MoM's own tables lie."""
+
+    directory: Path | None = Field(
+        default=None,
+        description="directory of the MoM's own tables, the same for all replicas; without it, "
+        "`tables` in the state directory",
+    )
+
+
 class MomSettings(ServerSettings):
     """The settings of the Master of Masters."""
 
     model_config = SettingsConfigDict(env_prefix="FLIGHT_MOM_")
 
     role: Literal["mom"] = Field(default="mom", description="what this cluster is")
+    server: MomServerSection = Field(default_factory=MomServerSection)
+    tables: MomTablesSection = Field(default_factory=MomTablesSection)
     auth: MomAuthSection = Field(default_factory=MomAuthSection)
     heartbeat: MomHeartbeatSection = Field(default_factory=MomHeartbeatSection)
     audit: MomAuditSection = Field(default_factory=MomAuditSection)
