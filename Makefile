@@ -79,7 +79,7 @@ POSTGRESQL_TESTS := tests/auth/test_stores.py tests/auth/test_auditchain.py test
 test-postgresql: install ## the tests of what servers keep, on a PostgreSQL that they start (Debian's package postgresql)
 	$(BIN)/python -m pytest --state-database postgresql $(POSTGRESQL_TESTS)
 
-test-ha: install ## several servers over one PostgreSQL that are killed, paused and cut off (Debian's package postgresql)
+test-ha: install ## several servers over one PostgreSQL that are killed, paused and cut off (Debian's packages postgresql and haproxy)
 	$(BIN)/python -m pytest -m ha tests/ha
 
 format: install ## rewrite the code as the formatter wants it

@@ -6,7 +6,7 @@ records older than the setting are forgotten.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -33,6 +33,7 @@ class AuditTrail:
         now: Moment,
         *,
         keeping_interval_s: float = _KEEPING_INTERVAL_S,
+        is_keeper: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start the batching writer, and what looks after the log.
 
@@ -42,7 +43,10 @@ class AuditTrail:
             settings: Whether it is required, and how long it is kept.
             now: The clock.
             keeping_interval_s: Seconds between two looks after the log.
+            is_keeper: Whether it is this server that forgets what is too old, of those over the
+                database.
         """
+        self._is_keeper = is_keeper
         self._cluster = cluster
         self._database = database
         self._settings = settings
@@ -113,7 +117,7 @@ class AuditTrail:
             _log.info("audit_head", anchor=f"{head.last_id}:{head.digest}", first=head.first_id)
 
     def _trim(self) -> None:
-        if self._settings.keep_days is None:
+        if self._settings.keep_days is None or not self._is_keeper():
             return
         now = self._now()
         with self._database.change() as connection:

@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import psutil
@@ -46,6 +47,7 @@ class JobHistory:
         *,
         server: str | None = None,
         interval_s: float = _INTERVAL_S,
+        is_keeper: Callable[[], bool] = lambda: True,
     ) -> None:
         """Find what an earlier server left running; nothing is written of new jobs yet.
 
@@ -56,7 +58,10 @@ class JobHistory:
             now: The clock.
             server: What the jobs of this process are kept under.
             interval_s: Seconds between two writings.
+            is_keeper: Whether it is this server that forgets what is too old, of those over the
+                database.
         """
+        self._is_keeper = is_keeper
         self._jobs = jobs
         self._database = database
         self._settings = settings
@@ -141,7 +146,7 @@ class JobHistory:
             if now >= self._look_at:
                 self._look_at = now + _LOOK_AFTER_S
                 self._lose()
-            if now >= self._trim_at:
+            if now >= self._trim_at and self._is_keeper():
                 self._trim_at = now + _TRIM_EVERY_S
                 self._trim()
         except Exception:  # noqa: BLE001  the next look may succeed; nothing depends on this one

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Connection,
     Float,
     MetaData,
@@ -18,12 +17,12 @@ from sqlalchemy import (
     case,
     delete,
     insert,
-    literal_column,
     select,
     update,
 )
 
 from auth import PublicKey
+from flight_member.leasestore import database_clock
 
 metadata = MetaData()
 
@@ -63,7 +62,7 @@ class PeerStore:
 
     def all(self) -> list[Peer]:
         """Return every server, by name; it may be empty."""
-        now = _now(self._connection)
+        now = database_clock(self._connection)
         rows = self._connection.execute(
             select(
                 _peers,
@@ -85,7 +84,7 @@ class PeerStore:
 
     def write(self, name: str, role: str, uri: str, public_keys: tuple[PublicKey, ...]) -> None:
         """Say what there is to say of one server, which is heard from by that."""
-        now = _now(self._connection)
+        now = database_clock(self._connection)
         texts = " ".join(key.to_text() for key in public_keys)
         told: dict[str, Any] = {"role": role, "uri": uri, "public_keys": texts, "heard_at": now}
         is_same = _peers.c.public_keys == texts
@@ -104,12 +103,5 @@ class PeerStore:
 
     def forget_silent(self, silence_s: float) -> None:
         """Forget servers that have not been heard from for so long."""
-        oldest = _now(self._connection) - silence_s
+        oldest = database_clock(self._connection) - silence_s
         self._connection.execute(delete(_peers).where(_peers.c.heard_at < oldest))
-
-
-def _now(connection: Connection) -> ColumnElement[float]:
-    """Return the database's clock as an expression."""
-    if connection.dialect.name == "sqlite":
-        return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
-    return literal_column("cast(extract(epoch from clock_timestamp()) as double precision)", Float)

@@ -11,6 +11,7 @@ or a power cut loses nothing that was acknowledged. No wait for PostgreSQL is wi
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -22,6 +23,8 @@ from sqlalchemy import (
     Connection,
     Integer,
     MetaData,
+    Row,
+    Select,
     String,
     Table,
     create_engine,
@@ -57,6 +60,7 @@ _THE_OWNER = 1
 # For an answer of PostgreSQL's; in a handler, so that nothing waits for long.
 _PATIENCE_S = 20.0
 _ASIDE_PATIENCE_S = 3.0
+_QUICK_S = 1.0
 # A change that says nothing for so long is undone, that others can be made.
 _PAUSE_S = 5.0
 
@@ -94,6 +98,7 @@ class Database:
         """Called in each change before anything is written; what it raises undoes the change."""
         self._url = url
         self._aside: Engine | None = None
+        self._glances: Engine | None = None
         self._opening = threading.Lock()
         try:
             self._engine = _open(url, _PATIENCE_S)
@@ -169,11 +174,35 @@ class Database:
                 raise
             _commit(connection)
 
+    def glance(self, statement: Select[Any]) -> Row[Any]:
+        """Return the only row of a statement that reads, at the least cost: one message each way.
+
+        For what is asked again and again; it sees what was committed when it is called.
+
+        Raises:
+            StateUnavailableError: When the database does not answer.
+        """
+        with self._opening:
+            if self._glances is None:
+                self._glances = _open(self._url, _ASIDE_PATIENCE_S, is_for_glances=True)
+        asked_at = time.monotonic()
+        with suppress(StateUnavailableError):
+            return self._glance(self._glances, statement)
+        if time.monotonic() - asked_at > _QUICK_S:
+            raise StateUnavailableError
+        # The database was restarted since: a connection of then says so at once.
+        return self._glance(self._glances, statement)
+
+    @staticmethod
+    def _glance(engine: Engine, statement: Select[Any]) -> Row[Any]:
+        with _plain_faults(), engine.connect() as connection:
+            return connection.execute(statement).one()
+
     def close(self) -> None:
         """Give back every connection."""
-        self._engine.dispose()
-        if self._aside is not None:
-            self._aside.dispose()
+        for engine in (self._engine, self._aside, self._glances):
+            if engine is not None:
+                engine.dispose()
 
     def _make_ready(self, owner: str, schemas: Iterable[MetaData]) -> str:
         """Make what is missing; returns why the database cannot be used, or nothing."""
@@ -296,14 +325,19 @@ def _state_of(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-def _open(url: str, patience_s: float, max_connections: int = 15) -> Engine:
+def _open(
+    url: str, patience_s: float, max_connections: int = 15, *, is_for_glances: bool = False
+) -> Engine:
     # A server of its own may have been restarted since a connection was last used.
     if not url.startswith("postgresql"):
         engine = create_engine(url, pool_pre_ping=True)
     else:
+        # Without a transaction there is nothing to begin or to undo.
+        plain: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
         engine = create_engine(
             url,
-            pool_pre_ping=True,
+            pool_pre_ping=not is_for_glances,
+            **(plain if is_for_glances else {}),
             pool_size=min(5, max_connections),
             max_overflow=max(0, max_connections - 5),
             pool_timeout=patience_s,

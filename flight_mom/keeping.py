@@ -61,6 +61,7 @@ class HeartbeatKeeper:
         settings: MomHeartbeatSection,
         now: Moment,
         noticed: Callable[[], object],
+        may_tidy: Callable[[], bool] = lambda: True,
     ) -> None:
         """Take over what killed processes left.
 
@@ -72,6 +73,7 @@ class HeartbeatKeeper:
             settings: How often, and for how long.
             now: The clock.
             noticed: Called when the metastore has changed.
+            may_tidy: Whether it is this replica that looks after the table for all of them.
         """
         tables_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._name = name
@@ -82,6 +84,7 @@ class HeartbeatKeeper:
         self._settings = settings
         self._now = now
         self._noticed = noticed
+        self._may_tidy = may_tidy
         self._moving = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keep", daemon=True)
@@ -122,7 +125,7 @@ class HeartbeatKeeper:
     def tidy(self) -> None:
         """Remove days that are too old, join small files, remove files that nobody needs."""
         table = self._find()
-        if table is None:
+        if table is None or not self._may_tidy():
             return
         oldest = (self._now() - timedelta(days=self._settings.keep_days)).date()
         remove_partitions(table, lambda values: values["day"] < oldest)

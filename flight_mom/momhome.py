@@ -16,6 +16,7 @@ from auth.userstore import UserStore
 from auth.userstore import metadata as user_tables
 from flight_member.errors import ConfigurationError
 from flight_member.jobstore import metadata as job_tables
+from flight_member.leasestore import metadata as lease_tables
 from flight_member.memberhome import settings_text
 from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
@@ -195,6 +196,7 @@ class MomHome:
             job_tables,
             job_place_tables,
             metastore_tables,
+            lease_tables,
             peer_tables,
             replica_tables,
         )

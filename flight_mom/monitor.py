@@ -1,6 +1,7 @@
 """Everything that heartbeats come through at the MoM, put together: pulse, handlers, the table."""
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -28,8 +29,22 @@ _LEAST_GAP = 0.5
 class Monitor:
     """Takes the rows of heartbeats in, hands them to the handlers, and shows the newest."""
 
-    def __init__(self, home: MomHome, database: Database, topology: Topology, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        home: MomHome,
+        database: Database,
+        topology: Topology,
+        jobs: Jobs,
+        is_keeper: Callable[[], bool],
+    ) -> None:
         """Find the handlers that the settings name.
+
+        Args:
+            home: The MoM's files.
+            database: Shared with other replicas.
+            topology: Who there is.
+            jobs: What runs here.
+            is_keeper: Whether it is this replica that does what is done for all of them.
 
         Raises:
             ConfigurationError: When one of them is none.
@@ -38,6 +53,7 @@ class Monitor:
         self._home = home
         self._jobs = jobs
         self._topology = topology
+        self._is_keeper = is_keeper
         self._cluster = cluster = settings.cluster.name
         interval_s = settings.heartbeat.interval_s
         self.pulse = Pulse(utc_now, least_gap_s=interval_s * _LEAST_GAP)
@@ -51,6 +67,7 @@ class Monitor:
                 settings.heartbeat,
                 utc_now,
                 topology.refresh,
+                is_keeper,
             )
         own = {KEEP: self._keeper.append} if self._keeper else {}
         self._handling = Handling(
@@ -74,7 +91,7 @@ class Monitor:
         """Begin to report on the MoM itself, which answers there, and to call the handlers."""
         settings = self._settings
         facts = NodeFacts(
-            node=self._cluster,
+            node=settings.server_name,
             mode="mom",
             host=settings.server.advertised_host,
             port=port,
@@ -95,7 +112,7 @@ class Monitor:
 
     def forget(self) -> None:
         """Forget states of members that ended longer ago than heartbeats are kept; now and then."""
-        if time.monotonic() < self._forget_at:
+        if time.monotonic() < self._forget_at or not self._is_keeper():
             return
         self._forget_at = time.monotonic() + _FORGET_EVERY_S
         keep = timedelta(days=self._settings.heartbeat.keep_days)

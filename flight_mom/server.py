@@ -31,6 +31,7 @@ from flight_mom.momhome import MomHome
 from flight_mom.monitor import Monitor
 from flight_mom.office import Office
 from flight_mom.owncluster import OwnCluster
+from flight_mom.periodic import PeriodicWork
 from flight_mom.relay import Relay
 from flight_mom.replicadesk import ReplicaDesk
 from flight_mom.settings import MomSettings
@@ -72,10 +73,24 @@ class MomServer:
         with _uncollected():
             self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
         self._topology.trust(*key.published)
-        self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
+        self._periodic = PeriodicWork(self._database, settings.server_name)
+        self._topology.states.is_writer = self._periodic.is_ours
+        self._audit = AuditTrail(
+            cluster,
+            self._database,
+            settings.audit,
+            utc_now,
+            is_keeper=self._periodic.is_ours,
+        )
         self._relay = Relay(cluster, key, lambda: certificates.certificate_pem, utc_now)
         self._jobs = Jobs(cluster, cluster, utc_now)
-        self._history = JobHistory(self._jobs, self._database, settings.jobs, utc_now)
+        self._history = JobHistory(
+            self._jobs,
+            self._database,
+            settings.jobs,
+            utc_now,
+            is_keeper=self._periodic.is_ours,
+        )
         self._routing = JobRouting(self._database, utc_now, keep_days=settings.jobs.keep_days)
         self._jobs_desk = JobsDesk(
             cluster,
@@ -85,7 +100,9 @@ class MomServer:
             self._relay,
             utc_now,
         )
-        self._monitor = Monitor(home, self._database, self._topology, self._jobs)
+        self._monitor = Monitor(
+            home, self._database, self._topology, self._jobs, self._periodic.is_ours
+        )
         self._proofs = AuthTrail(self._audit, utc_now)
         authority = MomAuthority(
             cluster,
@@ -108,7 +125,7 @@ class MomServer:
             self._monitor.pulse,
         )
         self._replicas = ReplicaDesk(
-            settings, home.federation, certificates, office, self._peers, lambda: None
+            settings, home.federation, certificates, office, self._peers, self._periodic.holder
         )
         gatekeeper = Gatekeeper(lambda: self._topology.federation, self._audit, utc_now)
         self._own = OwnCluster(home, self._topology, gatekeeper, self._jobs)
@@ -177,6 +194,7 @@ class MomServer:
         self._history.start()
         self._flight.start()
         self._peers.start(self._desk.uri)
+        self._periodic.start()
         self._watch.start()
         self._monitor.start(self._desk.uri, self._flight.port)
         if self._settings.server.uses_tls:
@@ -198,6 +216,7 @@ class MomServer:
             stack.callback(self._routing.keep)
             # What was revoked ends streams to the last of them.
             stack.callback(self._watch.stop)
+            stack.callback(self._periodic.stop)
             stack.callback(self._flight.drain_and_stop, deadline_s)
             if self._settings.server.uses_tls:
                 stack.callback(self._keeper.stop)

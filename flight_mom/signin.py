@@ -107,11 +107,26 @@ class MomAuthority:
     def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller | AwaitingProof:
         """Return who presents a token.
 
+        What any replica has changed by now counts. Members' own calls decide nothing, and are
+        spared the question.
+
         Raises:
             InvalidTokenError: When the token is none that counts here.
             ExpiredTokenError: When it has expired.
             RevokedTokenError: When its user changed since it was issued.
+            StateUnavailableError: When it cannot be known what counts.
         """
+        try:
+            caller = self._recognise(token)
+        except (InvalidTokenError, RevokedTokenError, UserNotReportedError):
+            if not self._topology.check():
+                raise
+        else:
+            if not isinstance(caller, Identity) or not self._topology.check():
+                return caller
+        return self._recognise(token)
+
+    def _recognise(self, token: str) -> Identity | ServiceCaller | AwaitingProof:
         now, keys = self._now(), self._topology.federation.keys
         counting = self._signing_in.proved(token)
         if counting is None:

@@ -16,7 +16,10 @@ class StateLog:
     """The states of the members as they were noted. Safe from several threads."""
 
     def __init__(
-        self, database: Database, states: Callable[[], Mapping[str, str | None]], now: Moment
+        self,
+        database: Database,
+        states: Callable[[], Mapping[str, str | None]],
+        now: Moment,
     ) -> None:
         """Keep what it takes.
 
@@ -25,6 +28,8 @@ class StateLog:
             states: Returns the state of each member; None where it is not certain yet.
             now: The clock.
         """
+        self.is_writer: Callable[[], bool] = lambda: True
+        """Whether it is this replica that notes; the others read what it noted."""
         self._database = database
         self._states = states
         self._now = now
@@ -39,6 +44,9 @@ class StateLog:
             self._last = {name: kept for name, kept in self._last.items() if name in found}
             states = {name: state for name, state in found.items() if state is not None}
             if all(_is(self._last.get(name), state) for name, state in states.items()):
+                return
+            if not self.is_writer():
+                self._last = self._read()
                 return
             with self._database.change() as connection:
                 store = MemberStateStore(connection)

@@ -28,6 +28,7 @@ from flight_member.revocationlog import KEPT
 from flight_member.settings import HeartbeatSection
 from flight_member.statestore import Database
 from flight_mom.hearing import Hearing, Ticks
+from flight_mom.markstore import Mark, read_mark
 from flight_mom.members import Member, MemberReader
 from flight_mom.memberstore import MemberStore
 from flight_mom.ownrules import OwnRules
@@ -141,6 +142,7 @@ class Topology:
         self._held_keys: Mapping[str, tuple[PublicKey, ...]] = {}
         self._members = MemberReader()
         self._last_revocation = 0
+        self._mark: Mark = ()
         own = Metastore(cluster, UNKNOWN_EPOCH, ())
         known = self._members.known
         self.federation = Federation(known, _NOTHING, KeyRing(), RevocationSet(), own)
@@ -156,6 +158,30 @@ class Topology:
         """Read the durable state again; called after every change of it."""
         with self._refreshing:
             self.federation = self._read()
+
+    def check(self) -> bool:
+        """Make sure that no other replica has changed what decisions depend on.
+
+        One tiny question where other replicas can be, and none where not: there, whatever changes
+        the state while the server runs is noticed by `notice`.
+
+        Returns:
+            Whether something had changed.
+
+        Raises:
+            StateUnavailableError: When that cannot be known.
+        """
+        if not self._database.is_shared:
+            return False
+        mark = read_mark(self._database)
+        if mark == self._mark:
+            return False
+        with self._refreshing:
+            # Of many that see the change, one reads it.
+            if mark != self._mark:
+                self.federation = self._read()
+                self._mark = mark
+        return True
 
     def expect_report(self, name: str, digest: str, read: ReadReport) -> None:
         """Take over what a report was read as that is being kept; see `MemberReader.expect`."""

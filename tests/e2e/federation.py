@@ -66,10 +66,10 @@ _TABLES: tuple[tuple[str, str, Callable[[], pa.Table], tuple[str, ...]], ...] = 
 )
 
 
-def make_federation(directory: Path) -> DemoFederation:
+def make_federation(directory: Path, databases: Mapping[str, str] | None = None) -> DemoFederation:
     """Make a federation's directories, tables and users; nothing runs yet."""
-    databases = {name: configured_url(directory / name) for name in (MOM, HANGZHOU, SHANGHAI)}
-    federation = DemoFederation(directory, 0, databases=databases)
+    usual = {name: configured_url(directory / name) for name in (MOM, HANGZHOU, SHANGHAI)}
+    federation = DemoFederation(directory, 0, databases={**usual, **(databases or {})})
     federation.create()
     for cluster, name, make_rows, partition_by in _TABLES:
         TableDesk.open(federation.member_home(cluster)).load_batches(
