@@ -1,6 +1,7 @@
 """A member's front door: its own tables by home rules, other clusters' through the MoM."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
 
@@ -40,6 +41,7 @@ from flight_sql import Call, CancelStatus, Endpoint, Ingest, ResultStream, State
 from planner import (
     Administrative,
     CancelJob,
+    Change,
     Defaults,
     Definition,
     Describe,
@@ -77,6 +79,7 @@ class MemberBackend(TicketDoor):
         writes: HomeWrites,
         tell_mom: Callable[[], None],
         look_again: Callable[[Container[str]], None],
+        changing: Callable[[], AbstractContextManager[None]],
         jobs: Jobs,
         desk: JobDesk,
         now: Moment,
@@ -85,7 +88,8 @@ class MemberBackend(TicketDoor):
 
         `gate` decides on what is written here, `writes` carries it out, `tell_mom` has the MoM
         know the present state, and `look_again` looks for changes of the tables with these ids; it
-        raises what is wrong with their files, if that will not pass by itself.
+        raises what is wrong with their files, if that will not pass by itself. What changes
+        anything is done inside of `changing`.
         """
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
@@ -98,6 +102,7 @@ class MemberBackend(TicketDoor):
         self._writes = writes
         self._tell_mom = tell_mom
         self._look_again = look_again
+        self._changing = changing
         self._desk = desk
 
     # Queries.
@@ -226,7 +231,8 @@ class MemberBackend(TicketDoor):
 
     def write(self, call: Call, statement: Definition | Write, sql: str, job: Job) -> pa.Table:
         """Carry out what defines or writes tables of this member."""
-        return self._writes.carry_out(call, self.caller(call), statement, sql, job)
+        with self._changing():
+            return self._writes.carry_out(call, self.caller(call), statement, sql, job)
 
     def ingest(self, call: Call, ingest: Ingest, batches: Iterator[pa.RecordBatch]) -> int:
         """Write a client's rows into a table of this member, all of them or none.
@@ -237,7 +243,7 @@ class MemberBackend(TicketDoor):
         caller = self.caller(call)
         table = ingested_table(ingest, self.defaults(call), self.cluster)
         text = f"INGEST {table}"
-        with self.jobs.start(call, caller.name, text, kind=JobKind.WRITE) as job:
+        with self.jobs.start(call, caller.name, text, kind=JobKind.WRITE) as job, self._changing():
             return self._writes.ingest(call, caller, table, ingest, batches, text, job)
 
     def write_parameters(
@@ -267,7 +273,8 @@ class MemberBackend(TicketDoor):
             case CancelJob():
                 return self._cancel_job(call, statement)
             case _ if isinstance(statement, Administrative):
-                return self._administration.answer(call, statement, self.caller(call))
+                with self._changing() if isinstance(statement, Change) else nullcontext():
+                    return self._administration.answer(call, statement, self.caller(call))
             case _:
                 raise PermissionDeniedError("ask the MoM: this statement is the federation's")
 

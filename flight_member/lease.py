@@ -5,7 +5,7 @@ must be so by the holder's own clock too: from before it asked. So who cannot re
 before another can take it. Whoever was paused need not have noticed anything: what it does under
 the lease is checked by the lease's number, in the transaction that writes. The number rises
 whenever the lease is taken; a change that was begun under an older one is refused and nothing of
-it is written.
+it is written. Work on files looks likewise, right before what cannot be undone.
 
 Over a database that only one process uses there is nothing to take: the lease is held always, and
 costs nothing.
@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from flight_member.errors import FencedError
 from flight_member.leasestore import LeaseRow, LeaseStore
 from flight_member.logs import get_logger
 from flight_member.statestore import Database
+from storage.lastlook import guarded_steps
 
 _log = get_logger(__name__)
 _RENEWALS = 3
@@ -52,6 +54,8 @@ class Lease:
         holder: str,
         ttl_s: float,
         ticks: Callable[[], float] = boot_ticks,
+        *,
+        taken: Callable[[], object] = lambda: None,
     ) -> None:
         """Keep what it takes; nothing is taken before the first `tend`.
 
@@ -61,8 +65,11 @@ class Lease:
             holder: This server's name among those over the database.
             ttl_s: For how long it is held unless it is renewed.
             ticks: A clock that only goes forward.
+            taken: Called whenever it was taken, before it counts as held: who knows what others
+                did meanwhile may act.
         """
         self._database = database
+        self._taken = taken
         self._name = name
         self._holder = holder
         self._ttl_s = ttl_s
@@ -167,6 +174,7 @@ class Lease:
             )
         if number is None:
             return False
+        self._taken()
         self._hold(number, asked_at)
         _log.info("lease_taken", lease=self._name, number=number)
         return True
@@ -175,51 +183,50 @@ class Lease:
         self._held = _Held(number, asked_at + self._ttl_s * (1 - _MARGIN))
 
 
-_begun: ContextVar[int | None] = ContextVar("_begun", default=None)
+_begun: ContextVar[tuple[Lease, int] | None] = ContextVar("_begun", default=None)
 
 
-class Fence:
-    """Keeps what was begun under a lease from being written when the lease lapsed meanwhile."""
+@contextmanager
+def begun_under(lease: Lease) -> Iterator[None]:
+    """Have what is done in a `with` block count as begun now, under a lease.
 
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-
-    def guard(self, database: Database) -> None:
-        """Have every change of a database check, before anything is written."""
-        database.guard = lambda connection: self.check(LeaseStore(connection))
-
-    @contextmanager
-    def begun(self) -> Iterator[None]:
-        """Have what is done in a `with` block count as begun now.
-
-        Raises:
-            FencedError: At once, when the lease is not held.
-        """
-        if not self._lease.is_held:
-            raise FencedError.of_lapse()
-        token = _begun.set(self._lease.number)
-        try:
+    Raises:
+        FencedError: At once, when the lease is not held.
+    """
+    if not lease.is_held:
+        raise FencedError.of_lapse()
+    token = _begun.set((lease, lease.number))
+    try:
+        with guarded_steps(_require_begun):
             yield
-        finally:
-            _begun.reset(token)
+    finally:
+        _begun.reset(token)
 
-    def check(self, store: LeaseStore) -> None:
-        """Refuse to write what was begun before the lease lapsed; all else is let through.
 
-        Raises:
-            FencedError: When it did.
-        """
-        number = _begun.get()
-        if number is not None:
-            self._lease.check(store, number)
+@contextmanager
+def done_already() -> Iterator[None]:
+    """Have what a `with` block writes down be written whoever holds a lease: it has happened."""
+    token = _begun.set(None)
+    try:
+        yield
+    finally:
+        _begun.reset(token)
 
-    def require(self) -> None:
-        """Refuse as `check` does, right before a step that no transaction undoes.
 
-        Raises:
-            FencedError: When the lease lapsed since.
-            StateUnavailableError: When that cannot be known.
-        """
-        number = _begun.get()
-        if number is not None:
-            self._lease.require(number)
+def guard_changes(database: Database) -> None:
+    """Have no change of a database be made that was begun under a lease that lapsed since."""
+
+    def check(connection: Any) -> None:
+        begun = _begun.get()
+        if begun is not None:
+            lease, number = begun
+            lease.check(LeaseStore(connection), number)
+
+    database.guard = check
+
+
+def _require_begun() -> None:
+    begun = _begun.get()
+    if begun is not None:
+        lease, number = begun
+        lease.require(number)

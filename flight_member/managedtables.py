@@ -18,6 +18,7 @@ from auth import AuditRecord
 from auth.auditstore import AuditStore
 from auth.grantstore import GrantStore
 from flight_member.departures import record_departure
+from flight_member.lease import done_already
 from flight_member.statestore import Database
 from storage.delta import create_table, latest_version, read_state
 from storage.deltafiles import Progress, no_progress
@@ -123,6 +124,8 @@ class ManagedTables:
     def note(self, table: Table, record: AuditRecord | None = None) -> Table:
         """Have the metastore say what the newest version of a table is.
 
+        What is in the table's log has happened, whoever comes too late to say so.
+
         Args:
             table: Known by its id.
             record: Goes to the audit in the same transaction.
@@ -133,7 +136,7 @@ class ManagedTables:
         Raises:
             UnknownTableError: When it was dropped meanwhile.
         """
-        with self._database.change() as connection:
+        with done_already(), self._database.change() as connection:
             tables = TableStore(connection)
             known = tables.find(table.id)
             if known is None:

@@ -14,6 +14,7 @@ from auth.userstore import metadata as user_tables
 from flight_member.configuration import load_settings
 from flight_member.errors import ConfigurationError
 from flight_member.jobstore import metadata as job_tables
+from flight_member.leasestore import metadata as lease_tables
 from flight_member.membership import Membership
 from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
@@ -145,6 +146,7 @@ class MemberHome:
             revocation_tables,
             metastore_tables,
             job_tables,
+            lease_tables,
             peer_tables,
         )
 

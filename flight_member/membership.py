@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from auth import InvalidTokenError, RotatingKey
 from flight_member import protocol
 from flight_member.errors import ConfigurationError
+from flight_member.leadership import Leadership
 from flight_member.logs import get_logger
 from flight_member.memberstate import MemberState
 from flight_member.noderow import NodeRow
@@ -73,7 +74,7 @@ class Heart:
     def __init__(
         self,
         *,
-        cluster: str,
+        leadership: Leadership,
         uri: str,
         key: RotatingKey,
         interval_s: float,
@@ -89,7 +90,7 @@ class Heart:
         """Keep what a beat needs.
 
         Args:
-            cluster: The member's name.
+            leadership: Only the leader beats.
             uri: Where this member answers.
             key: Its keys are published; a new one signs once the MoM knows it.
             interval_s: Seconds between beats.
@@ -102,7 +103,7 @@ class Heart:
             rescan: Looks for changed files of external tables; returns whether there were any.
             nodes: Returns the rows of the cluster's other nodes.
         """
-        self._cluster = cluster
+        self._leadership = leadership
         self._uri = uri
         self._key = key
         self._interval_s = interval_s
@@ -138,7 +139,7 @@ class Heart:
 
         Who was added a moment ago is then known there when they sign in.
         """
-        if self._state.report.version == self._reported:
+        if not self._leadership.is_leader or self._state.report.version == self._reported:
             return
         try:
             self.beat()
@@ -160,6 +161,7 @@ class Heart:
             read_at=report.read_at or 0.0,
             policy_epoch=self._revoked.epoch,
             public_keys=tuple(key.to_text() for key in published),
+            leader_number=self._leadership.number,
         )
         sent_s = time.monotonic()
         reply = protocol.HeartbeatReply.read(self._send(protocol.HEARTBEAT, heartbeat.write()))
@@ -168,7 +170,8 @@ class Heart:
         self._revoked.learn(reply.revocations, reply.policy_epoch)
         self._learned(reply.mom_keys)
         if reply.wants_report:
-            self._send(protocol.REPORT, report.write())
+            told = report.model_copy(update={"leader_number": heartbeat.leader_number})
+            self._send(protocol.REPORT, told.write())
             _log.info("reported", version=report.version)
         self._reported = report.version
 
@@ -177,13 +180,20 @@ class Heart:
         while not self._stopping.is_set():
             try:
                 is_new = self._state.report.version != self._reported
+                if not self._leadership.is_leader:
+                    # What was reported meanwhile is another's word; this one's is due at once.
+                    due_s, failures = 0.0, 0
+                    self._hurrying.wait(_WATCH_S)
+                    self._hurrying.clear()
+                    continue
                 if self._hurrying.is_set():
                     self._hurrying.clear()
                     due_s = 0.0
                 if since_beat_s >= due_s or (is_new and self._is_joined() and not failures):
                     since_beat_s = 0.0
-                    if self._rescan():
-                        self._state.refresh()
+                    with self._leadership.leading():
+                        if self._rescan():
+                            self._state.refresh()
                     if self._is_joined():
                         self.beat()
                     due_s, failures = self._interval_s, 0

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from flight_member.errors import BadRequestError
 from flight_member.noderow import NodeRow
 
-PROTOCOL_MAJOR, PROTOCOL_MINOR = 1, 0
+PROTOCOL_MAJOR, PROTOCOL_MINOR = 1, 1
 _NAMED_FIELDS = 10
 
 # Answered by the MoM.
@@ -116,6 +116,8 @@ class Heartbeat(Versioned):
     """The MoM's policy epoch as the member last heard it; what came since is replied."""
     public_keys: tuple[str, ...] = ()
     """Every key that the member signs with, will sign with, or signed with until its date."""
+    leader_number: int = 0
+    """Of the leader who speaks for the member; a lower one was the leader before."""
     read_at: float = 0.0
     """When the member last found that this report is what it is, by its own clock."""
 
@@ -199,6 +201,8 @@ class Report(Message):
     """Ids of tables that are gone for good; one that is missing without is only not to be seen."""
     departed: tuple[DepartedPlace, ...] = ()
     """Oldest first."""
+    leader_number: int = 0
+    """Of the leader who reports; not part of the version."""
     read_at: float | None = None
     """When the member read all this of itself, by its own clock; not part of the version."""
 

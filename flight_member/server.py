@@ -24,6 +24,7 @@ from flight_member.ingestdesk import IngestDesk
 from flight_member.jobdesk import JobDesk
 from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
+from flight_member.leadership import Leadership
 from flight_member.logs import get_logger
 from flight_member.managedtables import ManagedTables
 from flight_member.memberhome import MemberHome
@@ -31,6 +32,7 @@ from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
 from flight_member.nodes import CONTROLLER_MODE, Nodes
+from flight_member.peers import Peers
 from flight_member.process import require_free_port
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner, text_limits
@@ -72,6 +74,20 @@ class MemberServer:
         self._renewing = threading.Lock()
         self._membership = self._read_membership()
         self._state = MemberState(cluster, self._database)
+        self._leadership = Leadership(
+            self._database,
+            settings.server_name,
+            settings.ha.lease_s,
+            look_again=self._state.refresh,
+            took_over=self._take_over,
+        )
+        self._peers = Peers(
+            self._database,
+            settings.server_name,
+            "controller",
+            key,
+            is_shared=self._database.is_shared,
+        )
         self._revoked = RevocationLog(
             self._database, utc_now, silence_s=settings.heartbeat.timeout_s
         )
@@ -132,7 +148,7 @@ class MemberServer:
         self._heart: Heart | None = None
         self._watch = Watch(
             self._state.refresh,
-            self._key.notice,
+            self._notice_keys,
             self._proofs.tell_left_out,
             self._notice_membership,
         )
@@ -166,6 +182,7 @@ class MemberServer:
             self._make_writes(gate, gatekeeper),
             self._tell_mom,
             self._look_again,
+            self._leadership.changing,
             self._jobs,
             JobDesk(self._jobs, self._history, self._audit, utc_now),
             utc_now,
@@ -198,7 +215,7 @@ class MemberServer:
         self._flight.start()
         self.nodes.uri = uri = self._settings.server.uri(self._flight.port)
         self._heart = Heart(
-            cluster=self._cluster,
+            leadership=self._leadership,
             uri=uri,
             key=self._key,
             interval_s=self._settings.heartbeat.interval_s,
@@ -211,6 +228,8 @@ class MemberServer:
             rescan=self._desk.rescan,
             nodes=self.nodes.rows,
         )
+        self._peers.start(uri)
+        self._leadership.start()
         self._heart.start()
         self._watch.start()
         if self._settings.server.uses_tls:
@@ -229,6 +248,7 @@ class MemberServer:
             stack.callback(self._mom.close)
             # What was revoked ends streams to the last of them.
             if self._heart is not None:
+                stack.callback(self._leadership.stop)
                 stack.callback(self._watch.stop)
                 stack.callback(self._heart.stop)
             stack.callback(self._flight.drain_and_stop, deadline_s)
@@ -270,6 +290,17 @@ class MemberServer:
         if self._desk.rescan(ids):
             self._state.refresh()
         self._desk.require_readable(ids)
+
+    def _take_over(self) -> None:
+        """Speak for the member from now on."""
+        if self._heart is not None:
+            self._heart.hurry()
+
+    def _notice_keys(self) -> None:
+        # Both: a rotation is told to the others by the same look.
+        has_rotated = self._key.notice()
+        if (self._peers.look() or has_rotated) and self._heart is not None:
+            self._heart.hurry()
 
     def _joined(self) -> Membership | None:
         return self._membership

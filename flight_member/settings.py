@@ -127,6 +127,18 @@ class HeartbeatSection(Section):
     timeout_s: float = Field(default=15.0, gt=0, description="silence after which a member is dead")
 
 
+class HaSection(Section):
+    """How several servers over one database stand in for each other."""
+
+    lease_s: float = Field(
+        default=5.0,
+        ge=1,
+        le=300,
+        description="seconds after which another takes over from a server that is paused, cut off "
+        "from the database or gone",
+    )
+
+
 class AuthSection(Section):
     """How long proofs of identity last."""
 
@@ -317,6 +329,7 @@ class ServerSettings(BaseSettings):
     cluster: ClusterSection
     server: ServerSection = Field(default_factory=ServerSection)
     state: StateSection = Field(default_factory=StateSection)
+    ha: HaSection = Field(default_factory=HaSection)
     heartbeat: HeartbeatSection = Field(default_factory=HeartbeatSection)
     auth: AuthSection = Field(default_factory=AuthSection)
     wire: WireSection = Field(default_factory=WireSection)

@@ -34,6 +34,8 @@ class Member:
     is_suspended: bool
     uri: str
     joined_at: datetime | None
+    leader_number: int
+    """Of the last leader that spoke for it; 0 of a member that has one controller."""
     keys: tuple[PublicKey, ...]
     report_version: str
     metastore: Metastore
@@ -93,6 +95,7 @@ class MemberReader:
             is_suspended=stored.is_suspended,
             uri=stored.uri,
             joined_at=stored.joined_at,
+            leader_number=stored.leader_number,
             keys=tuple(PublicKey.from_text(text) for text in stored.public_keys),
             report_version=read.version,
             metastore=read.metastore,

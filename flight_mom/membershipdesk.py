@@ -15,7 +15,7 @@ from auth import (
 from auth import PermissionDeniedError as UnnamedHostError
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
-from flight_member.errors import BadRequestError, PermissionDeniedError
+from flight_member.errors import BadRequestError, FencedError, PermissionDeniedError
 from flight_member.logs import get_logger
 from flight_member.revocationlog import written
 from flight_member.settings import is_loopback
@@ -154,11 +154,13 @@ class MembershipDesk:
         beat = protocol.Heartbeat.read(body)
         beat.check_protocol(member.name)
         self._require_named_host(beat.uri, member)
-        if beat.uri != member.uri:
+        if (beat.uri, beat.leader_number) != (member.uri, member.leader_number):
             with self._office.change() as stores:
-                stores.members.set_uri(member.name, beat.uri)
+                _require_leader(stores.members, member.name, beat.leader_number)
+                if beat.uri != member.uri:
+                    stores.members.set_uri(member.name, beat.uri)
             self._office.topology.refresh()
-            _log.info("member_moved", member=member.name)
+            _log.info("member_moved", member=member.name, leader_number=beat.leader_number)
         self._learn_keys(call, member, beat.public_keys)
         is_current = beat.report_version == member.report_version
         self._office.topology.hear(member.name, beat.read_at if is_current else 0)
@@ -179,6 +181,7 @@ class MembershipDesk:
         report = protocol.Report.read(body)
         read = read_report(member.name, report)
         with self._office.change() as stores:
+            _require_leader(stores.members, member.name, report.leader_number)
             digest = stores.members.set_report(member.name, report.write())
             self._office.topology.expect_report(member.name, digest, read)
             carry = CarryThrough(stores, self._office.now())
@@ -277,6 +280,12 @@ class MembershipDesk:
                 f"{member.name} must answer with TLS beyond loopback: tokens and passwords are "
                 "sent there"
             )
+
+
+def _require_leader(members: MemberStore, name: str, number: int) -> None:
+    """Refuse one who led a member before another does now, whatever it has not noticed yet."""
+    if not members.follow_leader(name, number):
+        raise FencedError(f"another controller leads {name} by now; nothing of this was kept")
 
 
 def _join_record(

@@ -78,6 +78,13 @@ _heard = Table(
     Column("member", String, primary_key=True),
     Column("heard_at", Float, nullable=False),
 )
+# Apart from the members, most of whom have one leader for ever.
+_leaders = Table(
+    "member_leaders",
+    metadata,
+    Column("member", String, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
 _join_tokens = Table(
     "join_tokens",
     metadata,
@@ -99,6 +106,7 @@ class StoredMember:
     uri: str
     joined_at: datetime | None
     report_digest: str | None
+    leader_number: int
     public_keys: tuple[str, ...]
 
 
@@ -139,8 +147,9 @@ class MemberStore:
 
     def _read(self, *condition: ColumnElement[bool]) -> list[StoredMember]:
         rows = self._connection.execute(
-            select(_members, _reports.c.digest)
+            select(_members, _reports.c.digest, _leaders.c.number)
             .outerjoin(_reports, _reports.c.member == _members.c.name)
+            .outerjoin(_leaders, _leaders.c.member == _members.c.name)
             .where(*condition)
             .order_by(_members.c.name)
         ).all()
@@ -154,6 +163,7 @@ class MemberStore:
                 uri=row.uri,
                 joined_at=None if row.joined_at is None else _moment(row.joined_at),
                 report_digest=row.digest,
+                leader_number=row.number or 0,
                 public_keys=tuple(keys.get(row.name, ())),
             )
             for row in rows
@@ -196,6 +206,8 @@ class MemberStore:
 
     def set_joined(self, name: str, uri: str, public_key: PublicKey, now: datetime) -> None:
         """Record that a member has joined, with the key that it will sign with."""
+        # Its leaders are numbered anew: it may have another database now.
+        self._connection.execute(delete(_leaders).where(_leaders.c.member == name))
         self._set(name, uri=uri, joined_at=now.timestamp())
         self.set_keys(name, [public_key], now)
 
@@ -217,6 +229,21 @@ class MemberStore:
     def set_uri(self, name: str, uri: str) -> None:
         """Record where a member answers now."""
         self._set(name, uri=uri)
+
+    def follow_leader(self, name: str, number: int) -> bool:
+        """Record who speaks for a member now; returns whether no later leader did before."""
+        last = self._connection.execute(
+            select(_leaders.c.number).where(_leaders.c.member == name)
+        ).scalar()
+        if number <= (last or 0):
+            return number == (last or 0)
+        if last is None:
+            self._connection.execute(insert(_leaders).values(member=name, number=number))
+        else:
+            changed = update(_leaders).where(_leaders.c.member == name)
+            self._connection.execute(changed.values(number=number))
+        self._set(name)
+        return True
 
     def report(self, name: str) -> bytes | None:
         """Return a member's last report, if it has sent one."""
@@ -258,6 +285,7 @@ class MemberStore:
             (_reports, _reports.c.member),
             (_join_tokens, _join_tokens.c.member),
             (_heard, _heard.c.member),
+            (_leaders, _leaders.c.member),
         ):
             self._connection.execute(delete(table).where(column == name))
         self._bump()

@@ -19,6 +19,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from storage.deltatypes import declared_schema, own_schema
 from storage.errors import StaleMetastoreError, UnusableTableError, WriteConflictError
+from storage.lastlook import take_last_look
 from storage.partitionwriter import sync
 
 LOG_FOLDER = "_delta_log"
@@ -201,6 +202,7 @@ class DeltaLog:
         changes_rows: bool,
     ) -> bool:
         """Make a version; returns whether nobody was in the way."""
+        take_last_look()
         keys = table.metadata().partition_columns
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [

@@ -12,6 +12,7 @@ from storage.delta import Change, open_newest
 from storage.deltafiles import PENDING, Progress, no_progress, pending_files, sweep
 from storage.deltalog import LOG_FOLDER, DataFile, DeltaLog, DeltaState
 from storage.errors import StaleMetastoreError
+from storage.lastlook import take_last_look
 from storage.metastore import Table
 
 _SMALL_BYTES = 128 * 1024 * 1024
@@ -88,6 +89,7 @@ def vacuum(table: Table, *, keep_s: float, is_dry: bool = False) -> Vacuumed:
     needed = {file.path for file in log.read(since).files}
     said = log.said_since(since)
     file_count = byte_count = 0
+    take_last_look()
     for folder in folders:
         if folder.name in pending or folder.name.startswith("."):
             continue

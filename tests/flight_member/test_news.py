@@ -10,6 +10,7 @@ import pytest
 from auth import RotatingKey
 from flight_member import protocol
 from flight_member.clock import utc_now
+from flight_member.leadership import Leadership
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart
 from flight_member.memberstate import MemberState
@@ -70,7 +71,7 @@ def mom(home: MemberHome, database: Database) -> Iterator[Mom]:
     mom, state = Mom(), MemberState(SHANGHAI, database)
     with closing(home.open_database()) as own:
         heart = Heart(
-            cluster=SHANGHAI,
+            leadership=Leadership(own, SHANGHAI, 5),
             uri="grpc://127.0.0.1:1",
             key=RotatingKey(home.directory, utc_now),
             interval_s=_NEVER_S,

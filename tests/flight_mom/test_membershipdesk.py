@@ -8,7 +8,12 @@ from cryptography import x509
 from auth import AuditUnavailableError, InvalidTokenError, SigningKey
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
-from flight_member.errors import BadRequestError, NotFoundError, PermissionDeniedError
+from flight_member.errors import (
+    BadRequestError,
+    FencedError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from tests.flight_member.factories import HANGZHOU, SHANGHAI, break_audit, make_identity
 from tests.flight_mom.factories import MOM, URI, JoiningMember, Mom, make_report, make_table
 
@@ -270,3 +275,41 @@ def test_removed_member_leaves_nothing_allowed_to_whoever_takes_its_name(federat
     assert federation.member(HANGZHOU).keys != key
     assert not federation.member(HANGZHOU).users
     assert not federation.member(HANGZHOU).metastore.all_tables()
+
+
+# Leaders
+
+
+def beat_as_leader(mom: Mom, number: int, uri: str = URI) -> protocol.HeartbeatReply:
+    beat = protocol.Heartbeat(
+        uri=uri, nodes=(), report_version="", policy_epoch=0, leader_number=number
+    )
+    return protocol.HeartbeatReply.read(mom.act(protocol.HEARTBEAT, beat, ServiceCaller(SHANGHAI)))
+
+
+def test_member_is_where_its_newest_leader_says(mom: Mom) -> None:
+    mom.join(SHANGHAI)
+    beat_as_leader(mom, 1)
+    beat_as_leader(mom, 2, uri="grpc://127.0.0.1:7001")
+    assert mom.member(SHANGHAI).uri == "grpc://127.0.0.1:7001"
+    # It was paused, and does not know that another has taken over.
+    with pytest.raises(FencedError, match="another controller leads shanghai"):
+        beat_as_leader(mom, 1)
+    assert mom.member(SHANGHAI).uri == "grpc://127.0.0.1:7001"
+
+
+def test_what_a_leader_reports_that_was_deposed_is_not_kept(mom: Mom) -> None:
+    mom.join(SHANGHAI, make_report(SHANGHAI, [make_table("a.b.c@shanghai")]))
+    beat_as_leader(mom, 2)
+    late = make_report(SHANGHAI, []).model_copy(update={"leader_number": 1})
+    with pytest.raises(FencedError):
+        mom.act(protocol.REPORT, late, ServiceCaller(SHANGHAI))
+    assert len(mom.member(SHANGHAI).metastore.all_tables()) == 1
+
+
+def test_leaders_are_numbered_anew_when_a_member_joins_again(mom: Mom) -> None:
+    mom.join(SHANGHAI)
+    beat_as_leader(mom, 7)
+    mom.act(protocol.JOIN, make_joining().request(mom.add(SHANGHAI)))
+    beat_as_leader(mom, 0)
+    assert mom.member(SHANGHAI).leader_number == 0

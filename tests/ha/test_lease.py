@@ -9,9 +9,10 @@ import pytest
 
 from flight_member import statestore
 from flight_member.errors import FencedError, OutcomeUnknownError, StateUnavailableError
-from flight_member.lease import Fence, Lease
+from flight_member.lease import Lease, begun_under, guard_changes
 from flight_member.leasestore import LeaseStore
 from flight_member.statestore import Database
+from storage.lastlook import take_last_look
 from tests.databases import PostgresServer
 from tests.ha.databases import open_direct, open_through
 from tests.proxy import Line, Proxy
@@ -121,10 +122,9 @@ def test_of_many_at_once_one_gets_it(database: Database) -> None:
 
 def test_what_was_begun_before_it_lapsed_is_not_written(database: Database) -> None:
     lease = make_lease(database, "a")
-    fence = Fence(lease)
-    fence.guard(database)
+    guard_changes(database)
     lease.tend()
-    with fence.begun():
+    with begun_under(lease):
         with database.aside() as connection:
             LeaseStore(connection).give_up(LEADER, "a", lease.number)
         # As after a pause: it wakes, and is the holder again before the work goes on.
@@ -133,23 +133,23 @@ def test_what_was_begun_before_it_lapsed_is_not_written(database: Database) -> N
         with pytest.raises(FencedError):
             write(database)
         with pytest.raises(FencedError):
-            fence.require()
+            take_last_look()
     assert not count_leases(database)
-    with fence.begun():
-        fence.require()
+    with begun_under(lease):
+        take_last_look()
         write(database)
     assert count_leases(database)
 
 
 def test_nothing_is_begun_without_it(database: Database) -> None:
     lease = make_lease(database, "a")
-    with pytest.raises(FencedError), Fence(lease).begun():
+    with pytest.raises(FencedError), begun_under(lease):
         write(database)
     assert not count_leases(database)
 
 
 def test_what_was_begun_under_no_lease_is_let_through(database: Database) -> None:
-    Fence(make_lease(database, "a")).guard(database)
+    guard_changes(database)
     write(database)
     assert count_leases(database)
 
