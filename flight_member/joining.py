@@ -20,6 +20,8 @@ from flight_member.memberhome import MemberHome
 from flight_member.membership import Membership
 from flight_member.profiles import write_private
 from flight_member.settings import MemberSettings, is_loopback
+from flight_member.sharedstore import SharedStore
+from flight_member.sharing import keep_membership
 from flight_sql import Client, RemoteError
 
 
@@ -74,15 +76,17 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
     _forget_other_federation(home, membership)
     # The MoM knows this key now, and no other: what was signed with an older one ends there.
     key.acknowledge((public_key,))
-    membership.save(home.directory)
+    with closing(home.open_database()) as database:
+        keep_membership(database, home.directory, membership)
     return membership
 
 
 def _forget_other_federation(home: MemberHome, joined: Membership) -> None:
     """Drop what another federation took back: its epochs are none of this one's."""
     known = Membership.load(home.directory)
-    if known is not None and known.federation != joined.federation:
-        with closing(home.open_database()) as database, database.change() as connection:
+    with closing(home.open_database()) as database, database.change() as connection:
+        SharedStore(connection).forget_word()
+        if known is not None and known.federation != joined.federation:
             RevocationStore(connection).forget_before(datetime.max.replace(tzinfo=UTC))
 
 

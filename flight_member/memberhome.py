@@ -19,6 +19,7 @@ from flight_member.membership import Membership
 from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.settings import SETTINGS_FILE, MemberSettings, ServerSettings
+from flight_member.sharedstore import metadata as shared_tables
 from flight_member.statestore import Database
 from storage.objectstore import ObjectStore, ObjectStores
 from storage.tablestore import metadata as metastore_tables
@@ -65,8 +66,8 @@ class MemberHome:
 
     @property
     def tables_directory(self) -> Path:
-        """Where `load` puts what it writes."""
-        return self.directory / "tables"
+        """Where the files of managed tables lie; the same for all controllers and nodes."""
+        return self.settings.tables.directory or self.directory / "tables"
 
     @property
     def spill_directory(self) -> Path:
@@ -148,6 +149,7 @@ class MemberHome:
             job_tables,
             lease_tables,
             peer_tables,
+            shared_tables,
         )
 
     def _require_same_cluster(self) -> None:

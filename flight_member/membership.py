@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from auth import InvalidTokenError, RotatingKey
+from auth import InvalidTokenError, PublicKey, RotatingKey
 from flight_member import protocol
 from flight_member.errors import ConfigurationError
 from flight_member.leadership import Leadership
@@ -64,6 +64,10 @@ class Membership(BaseModel):
         write_private(directory / _FILE, json.dumps(self.model_dump(), indent=2) + "\n")
 
 
+def _nothing(*_told: object) -> None:
+    """Tell nobody."""
+
+
 class Heart:
     """Beats every interval, and at once when there is something new to report.
 
@@ -86,6 +90,8 @@ class Heart:
         learned: Callable[[tuple[str, ...]], None],
         rescan: Callable[[], bool],
         nodes: Callable[[], tuple[NodeRow, ...]] = tuple,
+        heard: Callable[[int, tuple[PublicKey, ...]], object] = _nothing,
+        disowned: Callable[[], object] = _nothing,
     ) -> None:
         """Keep what a beat needs.
 
@@ -102,6 +108,8 @@ class Heart:
             learned: Told the MoM's public keys when a reply names new ones.
             rescan: Looks for changed files of external tables; returns whether there were any.
             nodes: Returns the rows of the cluster's other nodes.
+            heard: Told the MoM's epoch, and which keys it knows, when it has answered.
+            disowned: Told when the MoM knows this member no more.
         """
         self._leadership = leadership
         self._uri = uri
@@ -115,6 +123,8 @@ class Heart:
         self._learned = learned
         self._rescan = rescan
         self._nodes = nodes
+        self._heard = heard
+        self._disowned = disowned
         self._reported = ""
         self._beating = threading.Lock()
         self._stopping = threading.Event()
@@ -168,6 +178,7 @@ class Heart:
         self._sampler.note_latency(time.monotonic() - sent_s)
         self._key.acknowledge(published)
         self._revoked.learn(reply.revocations, reply.policy_epoch)
+        self._heard(reply.policy_epoch, published)
         self._learned(reply.mom_keys)
         if reply.wants_report:
             told = report.model_copy(update={"leader_number": heartbeat.leader_number})
@@ -202,6 +213,7 @@ class Heart:
                 if isinstance(error, RemoteError) and error.code == InvalidTokenError.code:
                     # The MoM knows this member's key no more.
                     self._revoked.disown()
+                    self._disowned()
                 pause_s = min(self._interval_s * 2 ** min(failures - 1, 6), _LONGEST_PAUSE_S)
                 due_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311  scatter, not secrecy
                 _log.warning(

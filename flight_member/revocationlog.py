@@ -67,6 +67,24 @@ class RevocationLog:
             self._known = self._known.with_more(fresh, forget_before=oldest)
         self.epoch = epoch
 
+    def follow(self, epoch: int, heard_at: datetime) -> None:
+        """Take over what another process over the same database heard, and kept there.
+
+        Args:
+            epoch: The MoM's policy epoch as it was heard.
+            heard_at: When, by the clock of here.
+        """
+        if epoch != self.epoch or self._heard_at is None:
+            with self._database.read() as connection:
+                self._known = RevocationStore(connection).all()
+            self.epoch = epoch
+        self._heard_at = heard_at if self._heard_at is None else max(heard_at, self._heard_at)
+
+    def follow_disowning(self, disowned_at: datetime) -> None:
+        """Take over that the MoM was found not to know this member any more."""
+        if self._disowned_at is None or self._disowned_at < disowned_at:
+            self._disowned_at = disowned_at
+
     def disown(self) -> None:
         """Take over that the MoM knows this member no more: all that it signed so far ends."""
         self._disowned_at = self._now()

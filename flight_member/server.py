@@ -39,6 +39,7 @@ from flight_member.runner import StatementRunner, text_limits
 from flight_member.sampling import NodeFacts, NodeSampler
 from flight_member.serving import make_flight_server
 from flight_member.settings import MemberSettings
+from flight_member.sharing import Sharing, adopt_membership, keep_membership
 from flight_member.tablemaking import TableMaker
 from flight_member.tables import TableDesk
 from flight_member.viewdesk import ViewDesk
@@ -72,6 +73,7 @@ class MemberServer:
         self._home = home
         self._database = home.open_database()
         self._renewing = threading.Lock()
+        adopt_membership(self._database, home.directory)
         self._membership = self._read_membership()
         self._state = MemberState(cluster, self._database)
         self._leadership = Leadership(
@@ -90,6 +92,14 @@ class MemberServer:
         )
         self._revoked = RevocationLog(
             self._database, utc_now, silence_s=settings.heartbeat.timeout_s
+        )
+        self._sharing = Sharing(
+            self._database,
+            home.directory,
+            key,
+            self._revoked,
+            self._leadership.leading,
+            utc_now,
         )
         self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
         self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
@@ -150,6 +160,7 @@ class MemberServer:
             self._state.refresh,
             self._notice_keys,
             self._proofs.tell_left_out,
+            self._sharing.look,
             self._notice_membership,
         )
 
@@ -227,6 +238,8 @@ class MemberServer:
             learned=self._learn_keys,
             rescan=self._desk.rescan,
             nodes=self.nodes.rows,
+            heard=self._sharing.hear,
+            disowned=self._sharing.disown,
         )
         self._peers.start(uri)
         self._leadership.start()
@@ -349,7 +362,8 @@ class MemberServer:
             if membership.mom_keys != mom_keys and kept is not None:
                 self._membership = membership.model_copy(update={"mom_keys": mom_keys})
                 # The address is what joining said: one that the settings name is theirs alone.
-                kept.model_copy(update={"mom_keys": mom_keys}).save(self._home.directory)
+                known = kept.model_copy(update={"mom_keys": mom_keys})
+                keep_membership(self._database, self._home.directory, known)
 
 
 def _is_key(text: str) -> bool:

@@ -300,6 +300,11 @@ class ObjectStoreSection(Section):
 class TablesSection(Section):
     """Where tables may lie."""
 
+    directory: Path | None = Field(
+        default=None,
+        description="where managed tables lie; empty means `tables` in the state directory. Servers "
+        "over one database name one directory of storage that they share",
+    )
     roots: tuple[Path, ...] = Field(
         default=(),
         description="directories that external tables may lie in, beside the state directory",
