@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flight_member.auditcommands import audit_app
+from flight_member.controllercommands import controller_commands, list_command
 from flight_member.garbage import collecting_nothing
 from flight_member.jobcommands import job_commands
 from flight_member.keycommands import key_commands
@@ -90,6 +91,10 @@ app.add_typer(table_commands(_HERE, _home), name="table")
 for _level in (Level.SCHEMA, Level.CATALOG):
     app.add_typer(place_commands(_level, _HERE, _home), name=_level.value)
 app.add_typer(key_commands("flight-member", "shanghai", _HERE, _home), name="keys")
+app.add_typer(controller_commands(_HERE, _home), name="controller")
+app.command("controllers", epilog="Example: flight-member controllers --dir hangzhou")(
+    list_command(_HERE, _home)
+)
 
 
 def _open_database(directory: Path, config: Path | None) -> "Database":
@@ -107,6 +112,10 @@ def init(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 32011,
     database: StateDatabase = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="Where managed tables lie, if not in --dir: what all servers share."),
+    ] = None,
 ) -> None:
     """Make a member: its directory, its signing key, its database."""
     from flight_member.memberhome import MemberHome
@@ -117,6 +126,7 @@ def init(
             "server.host": host,
             "server.port": port,
             "state.database": database,
+            "tables.directory": str(tables) if tables is not None else None,
         }
         home = MemberHome.create(_load(directory, None, flags).settings)
         console.print(f"{home.settings.cluster.name} is ready in {directory}", highlight=False)

@@ -12,6 +12,8 @@ from flight_member.answers import answer
 from flight_member.authority import MemberAuthority, ServiceCaller
 from flight_member.boundvalues import query_of
 from flight_member.clock import Moment
+from flight_member.controllerdesk import ControllerDesk
+from flight_member.controllerprotocol import CONTROLLER_JOIN
 from flight_member.errors import (
     FlightMemberError,
     NotFoundError,
@@ -63,6 +65,8 @@ class MemberBackend(TicketDoor):
     """Answers a member's own users, and whoever brings a ticket for it."""
 
     server_name = "flight-member"
+    # A controller that joins has no identity yet: its join token is the credential.
+    open_actions = frozenset({CONTROLLER_JOIN})
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class MemberBackend(TicketDoor):
         changing: Callable[[], AbstractContextManager[None]],
         jobs: Jobs,
         desk: JobDesk,
+        controllers: ControllerDesk,
         now: Moment,
     ) -> None:
         """Keep what it takes.
@@ -89,7 +94,7 @@ class MemberBackend(TicketDoor):
         `gate` decides on what is written here, `writes` carries it out, `tell_mom` has the MoM
         know the present state, and `look_again` looks for changes of the tables with these ids; it
         raises what is wrong with their files, if that will not pass by itself. What changes
-        anything is done inside of `changing`.
+        anything is done inside of `changing`. `controllers` lets further controllers join.
         """
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
@@ -104,6 +109,7 @@ class MemberBackend(TicketDoor):
         self._look_again = look_again
         self._changing = changing
         self._desk = desk
+        self._controllers = controllers
 
     # Queries.
 
@@ -355,6 +361,7 @@ class MemberBackend(TicketDoor):
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
         """Return what the MoM asks of a member beside Flight SQL."""
         return {
+            CONTROLLER_JOIN: self._controllers.join,
             protocol.SIGN_IN: self._sign_in,
             protocol.MEMBER_JOBS: self._tell_jobs,
             protocol.CANCEL_JOB: self._cancel_for_mom,

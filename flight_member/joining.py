@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from auth import (
     InvalidTokenError,
     JoinToken,
+    PublicKey,
     RotatingKey,
     TlsKey,
     fingerprint,
@@ -18,6 +19,7 @@ from flight_member.clock import utc_now
 from flight_member.errors import ConfigurationError, ForwardedError
 from flight_member.memberhome import MemberHome
 from flight_member.membership import Membership
+from flight_member.peerstore import PeerStore
 from flight_member.profiles import write_private
 from flight_member.settings import MemberSettings, is_loopback
 from flight_member.sharedstore import SharedStore
@@ -51,6 +53,7 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
     # A key that waits for the MoM to know it need not wait any more.
     coming = key.chain.coming
     public_key = key.public_key if coming is None else coming.key.public_key
+    others = _other_controllers(home, public_key)
     request = protocol.JoinRequest(
         token=token_text,
         cluster=settings.cluster.name,
@@ -59,6 +62,7 @@ def join_federation(home: MemberHome, token_text: str) -> Membership:
             tls_key, settings.cluster.name, [server.advertised_host]
         ).decode(),
         uri=server.uri(server.port),
+        other_keys=tuple(one.to_text() for one in others),
     )
     reply = _ask(token, request)
     if fingerprint(reply.ca_certificate.encode()) != token.fingerprint:
@@ -88,6 +92,14 @@ def _forget_other_federation(home: MemberHome, joined: Membership) -> None:
         SharedStore(connection).forget_word()
         if known is not None and known.federation != joined.federation:
             RevocationStore(connection).forget_before(datetime.max.replace(tzinfo=UTC))
+
+
+def _other_controllers(home: MemberHome, own: PublicKey) -> tuple[PublicKey, ...]:
+    """Return the keys of the cluster's other controllers, for whom this one joins too."""
+    with closing(home.open_database()) as database, database.read() as connection:
+        peers = PeerStore(connection).all() if database.is_shared else ()
+    keys = (key for peer in peers for key in peer.public_keys if peer.role == "controller")
+    return tuple(key for key in keys if key.kid != own.kid)
 
 
 def _require_fitting(token: JoinToken, settings: MemberSettings) -> None:

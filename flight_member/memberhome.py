@@ -168,13 +168,15 @@ def settings_text(settings: ServerSettings, role: str, now: datetime) -> str:
         "server": {"host": settings.server.host, "port": settings.server.port},
     }
     state = {"database": settings.state.database, "server": settings.state.server}
-    if any(state.values()):
-        sections["state"] = {name: value for name, value in state.items() if value}
+    sections["state"] = {name: value for name, value in state.items() if value}
+    if isinstance(settings, MemberSettings) and settings.tables.directory is not None:
+        sections["tables"] = {"directory": str(settings.tables.directory.absolute())}
     # What JSON writes of a string or a number is TOML as well.
     written = (
         f"\n[{section}]\n"
         + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
         for section, values in sections.items()
+        if values
     )
     return (
         f"# Made by flight-{role} init at {now.isoformat(timespec='seconds')}.\n"

@@ -92,6 +92,8 @@ class JoinRequest(Versioned):
     public_key: str
     certificate_request: str
     uri: str
+    other_keys: tuple[str, ...] = ()
+    """Of the member's other controllers, which sign with keys of their own."""
 
 
 class JoinReply(Message):

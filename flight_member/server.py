@@ -14,6 +14,7 @@ from flight_member.authority import MemberAuthority
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.clock import utc_now
 from flight_member.controller import MemberBackend
+from flight_member.controllerdesk import ControllerDesk
 from flight_member.definingdesk import DefiningDesk
 from flight_member.errors import ConfigurationError
 from flight_member.gatekeeper import Gatekeeper
@@ -196,6 +197,14 @@ class MemberServer:
             self._leadership.changing,
             self._jobs,
             JobDesk(self._jobs, self._history, self._audit, utc_now),
+            ControllerDesk(
+                self._home,
+                self._database,
+                self._joined,
+                self._certify,
+                self._notice_keys,
+                utc_now,
+            ),
             utc_now,
         )
 

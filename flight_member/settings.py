@@ -302,8 +302,8 @@ class TablesSection(Section):
 
     directory: Path | None = Field(
         default=None,
-        description="where managed tables lie; empty means `tables` in the state directory. Servers "
-        "over one database name one directory of storage that they share",
+        description="directory of managed tables, the same for all servers over one database; "
+        "without it, `tables` in the state directory",
     )
     roots: tuple[Path, ...] = Field(
         default=(),

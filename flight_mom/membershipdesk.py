@@ -147,6 +147,9 @@ class MembershipDesk:
         public_key = _read_key(request.public_key)
         self._require_named_host(request.uri, stored)
         members.set_joined(stored.name, request.uri, public_key, now)
+        if request.other_keys:
+            others = map(_read_key, _within_limit(request.other_keys))
+            members.set_keys(stored.name, {k.kid: k for k in (public_key, *others)}.values(), now)
         return self._certify(request.certificate_request, stored.name, stored.hosts)
 
     def _heartbeat(self, call: Call, body: bytes) -> bytes:
@@ -233,9 +236,7 @@ class MembershipDesk:
         """Take over a member's keys: that it knows the old one proves the new one."""
         if not texts or set(texts) == {key.to_text() for key in member.keys}:
             return
-        if len(texts) > _MAX_KEYS:
-            raise BadRequestError(f"a member has at most {_MAX_KEYS} keys at a time")
-        keys = [_read_key(text) for text in texts]
+        keys = [_read_key(text) for text in _within_limit(texts)]
         now = self._office.now()
         with self._office.change() as stores:
             stores.members.set_keys(member.name, keys, now)
@@ -301,6 +302,12 @@ def _join_record(
         allowed=refusal is None,
         rule="join token" if refusal is None else str(refusal)[:_MAX_RULE],
     )
+
+
+def _within_limit(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if len(texts) > _MAX_KEYS:
+        raise BadRequestError(f"a member has at most {_MAX_KEYS} keys at a time")
+    return texts
 
 
 def _read_key(text: str) -> PublicKey:

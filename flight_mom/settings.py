@@ -141,8 +141,8 @@ class MomTablesSection(Section):
 
     directory: Path | None = Field(
         default=None,
-        description="directory of the MoM's own tables, the same for all replicas; without it, "
-        "`tables` in the state directory",
+        description="directory of managed tables, the same for all servers over one database; "
+        "without it, `tables` in the state directory",
     )
 
 
