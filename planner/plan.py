@@ -20,6 +20,7 @@ from datafusion.catalog import Catalog, Schema
 from datafusion.expr import Expr
 
 from planner.columns import resolve_columns
+from planner.dividing import is_divisible
 from planner.errors import NotFoundError, not_found_text
 from planner.faults import Function, explain_fault, explain_join, explain_subquery
 from planner.parameters import UNKNOWN_TYPE, ParameterTypes, cast_rows, cast_values, infer_types
@@ -66,12 +67,15 @@ class Plan:
         parameters: The types of its parameters, in their order; None where any type is taken.
         values: What is bound to the parameters, in these types, by parameter. Nothing where it
             runs for several rows of values: each is planned by itself when its turn comes.
+        is_divisible: Whether the answers over the parts of its tables, however their rows are
+            parted, are together its answer; its rows may then come in any order.
     """
 
     text: str
     arrow_schema: pa.Schema
     parameters: ParameterTypes = ()
     values: Mapping[str, pa.Scalar] = field(default_factory=dict, repr=False)
+    is_divisible: bool = False
 
 
 _K = TypeVar("_K")
@@ -164,6 +168,7 @@ def _plan(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
             plan = replace(plan, parameters=types)
             schema = _typed_schema(schema)
         else:
+            plan = replace(plan, is_divisible=is_divisible(query, logical, shown[0]))
             schema = _optimized_schema(context, logical, shown, plan.text, schema)
             if _is_refused_late(query, plan.text, shown[0]):
                 _check_casts(frame)
@@ -229,7 +234,7 @@ def _plan_rows(query: Query, schemas: Mapping[ObjectName, pa.Schema]) -> Plan:
         pass  # every value fits
     plan = plan_query(replace(query, values=query.values.typical()), schemas)
     fields = [field.with_nullable(True) for field in plan.arrow_schema]
-    return replace(plan, arrow_schema=pa.schema(fields), values={})
+    return replace(plan, arrow_schema=pa.schema(fields), values={}, is_divisible=False)
 
 
 def _is_chain(shown: str) -> bool:

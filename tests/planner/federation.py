@@ -1,7 +1,7 @@
 """The tables that these tests ask for, and the session that really holds them."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 from datafusion import SessionConfig, SessionContext
@@ -138,8 +138,14 @@ def written(statement: CountedWrite) -> str:
     return f"{planned.plan.text}\n-- {statement.table}: {columns}; parameters: {parameters}\n"
 
 
-def run(query: Query, text: str, values: dict[str, pa.Scalar] | None = None) -> pa.Table:
-    """Run a text on real tables, as a member's engine would."""
+def run(
+    query: Query,
+    text: str,
+    values: dict[str, pa.Scalar] | None = None,
+    *,
+    held: Callable[[ObjectName], pa.Table] = rows_of,
+) -> pa.Table:
+    """Run a text on real tables, as a member's engine would; `held` says what each holds."""
     config = SessionConfig().with_create_default_catalog_and_schema(False)
     config = config.with_default_catalog_and_schema(query.catalog or "x", query.schema or "x")
     context = SessionContext(config)
@@ -152,5 +158,7 @@ def run(query: Query, text: str, values: dict[str, pa.Scalar] | None = None) -> 
             context.register_catalog_provider(table.catalog, catalogs[table.catalog])
         if table.schema not in catalogs[table.catalog].schema_names():
             catalogs[table.catalog].register_schema(table.schema, Schema.memory_schema())
-        context.register_record_batches(table.local, [rows_of(table).to_batches()])
+        rows = held(table)
+        empty = pa.RecordBatch.from_pylist([], schema=rows.schema)
+        context.register_record_batches(table.local, [rows.to_batches() or [empty]])
     return context.sql(text, param_values=values).to_arrow_table()
