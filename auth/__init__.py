@@ -54,6 +54,7 @@ from auth.sealedbox import BoxKey, seal_box
 from auth.sealing import TokenKind, kind_of, open_sealed, seal
 from auth.signin import SignInLimiter
 from auth.tickets import Ticket, TicketExplain, TicketTable, open_ticket, seal_ticket
+from auth.ticketshards import SharedResult, TicketShard, shared_result
 from auth.tokens import (
     FEDERATION,
     SessionToken,
@@ -115,10 +116,12 @@ __all__ = [
     "RotatingKey",
     "Rules",
     "SessionToken",
+    "SharedResult",
     "SignInLimiter",
     "SigningKey",
     "Ticket",
     "TicketExplain",
+    "TicketShard",
     "TicketTable",
     "TlsKey",
     "TokenKind",
@@ -151,5 +154,6 @@ __all__ = [
     "seal_session_token",
     "seal_ticket",
     "session_ttl_s",
+    "shared_result",
     "verify_password",
 ]

@@ -15,6 +15,7 @@ from auth.errors import InvalidTicketError, NotFoundError
 from auth.keys import KeyRing, SigningKey
 from auth.principals import Identity
 from auth.sealing import DEFAULT_SKEW_S, TokenKind, expires_at, issued_at, open_sealed, seal
+from auth.ticketshards import TicketShard, read_shard
 from storage.names import Level, ObjectName
 
 # The names of the types in which rows travel, by which clients choose them.
@@ -72,8 +73,8 @@ class Ticket:
     """The federation's groups that the caller was in."""
     until: datetime | None = None
     """When the right it rests on ends; a stream that still runs then ends as well."""
-    shard: tuple[int, int] | None = None
-    """Which part of how many, counted from 0, when several nodes answer."""
+    shard: TicketShard | None = None
+    """Which part of the result's rows it is for; None for all of them."""
     explain: TicketExplain | None = None
     """How the statement is to be explained; None when its rows are to be streamed."""
     wire: str = "safe"
@@ -128,7 +129,7 @@ def seal_ticket(ticket: Ticket, key: SigningKey, *, issuer: str) -> bytes:
         "parameters": None
         if ticket.parameters is None
         else base64.b64encode(ticket.parameters).decode(),
-        "shard": list(ticket.shard) if ticket.shard else None,
+        "shard": ticket.shard.claim if ticket.shard else None,
         "explain": _explain_claim(ticket.explain),
         "wire": ticket.wire,
         "shape": ticket.shape,
@@ -200,7 +201,7 @@ def open_ticket(
             expires_at=expires_at(claims),
             query_id=_text(claims["query"]),
             parameters=_optional_bytes(claims["parameters"]),
-            shard=_shard(claims["shard"]),
+            shard=read_shard(claims["shard"]),
             explain=_explain(claims["explain"], len(tables)),
             wire=_wire(claims["wire"]),
             shape=_text(claims["shape"]),
@@ -217,15 +218,6 @@ def _table(value: Any) -> TicketTable:
     if name.level is not Level.TABLE:
         raise TypeError
     return TicketTable(name, _text(table_id), _count(schema_version), _text(snapshot))
-
-
-def _shard(value: Any) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    part, total = (_count(number) for number in _items(value, 2))
-    if part >= total:
-        raise TypeError
-    return part, total
 
 
 def _explain_claim(explain: TicketExplain | None) -> list[Any] | None:

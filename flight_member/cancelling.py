@@ -1,7 +1,8 @@
 """Cancelling: what runs on which handle, and on which handles nothing may run any more.
 
 A handle that was cancelled is refused until it expires by itself; then its mark is forgotten. Marks
-are kept in memory: a server that is started again has stopped all that it ran.
+are kept in memory: a server that is started again has stopped all that it ran. Handles that each
+fetch a part of one result are cancelled together.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Self
 
 import pyarrow as pa
 
+from auth import shared_result
 from flight_member.clock import Moment
 from flight_member.errors import OverloadedError
 from flight_member.jobs import cancelled
@@ -88,6 +90,10 @@ class Cancelling:
             OverloadedError: When too many handles have been cancelled that did not expire yet.
         """
         key, now = _key(handle), self._now()
+        shared = shared_result(handle)
+        if shared is not None:
+            # Others of the same result may have been renewed until just now.
+            expires_at = max(expires_at, now + shared.life)
         with self._changed:
             self._forget(now)
             found = tuple(self._running.get(key, ()))
@@ -181,4 +187,5 @@ class CancellableRows:
 
 def _key(handle: bytes) -> bytes:
     # A sealed value has one spelling: its bytes name it.
-    return hashlib.sha256(handle).digest()
+    shared = shared_result(handle)
+    return hashlib.sha256(handle).digest() if shared is None else shared.id.encode()

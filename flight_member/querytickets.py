@@ -5,14 +5,14 @@ may be fetched. Deciding is the front door's; a ticket that is renewed is decide
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pyarrow as pa
 
-from auth import Identity, SigningKey, Ticket, TicketExplain, TicketTable, seal_ticket
+from auth import Identity, SigningKey, Ticket, TicketExplain, TicketShard, TicketTable, seal_ticket
 from flight_member.clock import Moment
 from flight_member.errors import StaleTicketError
 from flight_member.explaining import EXPLANATION_SCHEMA
@@ -100,6 +100,14 @@ class QueryTickets:
         handle = seal_ticket(ticket, self._key, issuer=self._cluster)
         return Endpoint(handle, locations, ticket.expires_at)
 
+    def share(self, ticket: Ticket, names: Sequence[str]) -> list[Ticket]:
+        """Return one ticket for each part of a ticket's rows, in the order of the parts' names."""
+        result = uuid4().hex
+        return [
+            replace(ticket, id=uuid4().hex, shard=TicketShard(part, tuple(names), result))
+            for part in range(len(names))
+        ]
+
     def info(self, ticket: Ticket, plan: Plan, locations: Sequence[str]) -> StatementInfo:
         """Return a ticket as the one endpoint of a result."""
         arrow_schema = EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema
@@ -108,6 +116,14 @@ class QueryTickets:
     def _expires_at(self, now: datetime, authorised: Authorised) -> datetime:
         expires_at = now + self._life
         return min(expires_at, authorised.until or expires_at)
+
+
+def can_be_shared(plan: Plan, tables: Iterable[Table]) -> bool:
+    """Whether a statement's rows can be fetched in parts, by the files that they come of.
+
+    A view's can not: what it is made of may look at several rows.
+    """
+    return plan.is_divisible and all(table.kind is not TableKind.VIEW for table in tables)
 
 
 def sealed_table(table: Table) -> TicketTable:

@@ -17,7 +17,7 @@ from flight_member.errors import WrongCallerError
 from flight_member.explaining import EXPLANATION_SCHEMA, ExplainedStatement
 from flight_member.jobrows import JobKind, Parts
 from flight_member.jobs import Job, Jobs
-from flight_member.querytickets import require_sealed
+from flight_member.querytickets import can_be_shared, require_sealed
 from flight_member.rowbyrow import one_after_another
 from flight_member.running import BatchSource, RunningStatement, admit, until
 from flight_member.settings import LimitsSection
@@ -26,6 +26,7 @@ from planner import Defaults, Limits, Plan, Query, Values, parse_statement, plan
 from storage.engine import Engine, Execution, Explaining
 from storage.metastore import Metastore, Table
 from storage.names import ObjectName
+from storage.sharding import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,10 @@ class StatementRunner:
         metastore = self._metastore()
         tables = tuple(_require_sealed(metastore, name, ticket) for name in query.tables)
         schemas = {table.name: table.arrow_schema for table in tables}
-        return _Planned(query, tables, schemas, plan_query(query, schemas))
+        plan = plan_query(query, schemas)
+        if ticket.shard is not None and (ticket.explain or not can_be_shared(plan, tables)):
+            raise WrongCallerError("this ticket does not cover its statement; execute it again")
+        return _Planned(query, tables, schemas, plan)
 
     def _source(
         self, job: Job, ticket: Ticket, planned: _Planned, is_cancelled: Callable[[], bool]
@@ -126,6 +130,8 @@ class StatementRunner:
         """Start a planned statement, or its explanation."""
         query, schemas = planned.query, planned.schemas
         batch_rows = batch_rows_for(wire_schema(planned.plan.arrow_schema))
+        part = ticket.shard
+        shard = None if part is None else Shard(part.part, part.names)
 
         def execute(plan: Plan) -> BatchSource:
             started = self._engine.execute(
@@ -135,6 +141,7 @@ class StatementRunner:
                 schema=query.schema,
                 parameters=plan.values,
                 batch_rows=batch_rows,
+                shard=shard,
                 is_cancelled=is_cancelled,
             )
             job.watch_parts(partial(_parts_of, started))

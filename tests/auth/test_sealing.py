@@ -17,6 +17,7 @@ from auth import (
     InvalidTokenError,
     KeyRing,
     SigningKey,
+    TicketShard,
     TokenKind,
     kind_of,
     open_identity_token,
@@ -74,8 +75,9 @@ def test_every_flipped_bit_of_a_token_is_refused() -> None:
             assert is_refused_token(changed), (position, changed[position])
 
 
-def test_every_flipped_bit_of_a_ticket_is_refused() -> None:
-    ticket = seal_ticket(make_ticket(), MOM_KEY, issuer=MOM)
+@pytest.mark.parametrize("shard", [None, TicketShard(1, ("hangzhou", "n2"), "r1")])
+def test_every_flipped_bit_of_a_ticket_is_refused(shard: TicketShard | None) -> None:
+    ticket = seal_ticket(make_ticket(shard=shard), MOM_KEY, issuer=MOM)
     assert not is_refused_ticket(ticket)
     for position in range(len(ticket)):
         for changed in flips(position, ticket):

@@ -7,6 +7,7 @@ from auth import (
     InvalidTicketError,
     InvalidTokenError,
     TicketExplain,
+    TicketShard,
     TokenKind,
     open_identity_token,
     open_sealed,
@@ -17,6 +18,7 @@ from auth import (
     seal_session_token,
     seal_ticket,
     session_ttl_s,
+    shared_result,
 )
 from flight_sql import WireTypes
 from tests.auth.factories import (
@@ -136,7 +138,7 @@ def test_a_session_is_renewed_at_half_its_time_and_ends_some_hours_after_the_pro
         {"catalog": None, "schema": None},
         {"sql": "select 'größe', '☃', '\x00'"},
         {"sql": "x" * 262_144},
-        {"shard": (2, 3)},
+        {"shard": TicketShard(2, ("shanghai", "a", "b"), "r1")},
         {"epoch": 2**53},
         {"tables": (), "explain": TicketExplain(True, False, True, ())},
         *({"wire": wire} for wire in WireTypes),
@@ -223,10 +225,52 @@ def test_a_ticket_names_whole_tables(table: list[object]) -> None:
         open_ticket(seal_claims({**GOOD_CLAIMS, "tables": [table]}), RING, member=HANGZHOU, now=NOW)
 
 
-@pytest.mark.parametrize("shard", [[3, 3], [0], [0, 0], [-1, 2], [0, 1, 2], ["0", "1"]])
-def test_a_shard_is_one_of_so_many(shard: list[object]) -> None:
+@pytest.mark.parametrize(
+    "shard",
+    [
+        [3, ["a", "b", "c"], "r"],
+        [-1, ["a", "b"], "r"],
+        [True, ["a", "b"], "r"],
+        ["0", ["a", "b"], "r"],
+        [0, [], "r"],
+        [0, ["a", "a"], "r"],
+        [0, ["a", 1], "r"],
+        [0, "ab", "r"],
+        [0, ["a", "b"], ""],
+        [0, ["a", "b"], 1],
+        [0, ["a", "b"]],
+        [0, ["a", "b"], "r", "more"],
+        # A number of parts, without their names, is not enough to tell them.
+        [0, 2],
+    ],
+)
+def test_a_shard_is_one_of_several_names(shard: list[object]) -> None:
     with pytest.raises(InvalidTicketError):
         open_ticket(seal_claims({**GOOD_CLAIMS, "shard": shard}), RING, member=HANGZHOU, now=NOW)
+
+
+def test_tickets_of_one_result_are_known_by_it() -> None:
+    shards = [TicketShard(part, ("a", "b"), "r1") for part in range(2)]
+    sealed = [seal_ticket(make_ticket(shard=one), MOM_KEY, issuer=MOM) for one in shards]
+    first, second = map(shared_result, sealed)
+    assert first is not None
+    assert first == second
+    assert first.life == make_ticket().expires_at - NOW
+    other = seal_ticket(make_ticket(shard=shards[0]), HANGZHOU_KEY, issuer=HANGZHOU)
+    assert shared_result(other) != first
+
+
+@pytest.mark.parametrize("sql", ["select 1", 'select \'"shard":[0,["a"],"r1"]\''])
+def test_a_ticket_for_all_rows_shares_its_result_with_none(sql: str) -> None:
+    assert shared_result(seal_ticket(make_ticket(sql=sql), MOM_KEY, issuer=MOM)) is None
+    hidden = TicketShard(0, ("a", '"shard":null'), "r1")
+    sealed = seal_ticket(make_ticket(sql='"shard":null', shard=hidden), MOM_KEY, issuer=MOM)
+    assert shared_result(sealed) is not None
+
+
+@pytest.mark.parametrize("handle", [b"", b"a", b"a.b.c", b"..", b"\xff.\xff.\xff", b"e30.e30.e30"])
+def test_what_is_no_ticket_shares_no_result(handle: bytes) -> None:
+    assert shared_result(handle) is None
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from auth import TicketShard, seal_ticket
 from flight_member.cancelling import Cancelling
 from flight_member.errors import CancelledStatementError, OverloadedError
 from flight_sql import Call, CancelStatus, ResultStream
+from tests.auth.factories import MOM, MOM_KEY, NOW, later, make_ticket
 
 HANDLE = b"a handle"
 BATCH = pa.record_batch({"n": [1]})
@@ -161,3 +163,38 @@ def test_marks_are_bounded(cancelling: Cancelling, clock: Clock) -> None:
         cancelling.cancel(b"one more", clock.after(60))
     clock.now = clock.after(61)
     assert cancelling.cancel(b"one more", clock.after(60)) is CancelStatus.CANCELLED
+
+
+def test_parts_of_one_result_are_cancelled_together(cancelling: Cancelling, clock: Clock) -> None:
+    clock.now = NOW
+    parts = [TicketShard(part, ("a", "b", "c"), "r1") for part in range(3)]
+    handles = [seal_ticket(make_ticket(shard=one), MOM_KEY, issuer=MOM) for one in parts]
+    other = TicketShard(0, ("a", "b", "c"), "r2")
+    another = seal_ticket(make_ticket(shard=other), MOM_KEY, issuer=MOM)
+    rows = [cancelling.run(one, Call(), opened(Rows())).batches for one in (*handles, another)]
+
+    assert cancelling.cancel(handles[1], make_ticket().expires_at) is CancelStatus.CANCELLED
+
+    for each in rows[:3]:
+        with pytest.raises(CancelledStatementError):
+            next(each)
+    assert next(rows[3]).num_rows == 1
+    for handle in handles:
+        with pytest.raises(CancelledStatementError):
+            cancelling.check(handle)
+    cancelling.check(another)
+
+
+def test_part_that_was_renewed_is_cancelled_for_as_long_as_it_counts(
+    cancelling: Cancelling, clock: Clock
+) -> None:
+    first, second = (TicketShard(part, ("a", "b"), "r1") for part in range(2))
+    clock.now = later(200)
+    renewed = make_ticket(shard=second, issued_at=clock.now, expires_at=later(500))
+    cancelling.cancel(
+        seal_ticket(make_ticket(shard=first), MOM_KEY, issuer=MOM), make_ticket().expires_at
+    )
+    clock.now = later(490)
+    cancelling.cancel(b"another", later(600))  # forgets what is over
+    with pytest.raises(CancelledStatementError):
+        cancelling.check(seal_ticket(renewed, MOM_KEY, issuer=MOM))

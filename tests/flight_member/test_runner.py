@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from auth import RevokedTicketError, Ticket, TicketExplain, TicketTable
+from auth import RevokedTicketError, Ticket, TicketExplain, TicketShard, TicketTable
 from flight_member.admission import Admission
 from flight_member.errors import (
     OverloadedError,
@@ -34,6 +34,7 @@ from tests.flight_member.factories import (
 from tests.storage.otherengine import ArrowEngine
 
 COUNT = f"select count(*) as n from {QUOTE}"
+NAMES = ("shanghai", "n2", "n3")
 OUTSIDE = "trading.stock.outside"
 ENDLESS = "select count(*) as n from generate_series(1, 1000000000000)"
 
@@ -241,3 +242,39 @@ def test_another_engine_can_take_the_place_of_this_one(home: MemberHome, runner:
 
     assert sorted(answer["bid"].to_pylist()) == [*range(7)]
     assert len(other.asked) == 1
+
+
+def test_parts_are_together_the_whole(runner: Runner) -> None:
+    text = f"select symbol, bid from {QUOTE} where bid < 50"
+    whole = runner.read(runner.ticket(text))
+    found = [
+        row
+        for part in range(3)
+        for batch in runner.open(runner.ticket(text, shard=TicketShard(part, NAMES, "r1")))
+        for row in batch.to_pylist()
+    ]
+    assert sorted(found, key=str) == sorted(whole, key=str)
+    assert len(whole) == 50
+
+
+@pytest.mark.parametrize("text", [COUNT, f"select bid from {QUOTE} limit 3", "select 1 as one"])
+def test_statement_that_is_not_that_of_its_parts_is_not_run_in_parts(
+    runner: Runner, text: str
+) -> None:
+    ticket = runner.ticket(text, shard=TicketShard(0, NAMES, "r1"))
+    with pytest.raises(WrongCallerError, match="execute it again"):
+        runner.read(ticket)
+    how = TicketExplain(True, False, False, ("rule",))
+    with pytest.raises(WrongCallerError):
+        runner.read(replace(ticket, sql=f"select bid from {QUOTE}", explain=how))
+
+
+def test_part_of_other_files_than_was_decided_on_is_stale(runner: Runner) -> None:
+    (sealed,) = runner.ticket().tables
+    ticket = runner.ticket(
+        f"select bid from {QUOTE}",
+        shard=TicketShard(0, NAMES, "r1"),
+        tables=(replace(sealed, snapshot="99"),),
+    )
+    with pytest.raises(StaleMetastoreError):
+        runner.read(ticket)
