@@ -38,6 +38,23 @@ class Membership(BaseModel):
     uri: str
     mom_keys: tuple[str, ...]
     ca_certificate: str
+    named: tuple[str, ...] = ()
+    """Further addresses that the settings name."""
+    learned: tuple[str, ...] = ()
+    """Where the MoM's replicas answer, as one of them told."""
+
+    def is_of_one_join(self, other: Self) -> bool:
+        """Whether the two differ in nothing but what was heard of the MoM since."""
+        heard = {"mom_keys": other.mom_keys, "learned": other.learned}
+        return self.model_copy(update=heard) == other
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """Where the MoM is asked, in this order; encrypted all of them, or none."""
+        is_tls = self.uri.startswith("grpc+tls")
+        others = (*self.named, *self.learned)
+        fitting = (uri for uri in others if uri.startswith("grpc+tls") == is_tls)
+        return tuple(dict.fromkeys((self.uri, *fitting)))
 
     @property
     def tls_root_certs(self) -> bytes | None:
@@ -61,7 +78,8 @@ class Membership(BaseModel):
 
     def save(self, directory: Path) -> None:
         """Write the membership, replacing an older one at once."""
-        write_private(directory / _FILE, json.dumps(self.model_dump(), indent=2) + "\n")
+        kept = self.model_dump(exclude={"named"}, exclude_defaults=True)
+        write_private(directory / _FILE, json.dumps(kept, indent=2) + "\n")
 
 
 def _nothing(*_told: object) -> None:
@@ -87,7 +105,7 @@ class Heart:
         sampler: NodeSampler,
         send: Callable[[str, bytes], bytes],
         is_joined: Callable[[], bool],
-        learned: Callable[[tuple[str, ...]], None],
+        learned: Callable[[protocol.HeartbeatReply], None],
         rescan: Callable[[], bool],
         nodes: Callable[[], tuple[NodeRow, ...]] = tuple,
         heard: Callable[[int, tuple[PublicKey, ...]], object] = _nothing,
@@ -105,7 +123,7 @@ class Heart:
             sampler: Measures this node.
             send: Sends one action to the MoM.
             is_joined: Whether there is a MoM to report to.
-            learned: Told the MoM's public keys when a reply names new ones.
+            learned: Told each reply: it names the MoM's public keys and addresses.
             rescan: Looks for changed files of external tables; returns whether there were any.
             nodes: Returns the rows of the cluster's other nodes.
             heard: Told the MoM's epoch, and which keys it knows, when it has answered.
@@ -179,7 +197,7 @@ class Heart:
         self._key.acknowledge(published)
         self._revoked.learn(reply.revocations, reply.policy_epoch)
         self._heard(reply.policy_epoch, published)
-        self._learned(reply.mom_keys)
+        self._learned(reply)
         if reply.wants_report:
             told = report.model_copy(update={"leader_number": heartbeat.leader_number})
             self._send(protocol.REPORT, told.write())

@@ -81,7 +81,7 @@ class MomLink:
         self._mom_clock = MomClock(now)
         self._relayed_agents = relayed_agents
         self._connection: Client | None = None
-        self._connected_to: tuple[str, bytes | None] | None = None
+        self._connected_to: tuple[tuple[str, ...], bytes | None] | None = None
         # What the ring was made of, and it: one object until one of them changes.
         self._ring: tuple[KeyRing | None, Membership | None, KeyRing] = (None, None, KeyRing())
         # The last token: of which key, for whom, from when.
@@ -139,7 +139,8 @@ class MomLink:
                 headers=self._headers(call, defaults),
             ),
         )
-        endpoints = [_away_from_home(endpoint, membership.uri) for endpoint in info.endpoints]
+        mom_uris = self._mom_uris(membership)
+        endpoints = [_away_from_home(endpoint, mom_uris) for endpoint in info.endpoints]
         return StatementInfo(info.arrow_schema, endpoints, info.total_records)
 
     def cancel(self, call: Call, handle: bytes) -> CancelStatus:
@@ -160,7 +161,7 @@ class MomLink:
                 Endpoint(handle), token=call.bearer, headers=self._headers(call, None)
             ),
         )
-        return _away_from_home(endpoint, membership.uri)
+        return _away_from_home(endpoint, self._mom_uris(membership))
 
     def listed_tables(self, call: Call, parent: ObjectName | None) -> Iterator[ListedTable]:
         """Yield what the caller may read on other clusters, at or below a place of theirs.
@@ -264,7 +265,18 @@ class MomLink:
 
     def _signed_action(self, membership: Membership, kind: str, body: bytes) -> bytes:
         token = self._service_token(membership.mom)
-        return self._client(membership).action(kind, body, token=token, timeout_s=_ACTION_TIMEOUT_S)
+
+        def act() -> bytes:
+            client = self._client(membership)
+            return client.action(kind, body, token=token, timeout_s=_ACTION_TIMEOUT_S)
+
+        try:
+            return act()
+        except RemoteError as error:
+            # What a member says in its own name can be said twice, and to any replica.
+            if error.is_answer or len(membership.uris) == 1:
+                raise
+        return act()
 
     def _service_token(self, mom: str) -> str:
         """Return a token of this member's present key; the MoM checks one it knows in no time."""
@@ -295,7 +307,7 @@ class MomLink:
             return ask(self._client(membership))
         except RemoteError as error:
             refusal = error
-        if membership.uri in refusal.text:
+        if not refusal.is_answer:
             # The connection's failure, not an answer; the address is nobody's business.
             raise ClusterUnavailableError("the MoM does not answer; home tables are served as ever")
         raise ForwardedError(
@@ -303,17 +315,21 @@ class MomLink:
         )
 
     def _client(self, membership: Membership) -> Client:
-        place = (membership.uri, membership.tls_root_certs)
+        place = (membership.uris, membership.tls_root_certs)
         with self._opening:
             if self._connection is None or self._connected_to != place:
                 self._connected_to = place
                 self._connection = Client(
-                    membership.uri,
+                    membership.uris,
                     tls_root_certs=membership.tls_root_certs,
                     call_timeout_s=_CALL_TIMEOUT_S,
                     keeps_session=False,
                 )
             return self._connection
+
+    def _mom_uris(self, membership: Membership) -> tuple[str, ...]:
+        """Return where clients reach the MoM: the address that has just answered, then others."""
+        return tuple(dict.fromkeys((self._client(membership).uri, *membership.uris)))
 
     def _headers(self, call: Call, defaults: Defaults | None) -> tuple[tuple[str, str], ...]:
         """Return the headers that make the MoM read a statement as it was meant at home."""
@@ -354,7 +370,7 @@ class MomLink:
         return membership
 
 
-def _away_from_home(endpoint: Endpoint, mom_uri: str) -> Endpoint:
+def _away_from_home(endpoint: Endpoint, mom_uris: tuple[str, ...]) -> Endpoint:
     """Return an endpoint of the MoM's as it is read from here: "the same connection" is named."""
     named = tuple(uri for uri in endpoint.locations if uri != REUSE_CONNECTION)
-    return replace(endpoint, locations=(*named, mom_uri))
+    return replace(endpoint, locations=(*named, *mom_uris))

@@ -157,6 +157,8 @@ class HeartbeatReply(Message):
     mom_keys: tuple[str, ...]
     wants_report: bool
     revocations: tuple[RevokedRight, ...] = ()
+    mom_addresses: tuple[str, ...] = ()
+    """Where the MoM answers: every replica of it, by their names."""
 
 
 class ReportedUser(Message):

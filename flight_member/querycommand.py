@@ -40,10 +40,10 @@ def connect(profile: "Profile", *, at_home: bool = False) -> "Client":
     from flight_sql import Client
 
     certificates = profile.tls_root_certs.encode() if profile.tls_root_certs else None
-    uri = profile.home_uri if at_home else profile.uri
+    uris = (profile.home_uri,) if at_home else (profile.uri, *profile.other_uris)
     if profile.password is None:
-        return Client(uri, token=profile.token, tls_root_certs=certificates)
-    client = Client(uri, tls_root_certs=certificates)
+        return Client(uris, token=profile.token, tls_root_certs=certificates)
+    client = Client(uris, tls_root_certs=certificates)
     client.sign_in(profile.username, profile.password)
     return client
 

@@ -244,7 +244,7 @@ class MemberServer:
             sampler=self._make_sampler(uri),
             send=self._mom.action,
             is_joined=lambda: self._joined() is not None,
-            learned=self._learn_keys,
+            learned=self._learn_of_mom,
             rescan=self._desk.rescan,
             nodes=self.nodes.rows,
             heard=self._sharing.hear,
@@ -328,8 +328,11 @@ class MemberServer:
         return self._membership
 
     def _read_membership(self) -> Membership | None:
-        found, address = Membership.load(self._home.directory), self._settings.mom.address
-        return found.model_copy(update={"uri": address}) if found and address else found
+        found, mom = Membership.load(self._home.directory), self._settings.mom
+        if found is None:
+            return None
+        named = {"uri": mom.address or found.uri, "named": mom.addresses}
+        return found.model_copy(update=named)
 
     def _notice_membership(self) -> None:
         """Take over what `flight-member join` left behind, for the first time or again."""
@@ -338,6 +341,9 @@ class MemberServer:
             if found is None or found == known:
                 return
             self._membership = found
+            if self._database.is_shared and known is not None and known.is_of_one_join(found):
+                # What another controller has heard of the MoM since.
+                return
         self._key.notice()
         self._revoked.start_anew()
         if self._settings.server.uses_tls:
@@ -358,20 +364,23 @@ class MemberServer:
             raise ConfigurationError([f"{self._home.directory}: this member has joined nothing"])
         return membership.ca_certificate.encode()
 
-    def _learn_keys(self, mom_keys: tuple[str, ...]) -> None:
+    def _learn_of_mom(self, reply: protocol.HeartbeatReply) -> None:
+        mom_keys = reply.mom_keys
         # What cannot be read as keys would take everybody's sign-in down, home users' too.
         if not mom_keys or not all(map(_is_key, mom_keys)):
             return
+        told: dict[str, object] = {"mom_keys": mom_keys, "learned": reply.mom_addresses}
         with self._renewing:
             membership = self._membership
             if membership is None or membership != self._read_membership():
                 # Joined again meanwhile: that is noticed, and must not be overwritten.
                 return
             kept = Membership.load(self._home.directory)
-            if membership.mom_keys != mom_keys and kept is not None:
-                self._membership = membership.model_copy(update={"mom_keys": mom_keys})
+            fresh = membership.model_copy(update=told)
+            if membership != fresh and kept is not None:
+                self._membership = fresh
                 # The address is what joining said: one that the settings name is theirs alone.
-                known = kept.model_copy(update={"mom_keys": mom_keys})
+                known = kept.model_copy(update=told)
                 keep_membership(self._database, self._home.directory, known)
 
 

@@ -259,6 +259,11 @@ class MomSection(Section):
     address: str = Field(
         default="", description="URI of the MoM, where it differs from the one of joining"
     )
+    addresses: tuple[str, ...] = Field(
+        default=(),
+        description="further URIs of the MoM, in the order in which they are tried; where its "
+        "replicas answer is learned from them all the same",
+    )
 
 
 class ObjectStoreSection(Section):

@@ -68,6 +68,7 @@ app.command(epilog="Example: flight-mom replicas --profile admin.json")(replicas
 
 Directory = Annotated[Path, typer.Option("--dir", help="The MoM's state directory.")]
 _HERE = Path(".flight-mom")
+_LOCAL = "grpc://127.0.0.1:32010"
 
 
 def main() -> None:
@@ -200,7 +201,10 @@ def query(
 def login(
     user: Annotated[str, typer.Argument(help="user@cluster")],
     output: Annotated[Path, typer.Option(help="Profile to write, readable by you alone.")],
-    uri: Annotated[str, typer.Option(help="The MoM's address.")] = "grpc://127.0.0.1:32010",
+    uri: Annotated[
+        list[str] | None,
+        typer.Option(help="The MoM's address; repeat for each replica.  [default: a local one]"),
+    ] = None,
     home_uri: Annotated[
         str | None, typer.Option(help="Your own cluster's address; else the MoM's.")
     ] = None,
@@ -217,7 +221,7 @@ def login(
 
     with reported_errors():
         password = read_secret(password_file, "password")
-        profile = sign_in_profile(user, password, uri, home_uri, tls_root_certs)
+        profile = sign_in_profile(user, password, uri or [_LOCAL], home_uri, tls_root_certs)
         write_profile(output, profile)
         console.print(f"signed in as {user}; profile in {output}", highlight=False)
 

@@ -1,6 +1,7 @@
 """What `flight-mom member …` and `flight-mom login` do once the command line is read."""
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,7 +43,11 @@ def add_member(
 
 
 def sign_in_profile(
-    user: str, password: str, uri: str, home_uri: str | None, certificates: Path | None
+    user: str,
+    password: str,
+    uris: Sequence[str],
+    home_uri: str | None,
+    certificates: Path | None,
 ) -> Profile:
     """Sign in and return a profile that holds the token, not the password.
 
@@ -59,11 +64,12 @@ def sign_in_profile(
         except OSError as error:
             raise ConfigurationError([f"{certificates}: {error.strerror}"]) from None
     pem = root_certs.encode() if root_certs else None
-    with Client(home_uri or uri, tls_root_certs=pem) as client:
+    with Client(home_uri or uris, tls_root_certs=pem) as client:
         token = client.sign_in(user, password)
     return Profile(
-        uri=uri,
-        home_uri=home_uri or uri,
+        uri=uris[0],
+        other_uris=tuple(uris[1:]),
+        home_uri=home_uri or uris[0],
         username=user,
         token=token,
         expires_at=(datetime.now(UTC) + _SESSION_LIFE).isoformat(timespec="seconds"),

@@ -62,7 +62,10 @@ class MembershipDesk:
         authority: CertificateAuthority,
         office: Office,
         pulse: Pulse,
+        addresses: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
+        """Keep what it takes; `addresses` returns where the MoM answers."""
+        self._addresses = addresses
         self._settings = settings
         self._cluster = office.cluster
         self._federation = federation
@@ -177,6 +180,7 @@ class MembershipDesk:
             mom_keys=self._own_keys(),
             wants_report=beat.report_version != member.report_version,
             revocations=written(federation.revocations, beat.policy_epoch),
+            mom_addresses=self._addresses(),
         ).write()
 
     def _report(self, call: Call, body: bytes) -> bytes:

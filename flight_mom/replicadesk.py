@@ -60,6 +60,8 @@ class ReplicaDesk:
         self._office = office
         self._peers = peers
         self._periodic = periodic
+        self._places: list[tuple[str, str]] = []
+        self._addresses: tuple[str, ...] = ()
         self.uri = ""
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
@@ -120,9 +122,28 @@ class ReplicaDesk:
         self.look()
         return protocol.ReplicasReply(replicas=self._rows())
 
-    def look(self) -> None:
-        """Take over what changed among the servers over the database."""
-        self._peers.look()
+    def look(self) -> bool:
+        """Take over what changed among the servers over the database.
+
+        Returns:
+            Whether keys that count have changed.
+        """
+        has_changed = self._peers.look()
+        places = [(peer.name, peer.uri) for peer in self._peers.all]
+        if places != self._places:
+            self._places = places
+            with self._office.database.read() as connection:
+                added = ReplicaStore(connection).all()
+            self._addresses = tuple(
+                peer.uri
+                for peer in self._peers.all
+                if peer.uri and answers_at_named_host(peer, added, self._cluster)
+            )
+        return has_changed
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return where the MoM answers: all replicas at hosts that were named, by their names."""
+        return self._addresses or (self.uri,)
 
     def _rows(self) -> tuple[protocol.ReplicaRow, ...]:
         with self._office.database.read() as connection:

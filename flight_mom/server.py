@@ -116,6 +116,9 @@ class MomServer:
         )
         office = Office.of(cluster, self._database, self._topology, utc_now)
         administration = Administration(office)
+        self._replicas = ReplicaDesk(
+            settings, home.federation, certificates, office, self._peers, self._periodic.holder
+        )
         self._desk = MembershipDesk(
             settings,
             home.federation,
@@ -123,9 +126,7 @@ class MomServer:
             certificates,
             office,
             self._monitor.pulse,
-        )
-        self._replicas = ReplicaDesk(
-            settings, home.federation, certificates, office, self._peers, self._periodic.holder
+            self._replicas.addresses,
         )
         gatekeeper = Gatekeeper(lambda: self._topology.federation, self._audit, utc_now)
         self._own = OwnCluster(home, self._topology, gatekeeper, self._jobs)
@@ -228,7 +229,7 @@ class MomServer:
     def _notice_keys(self) -> None:
         # Both: a rotation is told to the others by the same look.
         has_rotated = self._key.notice()
-        if self._peers.look() or has_rotated:
+        if self._replicas.look() or has_rotated:
             self._topology.trust(*self._key.published)
         if self._peers.is_removed:
             # What it signs counts nowhere: it had better not answer at all.

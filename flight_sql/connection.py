@@ -4,10 +4,15 @@ It is shared by all threads; token and headers can differ from call to call. End
 as ADBC follows them: other locations first, the connection itself last. Every failure is a
 `RemoteError` with the other side's code, status and text. A token never goes from an encrypted
 connection to a plaintext location.
+
+A server that answers at several addresses is reached at the first that takes the connection, and
+that one is kept until it takes none any more. A call goes to the next one by itself as long as
+nothing of it was sent; what a server may have carried out already is the caller's to repeat.
 """
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -30,13 +35,16 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 _ENCRYPTED = ("grpc+tls", "grpcs")
+# Of a server that does not reach its state; another over the same state may.
+_STATELESS = "state-unavailable"
 
 
 class Connection:
     """A connection to one server; see `Client` for what is said over it.
 
     Args:
-        uri: `grpc://host:port` or `grpc+tls://host:port`.
+        uri: `grpc://host:port` or `grpc+tls://host:port`; several for one server that answers at
+            each of them, such as the replicas of a MoM, in the order in which they are tried.
         token: The bearer token of every call that brings none of its own.
         tls_root_certs: PEM of the certificates to trust; None trusts the system's.
         verify_server: False accepts any certificate, to fetch what is public and checked otherwise;
@@ -50,7 +58,7 @@ class Connection:
 
     def __init__(
         self,
-        uri: str,
+        uri: str | Sequence[str],
         *,
         token: str | None = None,
         tls_root_certs: bytes | None = None,
@@ -60,8 +68,14 @@ class Connection:
         call_timeout_s: float = 600.0,
         keeps_session: bool = True,
     ) -> None:
-        self.uri = uri
+        uris = (uri,) if isinstance(uri, str) else tuple(dict.fromkeys(uri))
+        if not uris:
+            raise ValueError("a connection needs an address")
+        if len({one.startswith(_ENCRYPTED) for one in uris}) > 1:
+            raise ValueError("a token goes to each address: all of them are encrypted, or none is")
         self.token = token
+        self._uris = uris
+        self._verifies_server = verify_server
         self._tls_root_certs = tls_root_certs
         self._headers = tuple(headers)
         self._connect_timeout_s = connect_timeout_s
@@ -71,20 +85,41 @@ class Connection:
         self._session = SessionKeeper() if keeps_session else None
         if token and not verify_server:
             raise ValueError("a token needs a server that has proved itself")
-        with remote_errors(uri):
-            self._client = flight.FlightClient(
-                uri,
-                tls_root_certs=tls_root_certs,
-                disable_server_verification=not verify_server,
-                middleware=[self._session] if self._session else [],
-            )
+        self._opening = threading.Lock()
+        # The address that failed last: others are tried before it.
+        self._failed: str | None = None
+        # By address; streams may still run on one that is not the current one any more.
+        self._clients: dict[str, flight.FlightClient] = {}
+        self._current = self._to(uris[0])
+
+    @property
+    def uri(self) -> str:
+        """The address that calls go to now."""
+        return self._current[0]
+
+    @property
+    def _client(self) -> flight.FlightClient:
+        return self._current[1]
+
+    def _to(self, uri: str) -> tuple[str, flight.FlightClient]:
+        """Return an address with its client, which connects when it is first used."""
+        with self._opening, remote_errors(uri):
+            if uri not in self._clients:
+                self._clients[uri] = flight.FlightClient(
+                    uri,
+                    tls_root_certs=self._tls_root_certs,
+                    disable_server_verification=not self._verifies_server,
+                    middleware=[self._session] if self._session else [],
+                )
+        return uri, self._clients[uri]
 
     def close(self) -> None:
         """Close the connection, and those to other locations."""
-        for client in self._elsewhere.values():
-            client.close()
+        for other in self._elsewhere.values():
+            other.close()
         self._elsewhere.clear()
-        self._client.close()
+        for client in self._clients.values():
+            client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +158,18 @@ class Connection:
                 return reader, where
         if failure is not None and REUSE_CONNECTION not in endpoint.locations:
             raise failure
-        return self._reader(ticket, token, headers)
+        if len(self._uris) == 1:
+            return self._reader(ticket, token, headers)
+        return self._unless_unsent(lambda: self._begun_reader(ticket, token, headers))
+
+    def _begun_reader(
+        self, ticket: bytes, token: str | None, headers: Headers
+    ) -> tuple[Any, str]:
+        """Open a ticket at this server, and have it answer."""
+        reader, where = self._reader(ticket, token, headers)
+        with self._errors():
+            _ = reader.schema
+        return reader, where
 
     def _at(self, uri: str) -> "Connection":
         """Return the client of another location; it is kept."""
@@ -152,11 +198,24 @@ class Connection:
         timeout_s: float | None = None,
         authorize: bool = True,
     ) -> _T:
-        self._probe()
         bearer = self._bearer(token) if authorize else None
         options = self._options(bearer, headers, timeout_s or self._call_timeout_s)
-        with self._errors():
-            return function(options)
+
+        def call() -> _T:
+            self._probe()
+            with self._errors():
+                return function(options)
+
+        return self._unless_unsent(call)
+
+    def _unless_unsent(self, call: Callable[[], _T]) -> _T:
+        """Call, and once more where another address may answer and nothing was sent yet."""
+        try:
+            return call()
+        except RemoteError as error:
+            if error.was_sent or len(self._uris) == 1:
+                raise
+        return call()
 
     def _bearer(self, token: str | None) -> str | None:
         token = token or self.token
@@ -176,29 +235,44 @@ class Connection:
             with remote_errors(self.uri):
                 yield
         except RemoteError as error:
+            has_failed = not error.is_answer or error.code == _STATELESS
+            if has_failed and len(self._uris) > 1:
+                self._is_reachable, self._failed = False, self.uri
             self._is_reachable = self._is_reachable and error.status != "UNAVAILABLE"
             raise
 
     def _probe(self) -> None:
         """Connect once by hand: gRPC gives a silent address twenty seconds.
 
+        The address that was used last is tried first, then the others in their order.
+
         Raises:
             RemoteError: UNAVAILABLE, when nothing accepts in time.
         """
         if self._is_reachable:
             return
-        parts = urlsplit(self.uri)
+        for uri in sorted(
+            dict.fromkeys((self.uri, *self._uris)), key=lambda uri: uri == self._failed
+        ):
+            if self._accepts(uri):
+                if uri != self.uri:
+                    self._current = self._to(uri)
+                self._is_reachable = True
+                return
+        raise RemoteError(
+            "cluster-unavailable",
+            "UNAVAILABLE",
+            f"nothing answers at {self.uri}",
+            retryable=True,
+            is_answer=False,
+            was_sent=False,
+        )
+
+    def _accepts(self, uri: str) -> bool:
+        parts = urlsplit(uri)
         address = (parts.hostname or "", parts.port or 0)
-        failure = False
         try:
             socket.create_connection(address, timeout=self._connect_timeout_s).close()
         except OSError:
-            failure = True
-        if failure:
-            raise RemoteError(
-                "cluster-unavailable",
-                "UNAVAILABLE",
-                f"nothing answers at {self.uri}",
-                retryable=True,
-            )
-        self._is_reachable = True
+            return False
+        return True

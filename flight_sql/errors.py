@@ -86,9 +86,25 @@ class CancelledCallError(FlightSqlError):
 
 
 class RemoteError(Exception):
-    """What another server answered: code, status and text are the other server's own."""
+    """What another server answered: code, status and text are the other server's own.
 
-    def __init__(self, code: str, status: str, text: str, *, retryable: bool = False) -> None:
+    Attributes:
+        is_answer: False when it said nothing, and the connection or the time ended.
+        was_sent: False when it cannot have got the call: nothing was sent.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        status: str,
+        text: str,
+        *,
+        retryable: bool = False,
+        is_answer: bool = True,
+        was_sent: bool = True,
+    ) -> None:
+        self.is_answer = is_answer
+        self.was_sent = was_sent
         self.code = code
         self.status = status
         self.text = text

@@ -37,6 +37,8 @@ _CODED = re.compile(
     r"(?:[A-Z][A-Za-z ]*: )?(?P<code>[a-z0-9]+(?:-[a-z0-9]+)*): (?P<text>.*)", re.DOTALL
 )
 _SUFFIX = re.compile(r"\. (?:Detail|gRPC client debug context|Client context): .*", re.DOTALL)
+# gRPC's words for a call of which nothing was sent.
+_NOT_CONNECTED = "failed to connect to"
 # Of a connection that failed there is no code, only a status.
 _UNCODED = {
     "UNAVAILABLE": ("cluster-unavailable", "{where} does not answer"),
@@ -77,4 +79,11 @@ def to_remote_error(exception: Exception, where: str) -> RemoteError:
     else:
         code, text = coded.group("code"), _SUFFIX.sub("", coded.group("text"))
     retryable = details.get("retryable") == "true" if details else status == "UNAVAILABLE"
-    return RemoteError(code, status, text, retryable=retryable)
+    return RemoteError(
+        code,
+        status,
+        text,
+        retryable=retryable,
+        is_answer=coded is not None,
+        was_sent=coded is not None or _NOT_CONNECTED not in message,
+    )
