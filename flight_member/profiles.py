@@ -21,8 +21,9 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class Profile(BaseModel):
     """How one user reaches the federation.
 
-    `uri` is the MoM, `other_uris` are where else it answers, `home_uri` is the user's own cluster; `tls_root_certs` is the PEM text of the
-    federation's CA, or None where the servers speak plaintext on loopback.
+    `uri` is the MoM, `other_uris` are where else it answers, `home_uri` is the user's own cluster;
+    `tls_root_certs` is the PEM text of the federation's CA, or None where the servers speak
+    plaintext on loopback.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -162,9 +162,7 @@ class Connection:
             return self._reader(ticket, token, headers)
         return self._unless_unsent(lambda: self._begun_reader(ticket, token, headers))
 
-    def _begun_reader(
-        self, ticket: bytes, token: str | None, headers: Headers
-    ) -> tuple[Any, str]:
+    def _begun_reader(self, ticket: bytes, token: str | None, headers: Headers) -> tuple[Any, str]:
         """Open a ticket at this server, and have it answer."""
         reader, where = self._reader(ticket, token, headers)
         with self._errors():

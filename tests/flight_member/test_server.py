@@ -25,6 +25,7 @@ from tests.flight_member.factories import (
 from tests.waiting import wait_until
 
 JOINED_AT, SETTING = "grpc://127.0.0.1:1", "grpc://127.0.0.1:2"
+LEARNED_AT = "grpc://127.0.0.1:3"
 COUNT = f"select count(*) as n from {QUOTE}"
 
 
@@ -146,7 +147,7 @@ def test_member_beyond_loopback_does_not_start_without_a_certificate(home: Membe
 
 def test_keys_of_the_mom_that_cannot_be_read_are_not_learned(server: MemberServer) -> None:
     for keys in ((), ("nonsense",), ("ed25519:AAAA",)):
-        server._learn_keys(keys)
+        server._learn_of_mom(reply(keys))
     assert server._membership is None
     with sign_in(server) as client:
         assert isinstance(client.query(COUNT).read_all(), pa.Table)
@@ -160,11 +161,39 @@ def test_learning_the_moms_keys_keeps_the_address_of_joining(home: MemberHome) -
     settings = home.settings.model_copy(update={"mom": MomSection(address=SETTING)})
     server, learned = MemberServer(settings), (key_text(), key_text())
     try:
-        server._learn_keys(learned)
-        assert server._joined() == joined.model_copy(update={"uri": SETTING, "mom_keys": learned})
+        server._learn_of_mom(reply(learned, LEARNED_AT))
+        told = joined.model_copy(update={"mom_keys": learned, "learned": (LEARNED_AT,)})
+        membership = server._joined()
+        assert membership == told.model_copy(update={"uri": SETTING})
+        assert membership is not None
+        assert membership.uris == (SETTING, LEARNED_AT)
     finally:
         server.stop(0)
-    assert Membership.load(home.directory) == joined.model_copy(update={"mom_keys": learned})
+    assert Membership.load(home.directory) == told
+
+
+def test_addresses_that_the_settings_name_come_before_those_that_are_learned() -> None:
+    joined = Membership(
+        federation="f",
+        mom="headquarters",
+        uri="grpc+tls://mom:32010",
+        mom_keys=(key_text(),),
+        ca_certificate="",
+        named=("grpc+tls://other:32010",),
+        # No token travels readable to one of several addresses.
+        learned=("grpc+tls://third:32010", "grpc://127.0.0.1:1", "grpc+tls://mom:32010"),
+    )
+    assert joined.uris == (joined.uri, *joined.named, "grpc+tls://third:32010")
+
+
+def reply(mom_keys: tuple[str, ...], *addresses: str) -> protocol.HeartbeatReply:
+    return protocol.HeartbeatReply(
+        state="alive",
+        policy_epoch=0,
+        mom_keys=mom_keys,
+        wants_report=False,
+        mom_addresses=addresses,
+    )
 
 
 def key_text() -> str:

@@ -270,3 +270,41 @@ def test_relayed_stream_keeps_rows_errors_and_cancellation(
             assert time.monotonic() - started < 5
             time.sleep(0.01)
     assert relay.drain_and_stop(2)
+
+
+def test_first_address_that_takes_the_connection_is_used_and_kept(
+    server: FlightSqlServer, other: FlightSqlServer, dead_uri: str
+) -> None:
+    with Client([dead_uri, server.uri, other.uri]) as client:
+        client.sign_in("alice", "wonder:land")
+        assert client.uri == server.uri
+        assert client.query("SELECT quote").read_all().column_names != ["elsewhere"]
+        assert client.uri == server.uri
+
+
+def test_call_of_which_nothing_was_sent_goes_to_the_next_address(other: FlightSqlServer) -> None:
+    first = FlightSqlServer(
+        MemoryBackend({"quote": pa.table({"first": [1]})}), MemoryAuthenticator()
+    )
+    first.start()
+    with Client([first.uri, other.uri], token=TOKEN) as client:
+        assert client.query("SELECT quote").read_all().column_names == ["first"]
+        info = client.get_info("SELECT quote")
+        assert first.drain_and_stop(2)
+        # The client has not noticed: it thinks that the first one still answers.
+        assert client.query("SELECT quote").read_all().column_names == ["elsewhere"]
+        assert client.uri == other.uri
+        assert client.open_endpoint(info.endpoints[0]).read_all().num_rows == 1
+
+
+def test_several_addresses_are_encrypted_or_none_is() -> None:
+    with pytest.raises(ValueError, match="encrypted"):
+        Client(["grpc+tls://127.0.0.1:1", "grpc://127.0.0.1:2"])
+
+
+def test_no_address_answers(dead_uri: str) -> None:
+    with Client([dead_uri, "grpc://127.0.0.1:9"]) as client:
+        with pytest.raises(RemoteError) as refused:
+            client.catalogs()
+        assert (refused.value.code, refused.value.retryable) == ("cluster-unavailable", True)
+        assert not refused.value.was_sent

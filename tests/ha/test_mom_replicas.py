@@ -1,23 +1,36 @@
 """Two replicas of the MoM: what is done at one holds at the other, and either may be lost."""
 
+import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auth import BoxKey, SigningKey, TlsKey, make_request
+from auth import BoxKey, KeyChain, SigningKey, TlsKey, make_request
 from flight_member import protocol
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI
 from flight_mom.membercommands import change_member
-from flight_sql import Client, RemoteError
+from flight_sql import Client, RemoteError, Rows
 from tests.databases import PostgresServer
 from tests.e2e.commands import run_mom
-from tests.e2e.federation import COUNT_FLIGHTS, FLIGHTS_AT, READER, count
-from tests.ha.replicas import PATIENCE_S, SECOND, Replicas, add_replica, running_replicas
+from tests.e2e.federation import COUNT_FLIGHTS, FLIGHTS_AT, READER, count, kill, restart
+from tests.ha.replicas import (
+    PATIENCE_S,
+    SECOND,
+    TIMEOUT_S,
+    Replicas,
+    add_replica,
+    running_replicas,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.ha
 GRANT = f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER}"
+MANY_ROWS = 20_000_000
+MANY = (
+    f"select flight from {FLIGHTS_AT} union all select value from generate_series(1, {MANY_ROWS})"
+)
 REVOKE = f"REVOKE TABLE_READ ON {FLIGHTS_AT} FROM {READER}"
 
 
@@ -115,3 +128,102 @@ def test_join_tokens_count_once_and_for_what_they_were_made_for(replicas: Replic
         with pytest.raises(RemoteError, match="not-found"):
             admin.action(protocol.REPLICAS, remove.write())
         change_member(admin, member.model_copy(update={"action": "remove"}))
+
+
+def rotate(replicas: Replicas, name: str) -> str:
+    """Rotate the key of a replica; returns the name of the next one."""
+    directory = replicas.federation.directory / name
+    rotated = run_mom("keys", "rotate", "--dir", str(directory))
+    assert rotated.returncode == 0, rotated.stderr
+    return KeyChain.load(directory).published[1].kid
+
+
+def kid_of(token: str) -> str:
+    header = token.split(".", maxsplit=1)[0]
+    return str(json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"])
+
+
+@pytest.mark.parametrize("name", [MOM, SECOND])
+def test_rotated_key_of_one_counts_at_the_other_and_at_members(
+    replicas: Replicas, name: str
+) -> None:
+    here, there = replicas.first, replicas.second
+    if name == SECOND:
+        here, there = there, here
+    with replicas.admin(here) as admin:
+        admin.update(GRANT)
+    fresh = rotate(replicas, name)
+
+    def signs() -> bool:
+        with replicas.client("user1", SHANGHAI, here) as client:
+            return kid_of(str(client.token)) == fresh
+
+    wait_until(signs, PATIENCE_S)
+    with (
+        replicas.client("user1", SHANGHAI, here) as one,
+        Client(there, token=one.token) as other,
+    ):
+        for route in ("direct", "relay"):
+            (endpoint,) = one.get_info(COUNT_FLIGHTS, headers=(("x-route", route),)).endpoints
+            assert one.open_endpoint(endpoint).read_all()["n"].to_pylist() == [4_000]
+            assert other.open_ticket(endpoint.handle).read_all()["n"].to_pylist() == [4_000]
+
+
+def begun(client: Client, route: str) -> Rows:
+    """Return a stream of many rows that has begun and goes on."""
+    info = client.get_info(MANY, headers=(("x-route", route),))
+    rows = client.open_endpoint(info.endpoints[0])
+    assert next(rows).num_rows
+    return rows
+
+
+def test_losing_a_replica_costs_direct_streams_nothing_and_relayed_ones_a_retry(
+    replicas: Replicas,
+) -> None:
+    federation = replicas.federation
+    both = [replicas.first, replicas.second]
+    with replicas.admin(replicas.first) as admin:
+        admin.update(GRANT)
+    with (
+        Client(both) as client,
+        replicas.admin(replicas.second) as admin,
+        replicas.client("user1", SHANGHAI, replicas.balanced) as balanced,
+    ):
+        client.sign_in(READER, federation.password("user1"))
+        wait_until(lambda: is_alive(admin), PATIENCE_S)
+        direct, relayed = begun(client, "direct"), begun(client, "relay")
+        killed_at = datetime.now(UTC)
+        kill(federation, MOM)
+        try:
+            assert sum(batch.num_rows for batch in direct) > MANY_ROWS // 2
+            with pytest.raises(RemoteError) as failed:
+                for _ in relayed:
+                    pass
+            assert (failed.value.status, failed.value.retryable) == ("UNAVAILABLE", True)
+            # The same call again is the retry: it finds the other replica by itself.
+            assert count(client, COUNT_FLIGHTS, headers=(("x-route", "relay"),)) == 4_000
+            assert client.uri == replicas.second
+            # So does who knows but the balancer's address, with the same session.
+            wait_until(lambda: answers(balanced), PATIENCE_S)
+            # Members report to the other one: they stay alive for longer than a silence lasts.
+            until = killed_at + timedelta(seconds=TIMEOUT_S + 1)
+            wait_until(lambda: heard_at(admin) > until, PATIENCE_S)
+            assert is_alive(admin)
+        finally:
+            restart(federation, MOM)
+    with replicas.client("user1", SHANGHAI, replicas.first) as again:
+        wait_until(lambda: answers(again), PATIENCE_S)
+
+
+def answers(client: Client) -> bool:
+    try:
+        return count(client, COUNT_FLIGHTS) == 4_000
+    except RemoteError:
+        return False
+
+
+def heard_at(admin: Client) -> datetime:
+    """Return when a replica last heard of the member that it heard of longest ago."""
+    rows = admin.query("SHOW CLUSTERS").read_all().to_pylist()
+    never = datetime.min.replace(tzinfo=UTC)
+    return min(row["last_heartbeat_at"] or never for row in rows)
