@@ -31,6 +31,7 @@ from storage.deltaretention import remove_partitions
 from storage.errors import StorageError, TableExistsError, WriteConflictError
 from storage.metastore import Table
 from storage.names import ObjectName
+from storage.partitionwriter import Pause
 from storage.tablestore import TableStore
 from storage.tidying import optimize, vacuum
 
@@ -40,11 +41,12 @@ KEPT_SCHEMA = PERF_SCHEMA.append(pa.field("day", pa.date32(), nullable=False))
 _PARTITIONS = ("cluster_name", "day")
 # So long the spool grows when the table cannot be written; a file is about a second.
 _MAX_FILES = 200_000
-_FILES_PER_BATCH = 3_600
+_FILES_PER_BATCH = 600
 _TIDY_EVERY_S = 1_800.0
-# A commit writes a file for each cluster. With a thousand of them that takes seconds of a core: the
-# more it took, the longer until the next, so that neither takes more than a fiftieth of one.
-_LONGER_THAN_IT_TOOK = 50.0
+# A commit writes a file for each cluster. With a thousand of them that takes seconds of a core:
+# after each so much of it, it rests for so many times as long, and takes no more of any minute.
+_AT_A_TIME_S = 0.05
+_REST = 40.0
 # Statements have a ticket for five minutes, and run for ten at most.
 _READABLE_S = 3_600.0
 
@@ -104,7 +106,7 @@ class HeartbeatKeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Move what is there and stop."""
+        """Move what is there, without any rest, and stop."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=10)
@@ -130,7 +132,7 @@ class HeartbeatKeeper:
         oldest = (self._now() - timedelta(days=self._settings.keep_days)).date()
         remove_partitions(table, lambda values: values["day"] < oldest)
         try:
-            joined = optimize(table)
+            joined = optimize(table, pause=self._resting())
         except WriteConflictError:
             return  # another replica was faster
         vacuum(table, keep_s=_READABLE_S)
@@ -140,26 +142,35 @@ class HeartbeatKeeper:
 
     def _run(self) -> None:
         # At once: what was left lies there for long enough.
-        took_s = self._try(self.commit)
+        self._try(self.commit)
         tidy_at = time.monotonic() + _TIDY_EVERY_S
-        while not self._stopping.wait(max(self._settings.commit_s, took_s * _LONGER_THAN_IT_TOOK)):
-            took_s = self._try(self.commit)
+        while not self._stopping.wait(self._settings.commit_s):
+            self._try(self.commit)
             if time.monotonic() >= tidy_at:
-                tidying_s = self._try(self.tidy)
-                pause_s = max(_TIDY_EVERY_S, tidying_s * _LONGER_THAN_IT_TOOK)
-                tidy_at = time.monotonic() + pause_s
+                self._try(self.tidy)
+                tidy_at = time.monotonic() + _TIDY_EVERY_S
         self._try(self.commit)
 
     @staticmethod
-    def _try(act: Callable[[], None]) -> float:
-        """Do something, whatever comes of it; returns how long a core was busy with it."""
-        began_s = time.thread_time()
+    def _try(act: Callable[[], None]) -> None:
         try:
             act()
         except Exception as error:  # noqa: BLE001  what waits is tried again
             code = error.code if isinstance(error, StorageError) else type(error).__name__
             _log.exception("heartbeats_not_kept", code=code)
-        return time.thread_time() - began_s
+
+    def _resting(self) -> Pause:
+        """Return what rests when the thread has taken much of a core since it last did."""
+        since_s = time.thread_time()
+
+        def rest() -> None:
+            nonlocal since_s
+            took_s = time.thread_time() - since_s
+            if took_s >= _AT_A_TIME_S:
+                self._stopping.wait(took_s * _REST)
+                since_s = time.thread_time()
+
+        return rest
 
     def _move(self, spool: Spool, table: Table) -> None:
         while True:
@@ -170,7 +181,13 @@ class HeartbeatKeeper:
             rows = batch.read()
             if rows is not None:
                 kept = _with_day(rows, table.arrow_schema)
-                append_once(table, kept.to_batches(), mark=batch.mark, since=batch.since)
+                append_once(
+                    table,
+                    kept.to_batches(),
+                    mark=batch.mark,
+                    since=batch.since,
+                    pause=self._resting(),
+                )
                 self._managed.note(table)
                 self._noticed()
             spool.remove(batch)

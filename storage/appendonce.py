@@ -13,10 +13,16 @@ from storage.delta import Change, open_newest
 from storage.deltafiles import pending_files
 from storage.deltalog import LOG_FOLDER, DeltaLog
 from storage.metastore import Table
+from storage.partitionwriter import Pause, no_pause
 
 
 def append_once(
-    table: Table, batches: Iterable[pa.RecordBatch], *, mark: str, since: int
+    table: Table,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    mark: str,
+    since: int,
+    pause: Pause = no_pause,
 ) -> Change:
     """Add rows, unless that was done already.
 
@@ -25,6 +31,7 @@ def append_once(
         batches: With the table's columns by name, in any order.
         mark: What these rows are known by; letters and digits that nothing else has.
         since: The newest version when the mark was chosen.
+        pause: Called after each file, to leave the machine to others for a while.
 
     Returns:
         What was added now; nothing when it had been before.
@@ -39,7 +46,7 @@ def append_once(
         return Change(base, 0)
     with pending_files(location, base.arrow_schema, base.partition_columns) as pending:
         pending.write(batches)
-        files = pending.finish()
+        files = pending.finish(pause)
         if not files:
             return Change(base, 0)
         state = DeltaLog(location).append(base, files, f"append {mark}")

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from storage.deltalog import DataFile, DeltaLog
 from storage.errors import CancelledError, StorageError, UnusableTableError
 from storage.locking import locked
-from storage.partitionwriter import PartitionWriter, WrittenFile, no_folder
+from storage.partitionwriter import PartitionWriter, Pause, WrittenFile, no_folder, no_pause
 from storage.rows import fit_rows
 
 PENDING = ".pending"
@@ -77,18 +77,25 @@ class PendingFiles:
             self.row_count += batch.num_rows
             progress(self.row_count)
 
-    def finish(self) -> list[DataFile]:
+    def finish(self, pause: Pause = no_pause) -> list[DataFile]:
         """Return the files, which are whole and on the disk now; none when there were no rows.
+
+        Args:
+            pause: Called after each file, to leave the machine to others for a while.
 
         Raises:
             UnusableTableError: When there is no room.
         """
         with _plain_faults():
             if self.row_count:
-                self._writer.finish()
+                self._writer.finish(pause)
             else:
                 self._folder.rmdir()
-        return [self._described(file) for file in self._writer.files]
+        described = []
+        for file in self._writer.files:
+            described.append(self._described(file))
+            pause()
+        return described
 
     def abandon(self) -> None:
         """Remove everything that was written."""

@@ -14,9 +14,13 @@ from storage.deltalog import LOG_FOLDER, DataFile, DeltaLog, DeltaState
 from storage.errors import StaleMetastoreError
 from storage.lastlook import take_last_look
 from storage.metastore import Table
+from storage.partitionwriter import Pause, no_pause
 
 _SMALL_BYTES = 128 * 1024 * 1024
 _BATCH_ROWS = 65_536
+# A file that is so much larger than all smaller ones together is not written again for their sake:
+# what comes in little by little is written some few times in all, and not once for each addition.
+_LARGER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ def optimize(
     *,
     progress: Progress = no_progress,
     is_cancelled: Callable[[], bool] = bool,
+    pause: Pause = no_pause,
 ) -> Change:
     """Write the small files of each partition as large ones; no row changes.
 
@@ -39,6 +44,7 @@ def optimize(
         table: As the metastore has it.
         progress: Told how many rows have been written so far.
         is_cancelled: Asked before each batch.
+        pause: Called after each file, read or written, to leave the machine to others for a while.
 
     Returns:
         The table afterwards, and how many files there are fewer.
@@ -55,8 +61,9 @@ def optimize(
         for group in groups:
             rows = _read(location, base, group)
             pending.write(rows, progress=progress, is_cancelled=is_cancelled)
+            pause()
         removed = [file for group in groups for file in group]
-        added = pending.finish()
+        added = pending.finish(pause)
         log = DeltaLog(location)
         state = log.replace(base, removed, added, "optimize", changes_rows=False)
     return Change(state, len(removed) - len(added))
@@ -126,18 +133,32 @@ def _kept_since(location: Path, log: DeltaLog, moment: float) -> int:
 
 
 def _small_groups(base: DeltaState) -> list[list[DataFile]]:
-    """Return the small files that are worth joining, by partition."""
-    groups: dict[tuple[object, ...], list[DataFile]] = {}
-    for file in base.files:
+    """Return the small files that are worth joining, by partition, each group oldest first."""
+    partitions: dict[tuple[object, ...], list[DataFile]] = {}
+    # The newest stand first.
+    for file in reversed(base.files):
         if file.byte_count < _SMALL_BYTES:
-            groups.setdefault(file.values, []).append(file)
-    return [group for group in groups.values() if len(group) > 1]
+            partitions.setdefault(file.values, []).append(file)
+    groups = [_worth_joining(files) for files in partitions.values()]
+    return [group for group in groups if len(group) > 1]
+
+
+def _worth_joining(files: Sequence[DataFile]) -> list[DataFile]:
+    """Return those of some files that are not much larger than all the smaller ones together."""
+    by_size = sorted(files, key=lambda one: one.byte_count)
+    count = smaller = 0
+    for position, file in enumerate(by_size):
+        if file.byte_count <= _LARGER * smaller:
+            count = position + 1
+        smaller += file.byte_count
+    worth = {file.path for file in by_size[:count]}
+    return [file for file in files if file.path in worth]
 
 
 def _read(location: Path, base: DeltaState, files: Sequence[DataFile]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of files of one partition, oldest first."""
+    """Yield the rows of files of one partition."""
     keys = base.partition_columns
-    for file in reversed(files):
+    for file in files:
         try:
             with pq.ParquetFile(location / file.path) as held:
                 for batch in held.iter_batches(_BATCH_ROWS):

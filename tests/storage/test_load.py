@@ -81,6 +81,17 @@ def test_files_have_zstd_and_row_groups_that_can_be_pruned(tmp_path: Path) -> No
     assert footer.row_group(1).column(0).statistics.min == 131_072
 
 
+def test_file_of_few_rows_is_written_in_less_time_and_has_statistics_all_the_same(
+    tmp_path: Path,
+) -> None:
+    load_table([batch(number=range(100))], tmp_path / "t")
+
+    column = pq.read_metadata(tmp_path / "t" / "part-0.parquet").row_group(0).column(0)
+
+    assert column.compression == "LZ4"
+    assert (column.statistics.min, column.statistics.max) == (0, 99)
+
+
 def test_more_partitions_than_open_files_lose_nothing(tmp_path: Path) -> None:
     rows = (batch(key=range(200), number=[n] * 200) for n in range(3))
 

@@ -43,6 +43,38 @@ def test_small_files_of_a_partition_become_one_and_no_row_changes(table: Table) 
     assert optimize(table).state == change.state
 
 
+def test_file_much_larger_than_the_smaller_ones_is_not_written_again(tmp_path: Path) -> None:
+    rows = pa.table({"number": pa.array(range(200_000)), "text": [str(n) for n in range(200_000)]})
+    table = managed_table(tmp_path / "t", rows)
+    (large,) = read_state(tmp_path / "t").files
+    for start in range(3):
+        append_rows(table, rows.slice(start, 10).to_batches())
+    joined = optimize(table).state
+    assert large in joined.files
+    assert [file.row_count for file in joined.files if file != large] == [30]
+    # Nothing is left to do, until more has come in.
+    assert optimize(newest(table)).state == joined
+    for start in range(3):
+        append_rows(table, rows.slice(start * 60_000, 60_000).to_batches())
+    assert len(optimize(newest(table)).state.files) == 1
+    assert len(read_rows(newest(table))) == 380_030
+
+
+def test_tidying_offers_to_rest_after_each_file(table: Table) -> None:
+    for _ in range(3):
+        append_rows(table, ROWS.to_batches())
+    file_counts: list[int] = []
+
+    def count_files() -> None:
+        file_counts.append(len(list(Path(str(table.location)).glob("*/*.parquet"))))
+
+    optimize(table, pause=count_files)
+    # Each partition is read, written and described; what was read is there all the time.
+    assert len(file_counts) == 6
+    assert file_counts == sorted(file_counts)
+    assert (file_counts[0], file_counts[-1]) == (8, 10)
+
+
 def test_files_are_joined_whatever_their_types(tmp_path: Path) -> None:
     samples = make_samples()
     table = managed_table(tmp_path / "samples", samples, ["region", "year"])
