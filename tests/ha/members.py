@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+
 from flight_member import protocol
 from flight_member.clock import utc_now
 from flight_member.configuration import load_settings
@@ -19,6 +21,7 @@ from flight_member.memberhome import MemberHome
 from flight_member.settings import MemberSettings
 from flight_member.sharedstore import metadata as shared_tables
 from flight_member.statestore import Database
+from flight_member.tables import TableDesk
 from flight_member.users import UserDesk
 from flight_mom.membercommands import change_member
 from flight_mom.momhome import ADMIN, MomHome
@@ -36,6 +39,7 @@ FIRST, SECOND = "shanghai", "second"
 LEASE_S = 2.0
 START_S = 60.0
 QUOTE = "trading.stock.quote"
+ROWS = 1000
 
 
 @dataclass
@@ -62,6 +66,9 @@ class Cluster:
     postgresql: PostgresServer
     lines: Mapping[str, Proxy]
     database: str
+    leader: str = ""
+    """Which controller led when everything was whole, and which stood by."""
+    other: str = ""
     servers: dict[str, Server] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -109,7 +116,7 @@ class Cluster:
             self.stop(name)
 
     def mend(self) -> None:
-        """Have everything run, with every line whole and the first controller leading."""
+        """Have everything run, with every line whole and one controller leading."""
         for line in self.lines.values():
             line.set(Line.PASS)
         for server in list(self.servers.values()):
@@ -120,12 +127,9 @@ class Cluster:
                 self.stop(name)
                 self.start(name)
         with closing(self.open_direct()) as database:
-            wait_until(lambda: bool(leader_of(database)), 30)
-            if leader_of(database) != FIRST:
-                self.stop(SECOND)
-                wait_until(lambda: leader_of(database) == FIRST, 30)
-                self.start(SECOND)
-            wait_until(lambda: all(one.lease_s for one in controllers_of(database)), 30)
+            wait_until(lambda: is_whole(database), START_S)
+            self.leader = leader_of(database)
+        self.other = FIRST if self.leader == SECOND else SECOND
 
     def open_direct(self) -> Database:
         """Open the member's database by a way that nobody cuts."""
@@ -161,7 +165,7 @@ class Cluster:
 def make_cluster(
     directory: Path, postgresql: PostgresServer, lines: Mapping[str, Proxy]
 ) -> Cluster:
-    """Make a MoM, and a member with two controllers that has joined; nothing runs afterwards.
+    """Make a MoM, and a member with two controllers that has joined.
 
     Args:
         directory: Of all their state.
@@ -184,10 +188,12 @@ def make_cluster(
     try:
         cluster.start(MOM)
         _join(cluster)
+        _load(cluster)
         cluster.start(FIRST)
         _add_second(cluster, url_through(lines[SECOND], database))
-    finally:
+    except BaseException:
         cluster.stop_all()
+        raise
     return cluster
 
 
@@ -198,6 +204,12 @@ def _join(cluster: Cluster) -> None:
         admin.sign_in(f"{ADMIN}@{MOM}", cluster.password(ADMIN))
         request = protocol.MembersRequest(action="add", cluster=SHANGHAI, hosts=("127.0.0.1",))
         join_federation(home, str(change_member(admin, request).join_token))
+
+
+def _load(cluster: Cluster) -> None:
+    rows = pa.table({"n": range(ROWS)}).to_batches()
+    desk = TableDesk.open(cluster.home(FIRST))
+    desk.load_batches(QUOTE, rows, partition_by=(), progress=lambda _: None)
 
 
 def _add_second(cluster: Cluster, url: str) -> None:
@@ -213,6 +225,12 @@ def _add_second(cluster: Cluster, url: str) -> None:
 
 def controllers_of(database: Database) -> list[ListedController]:
     return list_controllers(database, utc_now())
+
+
+def is_whole(database: Database) -> bool:
+    """Whether both controllers have their place, and one leads."""
+    found = controllers_of(database)
+    return all(one.lease_s for one in found) and any(one.is_leader for one in found)
 
 
 def leader_of(database: Database) -> str:
