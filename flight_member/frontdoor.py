@@ -19,6 +19,7 @@ from importlib.metadata import version
 import pyarrow as pa
 
 from auth import NO_PASSWORD, SigningKey, TokenKind, hash_password, kind_of
+from flight_member.admission import Admission
 from flight_member.answers import answer_schema
 from flight_member.boundvalues import bound, changed_count, require_values
 from flight_member.cancelling import Cancelling
@@ -108,7 +109,8 @@ class FrontDoor(NamesDoor):
         self._timeouts_s = (settings.limits.visitor_timeout_s, settings.limits.statement_timeout_s)
         self.live_tables = LiveTables(federation)
         self.jobs = jobs
-        self._live = LiveRunner(settings.limits, self.live_tables)
+        self._planning = Admission.of_planning(settings.limits, cluster)
+        self._live = LiveRunner(settings.limits, self.live_tables, cluster)
         self.query_tickets = QueryTickets(cluster, key, now, ttl_s=settings.auth.ticket_ttl_s)
         self.gatekeeper = gatekeeper
         self._home = home
@@ -183,7 +185,8 @@ class FrontDoor(NamesDoor):
         self, call: Call, sql: str, defaults: Defaults, values: pa.RecordBatch | None
     ) -> Statement:
         try:
-            statement = parse_statement(sql, defaults, home=self._home, limits=self._limits)
+            with self._planning.enter(self.caller(call).name, call.is_cancelled):
+                statement = parse_statement(sql, defaults, home=self._home, limits=self._limits)
         except SplittableError as error:
             refusal = error
         else:
@@ -206,7 +209,8 @@ class FrontDoor(NamesDoor):
             PlannerError: When it cannot be planned; as for `parse`, a join comes with advice.
         """
         try:
-            return plan_query(query, authorised.schemas)
+            with self._planning.enter(self.caller(call).name, call.is_cancelled):
+                return plan_query(query, authorised.schemas)
         except SplittableError as error:
             refusal = error
         raise self.advise(call, refusal, query.sql, self.defaults(call))

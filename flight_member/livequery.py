@@ -35,10 +35,10 @@ Listing = Callable[[ObjectName | None], Iterable[ListedTable]]
 class LiveRunner:
     """Plans and runs queries over live tables."""
 
-    def __init__(self, limits: LimitsSection, tables: LiveTables) -> None:
+    def __init__(self, limits: LimitsSection, tables: LiveTables, cluster: str) -> None:
         memory_mib = min(limits.memory_limit_mib, _MEMORY_MIB)
         self._engine = MemoryEngine(memory_limit_bytes=memory_mib * _MIB)
-        self._admission = Admission(limits)
+        self._admission = Admission(limits, cluster)
         self._tables = tables
 
     def plan(self, statement: LiveQuery) -> Plan:

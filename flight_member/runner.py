@@ -96,10 +96,10 @@ class StatementRunner:
         )
         with job.opening():
             self._check_ticket(ticket)
-            planned = self._plan(ticket, is_home=is_home)
             stop_reason = self._stop_reason(job, ticket, is_home=is_home)
             place = admit(job, self._admission)
             try:
+                planned = self._plan(ticket, is_home=is_home)
                 source = self._source(
                     job, ticket, planned, lambda: job.is_cancelled() or stop_reason() is not None
                 )

@@ -53,8 +53,12 @@ class RunningStatement:
         self._place = place
         self._job = job
         self._stop_reason = stop_reason
+        self._reason: Exception | None = None
         self._batches = source.batches()
         self._ending = threading.Lock()
+        # A reader who takes nothing does not ask whether its time is over either.
+        place.look = self._look
+        place.rest()
         # Whoever cancels stops the engine, also while a slow client takes no rows.
         job.when_cancelled(self.close)
 
@@ -71,11 +75,12 @@ class RunningStatement:
             CancelledError: When its caller left.
             StorageError: When it fails at run time.
         """
+        self._place.go_on(self._is_stopped)
         try:
             batch = next(self._batches)
         except CancelledError as error:
             # The engine is stopped alike for a caller who left and for a reason of ours.
-            failure: Exception = self._stop_reason() or error
+            failure: Exception = self._reason or self._stop_reason() or error
         except StopIteration:
             self._end(None)
             raise
@@ -86,6 +91,7 @@ class RunningStatement:
             reason = self._stop_reason()
             if reason is None:
                 self._job.add(batch.num_rows, batch.nbytes)
+                self._place.rest()
                 return batch
             failure = reason
         self._end(code_of(failure))
@@ -94,6 +100,16 @@ class RunningStatement:
     def close(self) -> None:
         """Stop the engine and give the place back; fine from any thread, and more than once."""
         self._end(CancelledStatementError.code)
+
+    def _look(self) -> None:
+        """End it when it must not go on, also while nobody reads it."""
+        reason = self._stop_reason()
+        if reason is not None:
+            self._reason = reason
+            self._end(code_of(reason))
+
+    def _is_stopped(self) -> bool:
+        return self._job.is_cancelled() or self._stop_reason() is not None
 
     def _end(self, code: str | None) -> None:
         # Whoever reads the rows and whoever cancels them may end it at the same moment.
@@ -114,7 +130,7 @@ def admit(job: Job, admission: Admission) -> Place:
         CancelledStatementError: When it was cancelled, or its caller left, while it waited.
     """
     try:
-        place = admission.enter(job.is_cancelled)
+        place = admission.enter(job.user, job.is_cancelled)
     except CancelledStatementError:
         job.check()
         raise

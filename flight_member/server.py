@@ -133,7 +133,7 @@ class MemberServer:
             open_view=self._views.open,
             stores=home.object_stores,
         )
-        self._admission = admission = Admission(settings.limits)
+        self._admission = admission = Admission(settings.limits, cluster)
         self.nodes = Nodes(
             cluster,
             settings.heartbeat.interval_s,

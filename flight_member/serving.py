@@ -35,6 +35,7 @@ def make_flight_server(
             tls=tls,
             sql_info=sql_facts(settings, joins=joins),
             signed_agents=settings.wire.signed_agents,
+            max_calls=settings.limits.max_calls,
         ),
         server.port,
     )

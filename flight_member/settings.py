@@ -206,10 +206,34 @@ class LimitsSection(Section):
     max_grouping_sets: int = Field(
         default=4096, ge=1, description="sets of columns that one GROUP BY may stand for"
     )
-    max_running: int = Field(default=32, ge=1, description="statements that run at once")
+    max_running: int = Field(
+        default=32,
+        ge=1,
+        description="statements that run at once, those included that the MoM relays",
+    )
+    max_running_per_user: int = Field(
+        default=16, ge=1, description="of them, statements of one user"
+    )
+    max_running_per_cluster: int = Field(
+        default=24, ge=1, description="of them, statements of all users of one other cluster"
+    )
+    max_planning: int = Field(
+        default=4, ge=2, description="statements that are read and planned at once"
+    )
     max_queued: int = Field(default=64, ge=0, description="statements that may wait for a place")
     queue_timeout_s: float = Field(
         default=30, ge=0, description="longest wait for a place in seconds"
+    )
+    slow_reader_s: float = Field(
+        default=5,
+        ge=0,
+        description="seconds after which a statement whose reader takes no rows lends its place",
+    )
+    max_slow_readers: int = Field(
+        default=64, ge=0, description="statements that may have lent their places"
+    )
+    max_calls: int = Field(
+        default=512, ge=16, description="calls that are answered at once, statements or not"
     )
     statement_timeout_s: float = Field(
         default=3600, gt=0, description="time limit of a home statement"

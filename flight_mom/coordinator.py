@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from auth import Identity, RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
 from flight_member import protocol
+from flight_member.admission import Admission, Place
 from flight_member.answers import answer
 from flight_member.clock import Moment
 from flight_member.errors import (
@@ -95,6 +96,7 @@ class MomBackend(TicketDoor):
         replicas: ReplicaDesk,
         relay: Relay,
         own: OwnCluster,
+        admission: Admission,
         gatekeeper: Gatekeeper,
         jobs: Jobs,
         jobs_desk: JobsDesk,
@@ -127,6 +129,7 @@ class MomBackend(TicketDoor):
         self._jobs_desk = jobs_desk
         self._routing = routing
         self._own = own
+        self._admission = admission
 
     # Queries.
 
@@ -198,24 +201,35 @@ class MomBackend(TicketDoor):
         )
         call = replace(call, is_cancelled=job.is_cancelled)
         with job.opening():
-            for _ in range(_REPLANS):
-                try:
-                    return self._opened(call, member, handle, ticket, job)
-                except ForwardedError as error:
-                    refusal = error
-                fresh = (
-                    self._replanner.replan(call, self.caller(call), ticket)
-                    if refusal.code == StaleTicketError.code
-                    else None
-                )
-                if fresh is None:
-                    raise refusal
-                ticket = fresh
-                handle = self.query_tickets.endpoint(ticket, ()).handle
-            return self._opened(call, member, handle, ticket, job)
+            place = self._admission.enter(job.user, job.is_cancelled)
+            try:
+                return self._tried(call, member, handle, ticket, job, place)
+            except BaseException:
+                place.leave()
+                raise
+
+    def _tried(
+        self, call: Call, member: Member, handle: bytes, ticket: Ticket, job: Job, place: Place
+    ) -> ResultStream:
+        """Open a ticket at its member, and a fresh one as often as it says that a table changed."""
+        for _ in range(_REPLANS):
+            try:
+                return self._opened(call, member, handle, ticket, job, place)
+            except ForwardedError as error:
+                refusal = error
+            fresh = (
+                self._replanner.replan(call, self.caller(call), ticket)
+                if refusal.code == StaleTicketError.code
+                else None
+            )
+            if fresh is None:
+                raise refusal
+            ticket = fresh
+            handle = self.query_tickets.endpoint(ticket, ()).handle
+        return self._opened(call, member, handle, ticket, job, place)
 
     def _opened(
-        self, call: Call, member: Member, handle: bytes, ticket: Ticket, job: Job
+        self, call: Call, member: Member, handle: bytes, ticket: Ticket, job: Job, place: Place
     ) -> ResultStream:
         return self._relay.open(
             call,
@@ -224,6 +238,7 @@ class MomBackend(TicketDoor):
             lambda: self._stop_reason(ticket),
             wire=WireTypes(ticket.wire),
             job=job,
+            place=place,
         )
 
     def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:

@@ -18,7 +18,12 @@ class OwnCluster:
     """Runs the tickets that the MoM made for itself, by the same path as any member."""
 
     def __init__(
-        self, home: MomHome, topology: Topology, gatekeeper: Gatekeeper, jobs: Jobs
+        self,
+        home: MomHome,
+        topology: Topology,
+        gatekeeper: Gatekeeper,
+        admission: Admission,
+        jobs: Jobs,
     ) -> None:
         """Start the engine; the tables are those that the topology knows."""
         limits = home.settings.limits
@@ -35,7 +40,7 @@ class OwnCluster:
             home.settings.cluster.name,
             self._engine,
             lambda: topology.federation.own,
-            Admission(limits),
+            admission,
             limits,
             self._check,
             jobs,

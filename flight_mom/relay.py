@@ -8,6 +8,7 @@ from typing import Self
 import pyarrow as pa
 
 from auth import SigningKey
+from flight_member.admission import Place
 from flight_member.authority import service_token
 from flight_member.clock import Moment
 from flight_member.errors import (
@@ -66,6 +67,7 @@ class Relay:
         *,
         wire: WireTypes,
         job: Job,
+        place: Place,
     ) -> ResultStream:
         """Open a ticket at its member.
 
@@ -77,12 +79,15 @@ class Relay:
                 while they run, so that a member that is slow or unwilling to stop is not needed.
             wire: Which types the ticket promised.
             job: Told what comes of the rows; when it is cancelled they end.
+            place: Given back when the rows end; still the caller's when they cannot be opened.
 
         Raises:
             ClusterUnavailableError: When the member does not answer.
             ForwardedError: What the member refused, as it refused it.
         """
         headers = (("x-query-id", call.query_id),)
+        # A member that is slow or full holds up its own rows, not those of other members.
+        place.rest()
         try:
             rows = self._client(member).open_ticket(
                 handle, token=self._token(member), headers=headers
@@ -91,7 +96,7 @@ class Relay:
             refusal = error
         else:
             job.run()
-            relayed = RelayedRows(member, rows, job)
+            relayed = RelayedRows(member, rows, job, place)
             self._watch(relayed, call, stop_reason)
             return ResultStream(rows.arrow_schema, relayed, wire)
         raise _refusal(member, refusal)
@@ -187,10 +192,11 @@ class RelayedRows:
     Not a generator: one that was never advanced would not close its stream.
     """
 
-    def __init__(self, member: Member, rows: Rows, job: Job) -> None:
+    def __init__(self, member: Member, rows: Rows, job: Job, place: Place) -> None:
         self._member = member
         self._rows = rows
         self._job = job
+        self._place = place
         self._reason: Exception | None = None
         self.is_closed = False
         job.when_cancelled(lambda: self.end_for(cancelled()))
@@ -206,6 +212,7 @@ class RelayedRows:
             AuthError: When the right to the rows was taken back meanwhile.
         """
         refusal: RemoteError | None = None
+        self._place.go_on(self._is_over)
         try:
             batch = next(self._rows)
         except StopIteration:
@@ -217,6 +224,7 @@ class RelayedRows:
             raise self._reason
         if refusal is None and batch is not None:
             self._job.add(batch.num_rows, batch.nbytes)
+            self._place.rest()
             return batch
         self._job.end(None if refusal is None else refusal.code)
         self.close()
@@ -240,7 +248,11 @@ class RelayedRows:
         """Leave the stream; the member is told. Fine from any thread, and more than once."""
         self.is_closed = True
         self._job.end(CancelledStatementError.code)
+        self._place.leave()
         self._rows.close()
+
+    def _is_over(self) -> bool:
+        return self.is_closed or self._job.is_cancelled()
 
 
 def _refusal(member: Member, error: RemoteError) -> Exception:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from auth import RotatingKey
+from flight_member.admission import Admission
 from flight_member.audit import AuditTrail
 from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.certificatekeeper import CertificateKeeper
@@ -129,7 +130,8 @@ class MomServer:
             self._replicas.addresses,
         )
         gatekeeper = Gatekeeper(lambda: self._topology.federation, self._audit, utc_now)
-        self._own = OwnCluster(home, self._topology, gatekeeper, self._jobs)
+        admission = Admission(settings.limits, cluster)
+        self._own = OwnCluster(home, self._topology, gatekeeper, admission, self._jobs)
         backend = MomBackend(
             settings,
             key,
@@ -139,6 +141,7 @@ class MomServer:
             self._replicas,
             self._relay,
             self._own,
+            admission,
             gatekeeper,
             self._jobs,
             self._jobs_desk,

@@ -12,6 +12,7 @@ from flight_member.settings import (
     AuthSection,
     ClusterName,
     HeartbeatSection,
+    LimitsSection,
     Section,
     ServerSection,
     ServerSettings,
@@ -146,6 +147,22 @@ class MomTablesSection(Section):
     )
 
 
+class MomLimitsSection(LimitsSection):
+    """As for every server; most of what runs at the MoM is relayed, and costs it little."""
+
+    max_running: int = Field(
+        default=128,
+        ge=1,
+        description="statements that run at once, those included that the MoM relays",
+    )
+    max_running_per_user: int = Field(
+        default=32, ge=1, description="of them, statements of one user"
+    )
+    max_running_per_cluster: int = Field(
+        default=96, ge=1, description="of them, statements of all users of one other cluster"
+    )
+
+
 class MomSettings(ServerSettings):
     """The settings of the Master of Masters."""
 
@@ -156,4 +173,5 @@ class MomSettings(ServerSettings):
     tables: MomTablesSection = Field(default_factory=MomTablesSection)
     auth: MomAuthSection = Field(default_factory=MomAuthSection)
     heartbeat: MomHeartbeatSection = Field(default_factory=MomHeartbeatSection)
+    limits: MomLimitsSection = Field(default_factory=MomLimitsSection)
     audit: MomAuditSection = Field(default_factory=MomAuditSection)

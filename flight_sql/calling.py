@@ -22,7 +22,7 @@ from pyarrow import flight
 from flight_sql.agents import has_agent
 from flight_sql.backend import Authenticator, Call
 from flight_sql.draining import RunningCalls
-from flight_sql.errors import CodedError, InvalidTokenError, translated
+from flight_sql.errors import CodedError, InvalidTokenError, TooManyCallsError, translated
 from flight_sql.profile import read_profile
 from flight_sql.sessions import EMPTY_SESSION, read_session, session_cookie
 from flight_sql.wiretypes import WireTypes
@@ -58,7 +58,6 @@ class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow 
         self._is_handshake = method == flight.FlightMethod.HANDSHAKE
         self._is_anonymous = method in _ANONYMOUS
         self._running = running
-        running.enter()
         self._context: Any = None
         self._lock = threading.Lock()
 
@@ -115,11 +114,13 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
         check_open: Callable[[], None],
         running: RunningCalls,
         signed_agents: Sequence[str],
+        max_calls: int,
     ) -> None:
         self._authenticator = authenticator
         self._check_open = check_open
         self._running = running
         self._signed_agents = signed_agents
+        self._max_calls = max_calls
 
     def start_call(self, info: Any, headers: Mapping[str, Sequence[Any]]) -> CallMiddleware:
         """Return the call's middleware, or refuse the call."""
@@ -131,18 +132,36 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
         query_id = _query_id(texts)
         with translated(query_id):
             self._check_open()
-            credentials = [
-                value for value in headers.get("authorization", ()) if isinstance(value, str)
-            ]
-            session = read_session(headers.get("cookie", ()))
-            is_signed = has_agent(texts, self._signed_agents)
-            profile = read_profile(headers, WireTypes.SIGNED if is_signed else WireTypes.SAFE)
-            call = Call(query_id=query_id, headers=texts, profile=profile, session=session)
-            if info.method == flight.FlightMethod.HANDSHAKE:
-                answer: str | None = self._shake_hands(call, credentials)
-            else:
-                answer = self._identify(call, credentials, info.method)
-            return CallMiddleware(call, answer, self._running, info.method)
+            # Each call has a thread: one too many is refused before anything is done for it.
+            if not self._running.enter(self._max_calls):
+                raise TooManyCallsError(
+                    f"{self._max_calls} calls are being answered; try again in a moment"
+                )
+            try:
+                return self._start(query_id, info.method, headers, texts)
+            except BaseException:
+                self._running.leave()
+                raise
+
+    def _start(
+        self,
+        query_id: str,
+        method: Any,
+        headers: Mapping[str, Sequence[Any]],
+        texts: Mapping[str, str],
+    ) -> CallMiddleware:
+        credentials = [
+            value for value in headers.get("authorization", ()) if isinstance(value, str)
+        ]
+        session = read_session(headers.get("cookie", ()))
+        is_signed = has_agent(texts, self._signed_agents)
+        profile = read_profile(headers, WireTypes.SIGNED if is_signed else WireTypes.SAFE)
+        call = Call(query_id=query_id, headers=texts, profile=profile, session=session)
+        if method == flight.FlightMethod.HANDSHAKE:
+            answer: str | None = self._shake_hands(call, credentials)
+        else:
+            answer = self._identify(call, credentials, method)
+        return CallMiddleware(call, answer, self._running, method)
 
     def _shake_hands(self, call: Call, credentials: Sequence[str]) -> str:
         """Return the token for a Handshake with Basic or Bearer credentials."""

@@ -34,10 +34,13 @@ class RunningCalls:
         """How many calls are being answered right now."""
         return self._count
 
-    def enter(self) -> None:
-        """Count a call."""
+    def enter(self, max_count: int) -> bool:
+        """Count a call, unless there are so many already; returns whether it counts."""
         with self._changed:
+            if self._count >= max_count:
+                return False
             self._count += 1
+            return True
 
     def leave(self) -> None:
         """Count a call no longer."""

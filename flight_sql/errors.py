@@ -7,6 +7,7 @@ FlightSqlError
 ├── InvalidTicketError         invalid-ticket           UNAUTHENTICATED
 ├── RowTooLargeError           row-too-large            INVALID_ARGUMENT
 ├── ServerStoppingError        cluster-unavailable      UNAVAILABLE, retryable
+├── TooManyCallsError          overloaded               UNAVAILABLE, retryable
 ├── CancelledCallError         cancelled                CANCELLED
 └── RemoteError                what another server answered, as it answered
 
@@ -77,6 +78,12 @@ class ServerStoppingError(FlightSqlError):
     """The server is not serving yet, or no more."""
 
     code, status, retryable = "cluster-unavailable", "UNAVAILABLE", True
+
+
+class TooManyCallsError(FlightSqlError):
+    """The server answers as many calls as it will at once."""
+
+    code, status, retryable = "overloaded", "UNAVAILABLE", True
 
 
 class CancelledCallError(FlightSqlError):

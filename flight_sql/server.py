@@ -72,6 +72,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         tls: Certificate and key; None serves in plaintext.
         sql_info: SqlInfo values that differ from the defaults, by id.
         signed_agents: Words of the user agents that get signed types when they choose none.
+        max_calls: How many calls are answered at once; one more is refused.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
         tls: TlsFiles | None = None,
         sql_info: Mapping[int, Any] | None = None,
         signed_agents: Sequence[str] = (),
+        max_calls: int = 512,
     ) -> None:
         self._backend = backend
         self._authenticator = authenticator
@@ -103,7 +105,7 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow
             tls_certificates=certificates,
             middleware={
                 MIDDLEWARE: CallMiddlewareFactory(
-                    authenticator, self._check_open, self._running, signed_agents
+                    authenticator, self._check_open, self._running, signed_agents, max_calls
                 )
             },
         )

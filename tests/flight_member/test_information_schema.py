@@ -63,7 +63,7 @@ def make_job(sql: str = "select 1") -> Job:
 
 
 def ask(sql: str, schema: LiveRunner | None = None, timeout_s: float = 60) -> pa.Table:
-    schema = schema or LiveRunner(LimitsSection(), LiveTables())
+    schema = schema or LiveRunner(LimitsSection(), LiveTables(), "hangzhou")
     stream = schema.run(Call(), READER, read(sql), listing, make_job(sql), timeout_s=timeout_s)
     return pa.Table.from_batches(stream.batches, stream.arrow_schema)
 
@@ -187,7 +187,7 @@ def test_queries_are_answered_of_what_is_listed(sql: str, values: list[object] |
 
 def test_result_has_the_schema_that_was_promised() -> None:
     sql = "select table_name, upper(table_schema) u, row_count * 2 d from information_schema.tables"
-    planned = LiveRunner(LimitsSection(), LiveTables()).plan(read(sql))
+    planned = LiveRunner(LimitsSection(), LiveTables(), "hangzhou").plan(read(sql))
     assert ask(sql).schema == planned.arrow_schema
     assert planned.arrow_schema.names == ["table_name", "u", "d"]
 
@@ -225,7 +225,7 @@ def test_unknown_column_is_told_with_a_near_one() -> None:
 
 
 def test_refusal_of_the_listing_gives_the_place_back() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), "hangzhou")
 
     def refuse(parent: ObjectName | None) -> list[ListedTable]:
         raise NotFoundError.of(parent)
@@ -237,7 +237,7 @@ def test_refusal_of_the_listing_gives_the_place_back() -> None:
 
 
 def test_places_are_limited_and_given_back() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), "hangzhou")
     statement = read("select * from information_schema.tables")
     first = schema.run(Call(), READER, statement, listing, make_job(), timeout_s=60)
     with pytest.raises(OverloadedError):
@@ -247,7 +247,7 @@ def test_places_are_limited_and_given_back() -> None:
 
 
 def test_statement_ends_when_its_time_is_over() -> None:
-    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables())
+    schema = LiveRunner(LimitsSection(max_running=1, max_queued=0), LiveTables(), "hangzhou")
     with pytest.raises(StatementTimeoutError, match=r"stopped after 0\.2 s"):
         ask(FOR_EVER, schema, timeout_s=0.2)
     assert ask("select 1 from information_schema.tables", schema).num_rows == 3

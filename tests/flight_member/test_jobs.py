@@ -137,8 +137,8 @@ def test_caller_who_left_cancels_the_job(jobs: Jobs) -> None:
 
 
 def test_queued_job_leaves_the_queue_when_it_is_cancelled(jobs: Jobs) -> None:
-    admission = Admission(make_limits(max_running=1, max_queued=1))
-    held = admission.enter(bool)
+    admission = Admission(make_limits(max_running=1, max_queued=1), "hangzhou")
+    held = admission.enter("user1@hangzhou", bool)
     job = jobs.start(CALL, USER, SQL, kind=JobKind.QUERY)
     failures: list[Exception] = []
 

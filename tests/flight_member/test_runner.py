@@ -32,6 +32,7 @@ from tests.flight_member.factories import (
     make_limits,
 )
 from tests.storage.otherengine import ArrowEngine
+from tests.waiting import wait_until
 
 COUNT = f"select count(*) as n from {QUOTE}"
 NAMES = ("shanghai", "n2", "n3")
@@ -46,7 +47,7 @@ class Runner:
         self.table: Table = load_quotes(home)
         self.state = MemberState(SHANGHAI, database)
         section = make_limits(max_running=1, max_queued=0, **limits)
-        self.admission = Admission(section)
+        self.admission = Admission(section, SHANGHAI)
         self.engine = DataFusionEngine(
             memory_limit_bytes=1 << 28, spill_directory=home.spill_directory
         )
@@ -165,6 +166,28 @@ def test_measured_statement_without_end_stops_when_its_caller_leaves(runner: Run
     with pytest.raises(CancelledError):
         runner.read(runner.ticket(ENDLESS, explain=analyze), call=call)
     assert runner.admission.running == 0
+
+
+def test_statement_whose_reader_takes_nothing_ends_with_its_time(
+    home: MemberHome, database: Database
+) -> None:
+    runner = Runner(home, database, visitor_timeout_s=0.2)
+    batches = runner.open(runner.ticket(f"select * from {QUOTE}"))
+    wait_until(lambda: runner.admission.running == 0)
+    with pytest.raises(StatementTimeoutError, match=r"stopped after 0\.2 s"):
+        next(batches)
+    runner.engine.close()
+
+
+def test_slow_reader_makes_room_and_gets_the_rest_later(
+    home: MemberHome, database: Database
+) -> None:
+    runner = Runner(home, database, slow_reader_s=0)
+    slow = runner.open(runner.ticket(f"select * from {QUOTE}"))
+    assert runner.read(runner.ticket()) == [{"n": 100}]
+    assert sum(batch.num_rows for batch in slow) == 100
+    assert (runner.admission.running, runner.admission.lent) == (0, 0)
+    runner.engine.close()
 
 
 def test_ticket_to_explain_streams_the_explanation_alone(runner: Runner) -> None:

@@ -11,6 +11,7 @@ from flight_sql.messages import pack, sql_message
 from tests.flight_sql.conftest import TOKEN
 from tests.flight_sql.factories import make_tls_files
 from tests.flight_sql.memory_backend import MemoryAuthenticator, MemoryBackend
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -202,3 +203,18 @@ def test_every_call_is_counted_until_it_ends(server: FlightSqlServer, client: Cl
         assert server._running.count == 1
     over_at = time.monotonic() + 5
     assert server._running.wait_for_none(lambda: over_at - time.monotonic())
+
+
+def test_one_call_too_many_is_refused_and_may_be_tried_again(backend: MemoryBackend) -> None:
+    server = FlightSqlServer(backend, MemoryAuthenticator(), max_calls=1)
+    server.start()
+    with Client(server.uri, token=TOKEN) as client:
+        stream = client.query("SLOW")
+        next(stream)
+        with pytest.raises(RemoteError, match=r"^overloaded: 1 calls are being answered") as caught:
+            client.query("SELECT quote")
+        assert caught.value.retryable
+        stream.close()
+        wait_until(lambda: server.running_count == 0)
+        assert client.query("SELECT quote").read_all().num_rows == 3
+    assert server.drain_and_stop(2)
