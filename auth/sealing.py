@@ -70,6 +70,8 @@ class TokenKind(StrEnum):
     """What a session completes names with; it carries no authority."""
     SERVICE = "service"
     """One server of the federation calls another."""
+    NODE = "node"
+    """A data node speaks to its controllers; it vouches for nothing else."""
     JOIN = "join"
     """A server that is joining speaks before it has a place in the federation."""
 

@@ -37,6 +37,18 @@ class ServiceCaller:
     cluster: str
 
 
+@dataclass(frozen=True, slots=True)
+class NodeCaller:
+    """A data node of this cluster, as proved by a token of its own key."""
+
+    node: str
+
+
+def node_audience(cluster: str, node: str) -> str:
+    """Return whom a server's call to a data node is meant for: what it says counts nowhere else."""
+    return f"{cluster}/{node}"
+
+
 def service_token(key: SigningKey, *, issuer: str, audience: str, now: datetime) -> str:
     """Return the token with which one server of the federation calls another."""
     return seal(
@@ -61,11 +73,17 @@ class MemberAuthority:
         audit: SignInTrail,
         settings: AuthSection,
         now: Moment,
+        node_keys: Callable[[], KeyRing] = KeyRing,
     ) -> None:
-        """Keep what it takes; `keys` returns the public keys of this member and of the MoM."""
+        """Keep what it takes.
+
+        `keys` returns the public keys of this member and of the MoM, `node_keys` those of this
+        member's nodes.
+        """
         self._cluster = cluster
         self._state = state
         self._keys = keys
+        self._node_keys = node_keys
         self._now = now
         self._own = OwnUsers(cluster, database, lambda: key, settings, now)
         self._signing_in = SignIn(cluster, self._prove, audit, settings, now)
@@ -90,7 +108,9 @@ class MemberAuthority:
             self._state.refresh()
         return token
 
-    def authenticate(self, token: str, _peer: str) -> Identity | ServiceCaller | AwaitingProof:
+    def authenticate(
+        self, token: str, _peer: str
+    ) -> Identity | ServiceCaller | NodeCaller | AwaitingProof:
         """Return who presents a token.
 
         Raises:
@@ -107,6 +127,11 @@ class MemberAuthority:
                 TokenKind.SERVICE, token, self._keys(), audience=self._cluster, now=now
             )
             return ServiceCaller(claims["iss"])
+        if kind_of(token) is TokenKind.NODE:
+            claims = open_sealed(
+                TokenKind.NODE, token, self._node_keys(), audience=self._cluster, now=now
+            )
+            return NodeCaller(claims["iss"])
         keys = self._keys()
         identity = self._opened.open(
             token,

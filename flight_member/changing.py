@@ -19,6 +19,7 @@ from auth.homegroupstore import HomeGroupStore
 from auth.revocationstore import RevocationStore
 from auth.userstore import UserStore
 from flight_member.clock import Moment, utc_now
+from flight_member.nodestore import NodeStore
 from flight_member.settings import ServerSettings
 from flight_member.statestore import Database
 from storage.ownerstore import OwnerStore
@@ -49,6 +50,7 @@ class Change:
     audit: AuditStore
     groups: HomeGroupStore
     owners: OwnerStore
+    nodes: NodeStore
     source: str = _TERMINAL
 
     def record(self, action: str, changed: object, *, rule: str = "", epoch: int = 0) -> None:
@@ -98,5 +100,6 @@ def changing_by(
             audit=AuditStore(connection),
             groups=HomeGroupStore(connection),
             owners=OwnerStore(connection),
+            nodes=NodeStore(connection),
             source=source,
         )

@@ -12,6 +12,7 @@ from flight_member.garbage import collecting_nothing
 from flight_member.jobcommands import job_commands
 from flight_member.keycommands import key_commands
 from flight_member.loadcommand import load_command
+from flight_member.nodecommands import drain, node_commands, nodes
 from flight_member.options import (
     AsJson,
     Config,
@@ -101,6 +102,9 @@ def _open_database(directory: Path, config: Path | None) -> "Database":
     return _home(directory, config).open_database()
 
 
+app.add_typer(node_commands(_HERE, _home), name="node")
+app.command("nodes", epilog="Example: flight-member nodes --profile chief.json")(nodes)
+app.command("drain", epilog="Example: flight-member drain n1 --profile chief.json")(drain)
 app.add_typer(job_commands("flight-member", at_home=True), name="jobs")
 app.add_typer(audit_app("flight-member", _HERE, _open_database), name="audit")
 

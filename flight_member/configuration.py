@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from flight_member.errors import ConfigurationError
-from flight_member.settings import ServerSettings
+from flight_member.settings import ProcessSettings
 
-S = TypeVar("S", bound=ServerSettings)
+S = TypeVar("S", bound=ProcessSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,19 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
 
-from auth import InvalidTicketError, RevokedTicketError, SigningKey, open_ticket
+from auth import InvalidTicketError, SigningKey, open_ticket
 from auth.auditstore import Viewer
-from flight_member import protocol
+from flight_member import nodeprotocol, protocol
 from flight_member.answers import answer
 from flight_member.authority import MemberAuthority, ServiceCaller
 from flight_member.boundvalues import query_of
+from flight_member.cancelling import Cancelling
 from flight_member.clock import Moment
+from flight_member.clusternodes import ClusterNodes
 from flight_member.controllerdesk import ControllerDesk
 from flight_member.controllerprotocol import CONTROLLER_JOIN
 from flight_member.errors import (
     FlightMemberError,
-    NotFoundError,
     PermissionDeniedError,
     StaleTicketError,
     WrongCallerError,
@@ -35,11 +36,18 @@ from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedPlace, ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
-from flight_member.runner import StatementRunner
+from flight_member.redeeming import Redeeming
 from flight_member.settings import MemberSettings
 from flight_member.ticketdoor import TicketDoor
-from flight_member.visitors import VisitorDoor
-from flight_sql import Call, CancelStatus, Endpoint, Ingest, ResultStream, StatementInfo
+from flight_sql import (
+    Call,
+    CancelStatus,
+    Endpoint,
+    Ingest,
+    ResultStream,
+    StatementInfo,
+    summary_of,
+)
 from planner import (
     Administrative,
     CancelJob,
@@ -65,8 +73,8 @@ class MemberBackend(TicketDoor):
     """Answers a member's own users, and whoever brings a ticket for it."""
 
     server_name = "flight-member"
-    # A controller that joins has no identity yet: its join token is the credential.
-    open_actions = frozenset({CONTROLLER_JOIN})
+    # Who joins has no identity yet: its join token is the credential.
+    open_actions = frozenset({protocol.AUTHORITY, CONTROLLER_JOIN, nodeprotocol.NODE_JOIN})
 
     def __init__(
         self,
@@ -74,11 +82,10 @@ class MemberBackend(TicketDoor):
         key: SigningKey,
         state: MemberState,
         authority: MemberAuthority,
-        runner: StatementRunner,
+        redeem: Callable[[Cancelling], Redeeming],
         mom: MomLink,
         gatekeeper: Gatekeeper,
         administration: HomeAdministration,
-        visitors: VisitorDoor,
         gate: HomeGate,
         writes: HomeWrites,
         tell_mom: Callable[[], None],
@@ -87,22 +94,24 @@ class MemberBackend(TicketDoor):
         jobs: Jobs,
         desk: JobDesk,
         controllers: ControllerDesk,
+        nodes: ClusterNodes,
         now: Moment,
     ) -> None:
         """Keep what it takes.
 
-        `gate` decides on what is written here, `writes` carries it out, `tell_mom` has the MoM
-        know the present state, and `look_again` looks for changes of the tables with these ids; it
-        raises what is wrong with their files, if that will not pass by itself. What changes
-        anything is done inside of `changing`. `controllers` lets further controllers join.
+        `redeem` returns what redeems tickets, given what knows of those that were cancelled; `gate`
+        decides on what is written here, `writes` carries it out, `tell_mom` has the MoM know the
+        present state, and `look_again` looks for changes of the tables with these ids; it raises
+        what is wrong with their files, if that will not pass by itself. What changes anything is
+        done inside of `changing`. `controllers` lets further controllers join, and `nodes` are the
+        data nodes.
         """
         super().__init__(settings, key, gatekeeper, home=settings.cluster.name, jobs=jobs, now=now)
         self._state = state
         self._authority = authority
-        self._runner = runner
+        self._redeeming = redeem(self.cancelling)
         self._mom = mom
         self._administration = administration
-        self._visitors = visitors
         self.gate = gate
         self._writes = writes
         self._tell_mom = tell_mom
@@ -110,6 +119,7 @@ class MemberBackend(TicketDoor):
         self._changing = changing
         self._desk = desk
         self._controllers = controllers
+        self._nodes = nodes
 
     # Queries.
 
@@ -122,7 +132,9 @@ class MemberBackend(TicketDoor):
         ticket = self.query_tickets.make(
             call, self.caller(call), query, plan, authorised, self.cluster
         )
-        return self.query_tickets.info(ticket, plan, ())
+        # What reads no table is done sooner than somebody else is asked.
+        locations = self._nodes.locations(call) if query.tables else ()
+        return self.query_tickets.info(ticket, plan, locations)
 
     def describe_query(self, call: Call, query: Query) -> Described:
         """Plan a query over home tables; ask the MoM about all others."""
@@ -139,25 +151,11 @@ class MemberBackend(TicketDoor):
         A ticket of this member's own making counts only for the user it was made for; one of the
         MoM's is itself the credential.
         """
-        now = self._now()
-        ticket = open_ticket(handle, self._mom.keys(), member=self.cluster, now=now)
-        is_home = ticket.issuer == self.cluster
-        if is_home and self.caller(call).name != ticket.caller:
+        ticket = self._redeeming.verified(handle)
+        if self._redeeming.is_home(ticket) and self.caller(call).name != ticket.caller:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
-        if ticket.cluster == self.cluster:
-            # Today's home rules decide on a home user, however they came: home has the last word.
-            if not self._state.is_current(ticket.identity, ticket.issued_at.timestamp()):
-                raise RevokedTicketError("the user was changed since this ticket; sign in again")
-            refused = self.gatekeeper.refused(ticket.identity, [one.name for one in ticket.tables])
-        else:
-            # Of visitors the owner has it, whatever the MoM granted.
-            refused = self._visitors.vetoed(ticket)
-        if refused is not None:
-            raise NotFoundError.of(refused)
         try:
-            return self.cancelling.run(
-                handle, call, lambda call: self._runner.run(call, ticket, is_home=is_home)
-            )
+            return self._redeeming.run(call, handle, ticket)
         except (StaleTicketError, StaleMetastoreError) as error:
             stale = error
         # Whoever executes the statement again shall find the tables as they are now.
@@ -167,7 +165,7 @@ class MemberBackend(TicketDoor):
     # What was handed out.
 
     def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:
-        """Stop what runs here, also when the MoM asks; the MoM stops what runs elsewhere."""
+        """Stop what runs on any node, also when the MoM asks; it stops what runs elsewhere."""
         ticket = open_ticket(
             handle, self._mom.keys(), member=None, now=self._now(), may_be_over=True
         )
@@ -179,7 +177,9 @@ class MemberBackend(TicketDoor):
             self.require_canceller(call, ticket.caller)
         else:
             return self._mom.cancel(call, handle)
-        return self.cancelling.cancel(handle, ticket.expires_at)
+        here = self.cancelling.cancel(handle, ticket.expires_at)
+        elsewhere = self._nodes.cancel(handle)
+        return here if elsewhere is None else summary_of((here, elsewhere))
 
     def cancel_answer(self, call: Call, handle: bytes) -> CancelStatus:
         """Stop an answer of this member's; the MoM stops its own."""
@@ -195,7 +195,7 @@ class MemberBackend(TicketDoor):
         self.require_own(call, ticket.caller)
         if ticket.issuer != self.cluster:
             return self._mom.renew(call, handle)
-        return self.renewed(call, ticket, ())
+        return self.renewed(call, ticket, self._nodes.locations(call) if ticket.tables else ())
 
     def renew_answer(self, call: Call, handle: bytes) -> Endpoint:
         """Renew an answer of this member's; the MoM renews its own."""
@@ -359,12 +359,13 @@ class MemberBackend(TicketDoor):
     # The MoM's calls.
 
     def actions(self) -> Mapping[str, Callable[[Call, bytes], bytes]]:
-        """Return what the MoM asks of a member beside Flight SQL."""
+        """Return what the MoM and data nodes ask of a member beside Flight SQL."""
         return {
             CONTROLLER_JOIN: self._controllers.join,
             protocol.SIGN_IN: self._sign_in,
             protocol.MEMBER_JOBS: self._tell_jobs,
             protocol.CANCEL_JOB: self._cancel_for_mom,
+            **self._nodes.actions(),
         }
 
     def _sign_in(self, call: Call, body: bytes) -> bytes:

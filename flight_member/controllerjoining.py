@@ -94,7 +94,7 @@ def _require_usable(directory: Path, server: ServerSection, uri: str) -> None:
 
 def _ask(token: JoinToken, request: ControllerJoinRequest) -> ControllerJoinReply:
     try:
-        certificates = trusted_certificates(token)
+        certificates = trusted_certificates(token.address, token.fingerprint)
         with Client(token.address, tls_root_certs=certificates) as client:
             return ControllerJoinReply.read(client.action(CONTROLLER_JOIN, request.write()))
     except RemoteError as error:

@@ -23,9 +23,9 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -327,6 +327,11 @@ class Jobs:
             )
         return Cancelled(len(found), has_ended)
 
+    def ended(self) -> list[JobRow]:
+        """Return those that have ended and were not taken yet."""
+        with self._changed:
+            return list(self._ended)
+
     def take_ended(self) -> list[JobRow]:
         """Return those that have ended since the last time, in the order of their ends."""
         with self._changed:
@@ -338,6 +343,11 @@ class Jobs:
         """Keep for later what could not be written down."""
         with self._changed:
             self._ended.extendleft(reversed(rows))
+
+    def adopt(self, rows: Iterable[JobRow]) -> None:
+        """Have jobs written down here that ended at a data node."""
+        with self._changed:
+            self._ended.extend(replace(row, serial=next(self._serials)) for row in rows)
 
     def figures(self) -> JobFigures:
         """Return what the jobs come to now."""

@@ -119,7 +119,7 @@ def _require_fitting(token: JoinToken, settings: MemberSettings) -> None:
 
 def _ask(token: JoinToken, request: protocol.JoinRequest) -> protocol.JoinReply:
     try:
-        certificates = trusted_certificates(token)
+        certificates = trusted_certificates(token.address, token.fingerprint)
         with Client(token.address, tls_root_certs=certificates) as client:
             return protocol.JoinReply.read(client.action(protocol.JOIN, request.write()))
     except RemoteError as error:
@@ -127,16 +127,19 @@ def _ask(token: JoinToken, request: protocol.JoinRequest) -> protocol.JoinReply:
     raise ForwardedError(refusal.code, refusal.status, refusal.text, retryable=refusal.retryable)
 
 
-def trusted_certificates(token: JoinToken) -> bytes | None:
+def trusted_certificates(uri: str, wanted: str) -> bytes | None:
     """Return the federation's CA certificate, known by its fingerprint; None for plaintext.
 
     It is public, so it is fetched over a connection that proves nothing; the join token itself
     is sent only once the server has proved itself with it.
+
+    Raises:
+        InvalidTokenError: When it has another fingerprint.
     """
-    if not token.address.startswith("grpc+tls"):
+    if not uri.startswith("grpc+tls"):
         return None
-    with Client(token.address, verify_server=False) as client:
+    with Client(uri, verify_server=False) as client:
         certificate = client.action(protocol.AUTHORITY)
-    if fingerprint(certificate) != token.fingerprint:
+    if not certificate or fingerprint(certificate) != wanted:
         raise InvalidTokenError("another federation answers there than the one of the token")
     return certificate

@@ -16,12 +16,14 @@ from flight_member.errors import ConfigurationError
 from flight_member.jobstore import metadata as job_tables
 from flight_member.leasestore import metadata as lease_tables
 from flight_member.membership import Membership
+from flight_member.nodestore import metadata as node_tables
+from flight_member.objectstores import read_object_stores
 from flight_member.peerstore import metadata as peer_tables
 from flight_member.profiles import make_private_directory, write_private
 from flight_member.settings import SETTINGS_FILE, MemberSettings, ServerSettings
 from flight_member.sharedstore import metadata as shared_tables
 from flight_member.statestore import Database
-from storage.objectstore import ObjectStore, ObjectStores
+from storage.objectstore import ObjectStores
 from storage.tablestore import metadata as metastore_tables
 
 _SIGNING_KEY = "signing.key"
@@ -91,23 +93,7 @@ class MemberHome:
         Raises:
             ConfigurationError: When a secret cannot be read.
         """
-        faults: list[str] = []
-        stores: list[ObjectStore] = []
-        for section in self.settings.tables.object_stores:
-            try:
-                secret = section.secret_file.read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                secret = ""
-            if not secret:
-                faults.append(
-                    f"tables.object_stores: {section.secret_file} holds no secret that can be read"
-                )
-            stores.append(
-                ObjectStore(section.url, section.answers_at, section.region, section.key_id, secret)
-            )
-        if faults:
-            raise ConfigurationError(faults)
-        return ObjectStores(stores)
+        return read_object_stores(self.settings.tables)
 
     def load_key(self) -> SigningKey:
         """Read the signing key.
@@ -148,6 +134,7 @@ class MemberHome:
             metastore_tables,
             job_tables,
             lease_tables,
+            node_tables,
             peer_tables,
             shared_tables,
         )

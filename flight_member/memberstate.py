@@ -77,25 +77,34 @@ class MemberSnapshot:
             principal.name in user.groups for user in self.users.values()
         )
 
+    def is_current(self, identity: Identity, issued_at: float) -> bool:
+        """Whether a token issued then still speaks for its user as they are now."""
+        user = self.users.get(identity.user)
+        return user is not None and not user.is_locked and user.changed_at.timestamp() <= issued_at
+
+    def reported_users(self) -> tuple[ReportedUser, ...]:
+        """Return the users as other servers know them: without their passwords' hashes."""
+        return tuple(
+            ReportedUser(
+                id=user.id,
+                name=user.name,
+                groups=tuple(sorted(user.groups)),
+                is_admin=user.is_admin,
+                is_locked=user.is_locked,
+                changed_at=user.changed_at.timestamp(),
+            )
+            for user in self.users.values()
+        )
+
     def report(self) -> Report:
         """Return what the MoM replicates; equal states give equal versions."""
         report = Report(
             version="",
             metastore=base64.b64encode(write_replica(self.metastore)).decode(),
-            users=tuple(
-                ReportedUser(
-                    id=user.id,
-                    name=user.name,
-                    groups=tuple(sorted(user.groups)),
-                    is_admin=user.is_admin,
-                    is_locked=user.is_locked,
-                    changed_at=user.changed_at.timestamp(),
-                )
-                for user in self.users.values()
-            ),
+            users=self.reported_users(),
             # What is written is decided here alone.
-            grants=tuple(_reported(one) for one in self.rules if one.privilege.is_federated),
-            vetoes=tuple(map(_reported, self.vetoes)),
+            grants=tuple(reported(one) for one in self.rules if one.privilege.is_federated),
+            vetoes=tuple(map(reported, self.vetoes)),
             dropped=self.dropped,
             departed=self.departed,
         )
@@ -143,8 +152,7 @@ class MemberState:
 
     def is_current(self, identity: Identity, issued_at: float) -> bool:
         """Whether a token issued then still speaks for its user as they are now."""
-        user = self._snapshot.users.get(identity.user)
-        return user is not None and not user.is_locked and user.changed_at.timestamp() <= issued_at
+        return self._snapshot.is_current(identity, issued_at)
 
     def _read(self) -> tuple[MemberSnapshot, Report]:
         read_at = self._now().timestamp()
@@ -194,7 +202,8 @@ class MemberState:
         return grant.principal.cluster == self._cluster
 
 
-def _reported(grant: Grant) -> ReportedGrant:
+def reported(grant: Grant) -> ReportedGrant:
+    """Return a home rule, or a veto, as it travels."""
     return ReportedGrant(
         principal=str(grant.principal),
         effect=str(grant.effect),

@@ -80,13 +80,14 @@ class NodeHeartbeatReply(Message):
     keys: dict[str, tuple[str, ...]]
     """Whose signatures count: the cluster's own keys and the MoM's, by cluster."""
     mom: str | None = None
-    ca_certificate: str = ""
     tables_directory: str
     """Where managed tables lie, on storage that all nodes share."""
     limits: NodeLimits
     replica_version: str
     policy_epoch: int = 0
     revocations: tuple[RevokedRight, ...] = ()
+    silence_s: float = Field(default=15.0, gt=0)
+    """After how long without a word a node counts itself as cut off."""
     mom_heard_s: float | None = None
     """How long ago the controller heard from the MoM; None when it has not since it started."""
     disowned_at: float | None = None

@@ -11,9 +11,9 @@ from flight_member.terminal import print_rows
 
 if TYPE_CHECKING:
     from flight_member.configuration import LoadedSettings
-    from flight_member.settings import ServerSettings
+    from flight_member.settings import ProcessSettings
 
-S = TypeVar("S", bound="ServerSettings")
+S = TypeVar("S", bound="ProcessSettings")
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file; else the one in --dir.")

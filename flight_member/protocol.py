@@ -138,9 +138,11 @@ class RenewRequest(Message):
 
     Attributes:
         certificate_request: For its TLS key, in PEM.
+        hosts: Those of its hosts that the certificate is for, a data node's; all when empty.
     """
 
     certificate_request: str
+    hosts: tuple[str, ...] = ()
 
 
 class RenewReply(Message):

@@ -22,72 +22,64 @@ from storage.names import ObjectName
 KEPT = timedelta(hours=2)
 
 
-class RevocationLog:
+class Revocations:
     """The current snapshot of revocations. Read without a lock; one thread learns."""
 
-    def __init__(self, database: Database, now: Moment, *, silence_s: float = 15.0) -> None:
-        """Read what was learned before.
-
-        Args:
-            database: Where it is kept.
-            now: The clock.
-            silence_s: How long after the last heartbeat the member counts as cut off.
-        """
-        self._database = database
+    def __init__(self, now: Moment, *, silence_s: float = 15.0) -> None:
+        """Begin with nothing known; `silence_s` after the last word the MoM counts as away."""
         self._now = now
         self._silence = timedelta(seconds=silence_s)
         self._heard_at: datetime | None = None
         self._disowned_at: datetime | None = None
-        self.start_anew()
+        self._known = RevocationSet()
+        self.epoch = 0
 
-    def start_anew(self) -> None:
-        """Begin with what is kept, hearing the MoM first: at a start, and after joining again."""
-        self._heard_at = None
-        with self._database.read() as connection:
-            self._known = RevocationStore(connection).all()
-        self.epoch = max((each.epoch for each in self._known), default=0)
+    @property
+    def heard_at(self) -> datetime | None:
+        """When the MoM last said what it took back; None before it first did."""
+        return self._heard_at
 
-    def learn(self, rights: Sequence[RevokedRight], epoch: int) -> None:
+    @property
+    def disowned_at(self) -> datetime | None:
+        """When the MoM was found to know this cluster no more."""
+        return self._disowned_at
+
+    @property
+    def known(self) -> RevocationSet:
+        """What was taken back."""
+        return self._known
+
+    def learn(
+        self, rights: Sequence[RevokedRight], epoch: int, heard_at: datetime | None = None
+    ) -> None:
         """Take over what a heartbeat's reply says.
 
         Args:
             rights: What was taken back since the epoch that the heartbeat named.
             epoch: The MoM's policy epoch.
+            heard_at: When the MoM said so; None: just now.
         """
-        self._heard_at = self._now()
+        at = heard_at or self._now()
+        self._heard_at = at if self._heard_at is None else max(at, self._heard_at)
         known = set(self._known)
         fresh = [one for one in map(_read, rights) if one not in known]
         if fresh:
             oldest = self._now() - KEPT
-            with self._database.change() as connection:
-                store = RevocationStore(connection)
-                for one in fresh:
-                    store.append(one)
-                store.forget_before(oldest)
+            self._keep(fresh, oldest)
             self._known = self._known.with_more(fresh, forget_before=oldest)
         self.epoch = epoch
 
-    def follow(self, epoch: int, heard_at: datetime) -> None:
-        """Take over what another process over the same database heard, and kept there.
+    def _keep(self, fresh: Sequence[Revocation], oldest: datetime) -> None:
+        """Make news durable before it counts; here nothing is."""
 
-        Args:
-            epoch: The MoM's policy epoch as it was heard.
-            heard_at: When, by the clock of here.
-        """
-        if epoch != self.epoch or self._heard_at is None:
-            with self._database.read() as connection:
-                self._known = RevocationStore(connection).all()
-            self.epoch = epoch
-        self._heard_at = heard_at if self._heard_at is None else max(heard_at, self._heard_at)
+    def disown(self, at: datetime | None = None) -> None:
+        """Take over that the MoM knows this member no more: all that it signed so far ends."""
+        self._disowned_at = at or self._now()
 
     def follow_disowning(self, disowned_at: datetime) -> None:
         """Take over that the MoM was found not to know this member any more."""
         if self._disowned_at is None or self._disowned_at < disowned_at:
             self._disowned_at = disowned_at
-
-    def disown(self) -> None:
-        """Take over that the MoM knows this member no more: all that it signed so far ends."""
-        self._disowned_at = self._now()
 
     def check(self, ticket: Ticket) -> None:
         """Refuse a ticket that rests on something taken back.
@@ -114,6 +106,49 @@ class RevocationLog:
 
     def _is_cut_off(self) -> bool:
         return self._heard_at is None or self._now() - self._heard_at > self._silence
+
+
+class RevocationLog(Revocations):
+    """The revocations of a member, which outlive its process."""
+
+    def __init__(self, database: Database, now: Moment, *, silence_s: float = 15.0) -> None:
+        """Read what was learned before.
+
+        Args:
+            database: Where it is kept.
+            now: The clock.
+            silence_s: How long after the last heartbeat the member counts as cut off.
+        """
+        super().__init__(now, silence_s=silence_s)
+        self._database = database
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Begin with what is kept, hearing the MoM first: at a start, and after joining again."""
+        self._heard_at = None
+        with self._database.read() as connection:
+            self._known = RevocationStore(connection).all()
+        self.epoch = max((each.epoch for each in self._known), default=0)
+
+    def follow(self, epoch: int, heard_at: datetime) -> None:
+        """Take over what another process over the same database heard, and kept there.
+
+        Args:
+            epoch: The MoM's policy epoch as it was heard.
+            heard_at: When, by the clock of here.
+        """
+        if epoch != self.epoch or self._heard_at is None:
+            with self._database.read() as connection:
+                self._known = RevocationStore(connection).all()
+            self.epoch = epoch
+        self._heard_at = heard_at if self._heard_at is None else max(heard_at, self._heard_at)
+
+    def _keep(self, fresh: Sequence[Revocation], oldest: datetime) -> None:
+        with self._database.change() as connection:
+            store = RevocationStore(connection)
+            for one in fresh:
+                store.append(one)
+            store.forget_before(oldest)
 
 
 def written(known: RevocationSet, since: int) -> tuple[RevokedRight, ...]:

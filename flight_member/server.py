@@ -4,15 +4,18 @@ import threading
 from collections.abc import Container
 from contextlib import ExitStack
 
-from auth import InvalidTokenError, KeyRing, PublicKey, RevokedTicketError, RotatingKey, Ticket
+from auth import InvalidTokenError, KeyRing, PublicKey, RotatingKey
 from flight_member import protocol
 from flight_member.admission import Admission
 from flight_member.attaching import Attacher
 from flight_member.audit import AuditTrail
 from flight_member.authaudit import AuditedAuthenticator, AuthTrail
 from flight_member.authority import MemberAuthority
+from flight_member.cancelling import Cancelling
 from flight_member.certificatekeeper import CertificateKeeper
 from flight_member.clock import utc_now
+from flight_member.clusterjobs import ClusterJobDesk
+from flight_member.clusternodes import ClusterNodes
 from flight_member.controller import MemberBackend
 from flight_member.controllerdesk import ControllerDesk
 from flight_member.definingdesk import DefiningDesk
@@ -22,7 +25,6 @@ from flight_member.homeadministration import HomeAdministration
 from flight_member.homegate import HomeGate
 from flight_member.homewrites import HomeWrites
 from flight_member.ingestdesk import IngestDesk
-from flight_member.jobdesk import JobDesk
 from flight_member.jobhistory import JobHistory
 from flight_member.jobs import Jobs
 from flight_member.leadership import Leadership
@@ -32,9 +34,15 @@ from flight_member.memberhome import MemberHome
 from flight_member.membership import Heart, Membership
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
+from flight_member.nodedesk import NodeDesk, NodeOffice
+from flight_member.nodelinks import NodeLinks
+from flight_member.nodeprotocol import NODE_NEWS
+from flight_member.noderoster import NodeRoster
 from flight_member.nodes import CONTROLLER_MODE, Nodes
+from flight_member.nodewatch import NodeWatch
 from flight_member.peers import Peers
 from flight_member.process import require_free_port
+from flight_member.redeeming import Redeeming, TicketCheck
 from flight_member.revocationlog import RevocationLog
 from flight_member.runner import StatementRunner, text_limits
 from flight_member.sampling import NodeFacts, NodeSampler
@@ -73,6 +81,7 @@ class MemberServer:
         self._settings = settings
         self._home = home
         self._database = home.open_database()
+        self._roster = NodeRoster(self._database)
         self._renewing = threading.Lock()
         adopt_membership(self._database, home.directory)
         self._membership = self._read_membership()
@@ -122,6 +131,7 @@ class MemberServer:
             self._proofs,
             settings.auth,
             utc_now,
+            self._roster.keys,
         )
         self._views = Views(
             cluster, lambda: self._state.snapshot, text_limits(settings.limits), utc_now
@@ -139,6 +149,7 @@ class MemberServer:
             settings.heartbeat.interval_s,
             lambda: admission.running + admission.queued,
         )
+        self._links = NodeLinks(cluster, key, self.nodes, self._tls_root_certs, utc_now)
         self._jobs = Jobs(cluster, cluster, utc_now)
         self._history = JobHistory(self._jobs, self._database, settings.jobs, utc_now)
         self._desk = TableDesk(cluster, self._database, home)
@@ -163,18 +174,33 @@ class MemberServer:
             self._proofs.tell_left_out,
             self._sharing.look,
             self._notice_membership,
+            NodeWatch(self._roster, self.nodes, self._links, self._present, self._hurry_heart).look,
         )
 
     def _make_backend(self, authority: MemberAuthority) -> MemberBackend:
+        check = TicketCheck(self._cluster, self._state, self._visitors)
         runner = StatementRunner(
             self._cluster,
             self._engine,
             self._state.metastore,
             self._admission,
             self._settings.limits,
-            self._check_ticket,
+            check,
             self._jobs,
         )
+
+        def redeem(cancelling: Cancelling) -> Redeeming:
+            return Redeeming(
+                self._cluster,
+                self._mom.keys,
+                self._state,
+                self._visitors,
+                check,
+                lambda: runner,
+                cancelling,
+                utc_now,
+            )
+
         gatekeeper = Gatekeeper(lambda: self._state.snapshot, self._audit, utc_now)
         gate = HomeGate(self._cluster, self._state, self._audit, utc_now)
         administration = HomeAdministration(
@@ -185,18 +211,19 @@ class MemberServer:
             self._key,
             self._state,
             authority,
-            runner,
+            redeem,
             self._mom,
             gatekeeper,
             administration,
-            self._visitors,
             gate,
             self._make_writes(gate, gatekeeper),
             self._tell_mom,
             self._look_again,
             self._leadership.changing,
             self._jobs,
-            JobDesk(self._jobs, self._history, self._audit, utc_now),
+            ClusterJobDesk(
+                self._cluster, self._jobs, self._history, self._audit, self._links, utc_now
+            ),
             ControllerDesk(
                 self._home,
                 self._database,
@@ -205,7 +232,36 @@ class MemberServer:
                 self._notice_keys,
                 utc_now,
             ),
+            self._make_nodes(),
             utc_now,
+        )
+
+    def _make_nodes(self) -> ClusterNodes:
+        settings = self._settings
+        office = NodeOffice(
+            settings=settings,
+            database=self._database,
+            roster=self._roster,
+            nodes=self.nodes,
+            jobs=self._jobs,
+            revoked=self._revoked,
+            snapshot=lambda: self._state.snapshot,
+            keys=self._mom.keys,
+            membership=self._joined,
+            tables_directory=str(self._home.tables_directory.resolve()),
+            peers=lambda: tuple(peer.uri for peer in self._peers.live),
+            sign=self._certify,
+            news=self._hurry_heart,
+            tell_nodes=lambda: self._links.tell(NODE_NEWS),
+            now=utc_now,
+        )
+        return ClusterNodes(
+            self._roster,
+            self.nodes,
+            self._links,
+            NodeDesk(office),
+            settings.auth.relayed_agents,
+            uses_tls=settings.server.uses_tls,
         )
 
     def _make_writes(self, gate: HomeGate, gatekeeper: Gatekeeper) -> HomeWrites:
@@ -268,6 +324,7 @@ class MemberServer:
             stack.callback(self._audit.close)
             stack.callback(self._proofs.close)
             stack.callback(self._mom.close)
+            stack.callback(self._links.close)
             # What was revoked ends streams to the last of them.
             if self._heart is not None:
                 stack.callback(self._leadership.stop)
@@ -295,14 +352,18 @@ class MemberServer:
         """Have a `stop` that is under way end the streams now."""
         self._flight.hurry()
 
-    def _check_ticket(self, ticket: Ticket) -> None:
-        """Refuse a ticket whose user changed at home, or which the MoM took back."""
-        cluster = self._cluster
-        issued_at = ticket.issued_at.timestamp()
-        if ticket.cluster == cluster and not self._state.is_current(ticket.identity, issued_at):
-            raise RevokedTicketError("the user was changed since this ticket; sign in again")
-        if ticket.issuer != cluster:
-            self._visitors.check(ticket)
+    def _present(self) -> tuple[object, ...]:
+        """Return what data nodes know of this cluster; equal as long as nothing of it changes."""
+        revoked = self._revoked
+        return (self._state.snapshot, self._mom.keys(), revoked.epoch, revoked.disowned_at)
+
+    def _tls_root_certs(self) -> bytes | None:
+        membership = self._joined()
+        return None if membership is None else membership.ca_certificate.encode()
+
+    def _hurry_heart(self) -> None:
+        if self._heart is not None:
+            self._heart.hurry()
 
     def _tell_mom(self) -> None:
         if self._heart is not None:
@@ -353,8 +414,8 @@ class MemberServer:
             self._heart.hurry()
         _log.info("joined", mom=found.mom)
 
-    def _certify(self, request: bytes) -> bytes:
-        asked = protocol.RenewRequest(certificate_request=request.decode())
+    def _certify(self, request: bytes, *hosts: str) -> bytes:
+        asked = protocol.RenewRequest(certificate_request=request.decode(), hosts=hosts)
         reply = protocol.RenewReply.read(self._mom.action(protocol.RENEW, asked.write()))
         return reply.certificate.encode()
 

@@ -355,27 +355,41 @@ class TablesSection(Section):
         return stores
 
 
-class ServerSettings(BaseSettings):
-    """What the MoM and a member have in common."""
+class ProcessSettings(BaseSettings):
+    """What every process of a cluster has."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_nested_delimiter="__")
 
     cluster: ClusterSection
     server: ServerSection = Field(default_factory=ServerSection)
     state: StateSection = Field(default_factory=StateSection)
+    wire: WireSection = Field(default_factory=WireSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
+    log: LogSection = Field(default_factory=LogSection)
+
+
+class ServerSettings(ProcessSettings):
+    """What the MoM and a member have in common."""
+
     ha: HaSection = Field(default_factory=HaSection)
     heartbeat: HeartbeatSection = Field(default_factory=HeartbeatSection)
     auth: AuthSection = Field(default_factory=AuthSection)
-    wire: WireSection = Field(default_factory=WireSection)
-    limits: LimitsSection = Field(default_factory=LimitsSection)
     audit: AuditSection = Field(default_factory=AuditSection)
     jobs: JobsSection = Field(default_factory=JobsSection)
-    log: LogSection = Field(default_factory=LogSection)
 
     @property
     def server_name(self) -> str:
         """This server's name among those over its database."""
         return self.state.server or self.cluster.name
+
+
+class NodeSettings(ProcessSettings):
+    """The settings of a data node; what its statements may take, its controllers say."""
+
+    model_config = SettingsConfigDict(env_prefix="FLIGHT_NODE_")
+
+    role: Literal["node"] = Field(default="node", description="what this process is")
+    tables: TablesSection = Field(default_factory=TablesSection)
 
 
 class MemberSettings(ServerSettings):

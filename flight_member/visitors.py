@@ -1,10 +1,20 @@
 """Whether the MoM's tickets are honoured here: what they rest on, and what the owner says."""
 
+from typing import Protocol
+
 from auth import RevokedTicketError, Ticket
 from flight_member.clock import Moment
-from flight_member.memberstate import MemberState
-from flight_member.revocationlog import RevocationLog
+from flight_member.memberstate import MemberSnapshot
+from flight_member.revocationlog import Revocations
 from storage.names import ObjectName
+
+
+class Known(Protocol):
+    """What is known of the cluster, by whoever answers for it."""
+
+    @property
+    def snapshot(self) -> MemberSnapshot:
+        """The newest state."""
 
 
 class VisitorDoor:
@@ -13,8 +23,8 @@ class VisitorDoor:
     def __init__(
         self,
         cluster: str,
-        state: MemberState,
-        revoked: RevocationLog,
+        state: Known,
+        revoked: Revocations,
         now: Moment,
     ) -> None:
         self._cluster = cluster

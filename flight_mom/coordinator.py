@@ -26,6 +26,7 @@ from flight_member.jobrows import JobKind
 from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedPlace, ListedTable, name_filter, write_listing
 from flight_member.livetables import LiveTable
+from flight_member.locations import ENCRYPTED
 from flight_member.routing import AskedRoute, asked_route
 from flight_member.runner import text_limits
 from flight_member.ticketdoor import TicketDoor
@@ -34,7 +35,7 @@ from flight_mom.federationtables import AnswerTable, TablesTable
 from flight_mom.jobrouting import JobRouting
 from flight_mom.jobsdesk import JobsDesk
 from flight_mom.jobstable import JobsTable
-from flight_mom.locations import ENCRYPTED
+from flight_mom.membernodes import controller_of
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.owncluster import OwnCluster
@@ -154,8 +155,6 @@ class MomBackend(TicketDoor):
         would send their password are told no address at all.
         """
         is_bound = kind_of(call.bearer or "") is TokenKind.SESSION
-        if self._uses_tls and not member.uri.startswith(ENCRYPTED):
-            return ()
         if has_agent(call.headers, self._relayed_agents):
             return ()
         if (
@@ -163,7 +162,12 @@ class MomBackend(TicketDoor):
             and asked_route(call) is not AskedRoute.RELAY
             and (is_bound or not self._binds_sessions)
         ):
-            return (member.uri, REUSE_CONNECTION)
+            fits = [
+                address.uri
+                for address in self._topology.nodes.order(member)
+                if not self._uses_tls or address.uri.startswith(ENCRYPTED)
+            ]
+            return (*fits, REUSE_CONNECTION) if fits else ()
         return ()
 
     def describe_query(self, call: Call, query: Query) -> Described:
@@ -231,11 +235,15 @@ class MomBackend(TicketDoor):
     def _opened(
         self, call: Call, member: Member, handle: bytes, ticket: Ticket, job: Job, place: Place
     ) -> ResultStream:
+        # What reads no table is the controller's alone.
+        nodes = self._topology.nodes
+        addresses = nodes.order(member) if ticket.tables else [controller_of(member)]
         return self._relay.open(
             call,
-            member,
+            addresses,
             handle,
             lambda: self._stop_reason(ticket),
+            unreached=nodes.avoid,
             wire=WireTypes(ticket.wire),
             job=job,
             place=place,

@@ -8,8 +8,8 @@ from auth import AuditRecord, JoinToken
 from flight_member import protocol
 from flight_member.administrators import signed_in
 from flight_member.errors import BadRequestError, NotFoundError
+from flight_member.locations import read_hosts, read_location
 from flight_mom.departing import end_tickets
-from flight_mom.locations import read_hosts, read_location
 from flight_mom.members import Route
 from flight_mom.memberstore import MemberStore, StoredMember
 from flight_mom.office import Office

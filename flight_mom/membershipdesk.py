@@ -1,6 +1,6 @@
 """The MoM's side of membership: joining, heartbeats, reports, certificates and keys."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,11 +16,13 @@ from auth import PermissionDeniedError as UnnamedHostError
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.errors import BadRequestError, FencedError, PermissionDeniedError
+from flight_member.locations import ENCRYPTED, fold_host, read_location
 from flight_member.logs import get_logger
+from flight_member.noderow import NodeRow
+from flight_member.nodes import NODE_MODE
 from flight_member.revocationlog import written
 from flight_member.settings import is_loopback
 from flight_mom.carrying import CarryThrough
-from flight_mom.locations import ENCRYPTED, fold_host, read_location
 from flight_mom.memberchanges import MemberChanges
 from flight_mom.members import Member
 from flight_mom.memberstore import MemberStore, StoredMember
@@ -171,6 +173,10 @@ class MembershipDesk:
         is_current = beat.report_version == member.report_version
         self._office.topology.hear(member.name, beat.read_at if is_current else 0)
         self._pulse.note(member.name, beat.nodes)
+        controller = next((row for row in beat.nodes if row.mode != NODE_MODE), None)
+        self._office.topology.nodes.note(
+            member.name, controller, self._named_nodes(member, beat.nodes)
+        )
         member = self._calling_member(call)
         # One state: an epoch that is newer than its revocations would hide one for good.
         federation = self._office.federation
@@ -182,6 +188,18 @@ class MembershipDesk:
             revocations=written(federation.revocations, beat.policy_epoch),
             mom_addresses=self._addresses(),
         ).write()
+
+    def _named_nodes(self, member: Member, rows: Iterable[NodeRow]) -> Iterator[NodeRow]:
+        """Yield the data nodes that answer where the administrator said that the member may."""
+        for row in rows:
+            if row.mode != NODE_MODE:
+                continue
+            try:
+                self._require_named_host(row.uri, member)
+            except (BadRequestError, PermissionDeniedError) as error:
+                _log.warning("node_not_named", member=member.name, node=row.node, code=error.code)
+            else:
+                yield row
 
     def _report(self, call: Call, body: bytes) -> bytes:
         member = self._calling_member(call)
@@ -207,11 +225,12 @@ class MembershipDesk:
             actor=member.name,
             source=call.peer,
             action="renew certificate",
-            object=" ".join(member.hosts)[:_MAX_RULE],
+            object=" ".join(request.hosts or member.hosts)[:_MAX_RULE],
             allowed=True,
         )
         try:
-            certificate = self._certify(request.certificate_request, member.name, member.hosts)
+            hosts = _named_hosts(request.hosts, member)
+            certificate = self._certify(request.certificate_request, member.name, hosts)
         except (InvalidTokenError, UnnamedHostError) as error:
             refusal = error
         else:
@@ -312,6 +331,18 @@ def _within_limit(texts: tuple[str, ...]) -> tuple[str, ...]:
     if len(texts) > _MAX_KEYS:
         raise BadRequestError(f"a member has at most {_MAX_KEYS} keys at a time")
     return texts
+
+
+def _named_hosts(asked: Sequence[str], member: Member) -> Sequence[str]:
+    """Return the hosts that a certificate is asked for; all of the member's where none is."""
+    named = {fold_host(host) for host in member.hosts}
+    strangers = [host for host in asked if fold_host(host) not in named]
+    if strangers:
+        raise UnnamedHostError(
+            f"{strangers[0][:_MAX_SHOWN]} was not named by an administrator; name it with "
+            f"flight-mom member set {member.name} --host HOST"
+        )
+    return asked or member.hosts
 
 
 def _read_key(text: str) -> PublicKey:

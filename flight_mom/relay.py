@@ -2,7 +2,8 @@
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import pyarrow as pa
@@ -14,10 +15,12 @@ from flight_member.clock import Moment
 from flight_member.errors import (
     CancelledStatementError,
     ClusterUnavailableError,
+    FlightMemberError,
     ForwardedError,
 )
 from flight_member.jobs import Job, cancelled, code_of
 from flight_member.logs import get_logger
+from flight_mom.membernodes import Address, controller_of
 from flight_mom.members import Member
 from flight_sql import (
     Call,
@@ -53,7 +56,7 @@ class Relay:
         self._tls_root_certs = tls_root_certs
         self._now = now
         self._opening = threading.Lock()
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[tuple[str, str], Client] = {}
         self._watched: dict[RelayedRows, tuple[Call, Callable[[], Exception | None]]] = {}
         self._is_closed = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -61,45 +64,50 @@ class Relay:
     def open(
         self,
         call: Call,
-        member: Member,
+        addresses: Sequence[Address],
         handle: bytes,
         stop_reason: Callable[[], Exception | None],
         *,
         wire: WireTypes,
         job: Job,
         place: Place,
+        unreached: Callable[[Address], None] = lambda _: None,
     ) -> ResultStream:
-        """Open a ticket at its member.
+        """Open a ticket at the first address of its member that answers.
+
+        As long as no row has come, another node takes over from one that is gone; then its rows
+        are all from there. Afterwards a stream that ends too early is an error, never an end.
 
         Args:
             call: The call that fetches.
-            member: Where the ticket counts.
+            addresses: Where the ticket counts, the best one first.
             handle: The ticket.
             stop_reason: Says why the rows must not go on, or None as long as they may; asked
                 while they run, so that a member that is slow or unwilling to stop is not needed.
             wire: Which types the ticket promised.
             job: Told what comes of the rows; when it is cancelled they end.
             place: Given back when the rows end; still the caller's when they cannot be opened.
+            unreached: Told of an address that does not answer.
 
         Raises:
-            ClusterUnavailableError: When the member does not answer.
+            ClusterUnavailableError: When no address of the member answers.
             ForwardedError: What the member refused, as it refused it.
         """
         headers = (("x-query-id", call.query_id),)
         # A member that is slow or full holds up its own rows, not those of other members.
         place.rest()
-        try:
-            rows = self._client(member).open_ticket(
-                handle, token=self._token(member), headers=headers
+
+        def fetch(address: Address) -> Rows:
+            return self._client(address).open_ticket(
+                handle, token=self._token(address), headers=headers
             )
-        except RemoteError as error:
-            refusal = error
-        else:
-            job.run()
-            relayed = RelayedRows(member, rows, job, place)
-            self._watch(relayed, call, stop_reason)
-            return ResultStream(rows.arrow_schema, relayed, wire)
-        raise _refusal(member, refusal)
+
+        attempts = Attempts(addresses, fetch, unreached)
+        address, rows = attempts.next_rows()
+        job.run()
+        relayed = RelayedRows(address, rows, job, place, attempts)
+        self._watch(relayed, call, stop_reason)
+        return ResultStream(rows.arrow_schema, relayed, wire)
 
     def action(
         self, member: Member, kind: str, body: bytes, *, timeout_s: float = _ACTION_TIMEOUT_S
@@ -110,13 +118,14 @@ class Relay:
             ClusterUnavailableError: When the member does not answer.
             ForwardedError: What the member refused, as it refused it.
         """
+        address = controller_of(member)
         try:
-            return self._client(member).action(
-                kind, body, token=self._token(member), timeout_s=timeout_s
+            return self._client(address).action(
+                kind, body, token=self._token(address), timeout_s=timeout_s
             )
         except RemoteError as error:
             refusal = error
-        raise _refusal(member, refusal)
+        raise _refusal(address, refusal)
 
     def cancel(self, member: Member, handle: bytes) -> CancelStatus:
         """Have a member stop what runs on a ticket.
@@ -124,9 +133,10 @@ class Relay:
         Returns:
             What it answers; CANCELLING when it does not, for it may be asked again.
         """
+        address = controller_of(member)
         try:
-            return self._client(member).cancel(
-                [Endpoint(handle)], token=self._token(member), timeout_s=_ACTION_TIMEOUT_S
+            return self._client(address).cancel(
+                [Endpoint(handle)], token=self._token(address), timeout_s=_ACTION_TIMEOUT_S
             )
         except RemoteError as error:
             _log.warning("cancel_not_passed_on", member=member.name, code=error.code)
@@ -165,25 +175,67 @@ class Relay:
                     with self._opening:
                         self._watched.pop(relayed, None)
 
-    def _client(self, member: Member) -> Client:
-        """Return the connection to a member; a member that has moved gets another.
+    def _client(self, address: Address) -> Client:
+        """Return the connection to an address of a member; one that has moved gets another.
 
         The old one is not closed here, because streams may still run on it: it ends with them.
         """
         with self._opening:
-            client = self._clients.get(member.name)
-            if client is None or client.uri != member.uri:
-                is_tls = member.uri.startswith("grpc+tls")
+            client = self._clients.get((address.member, address.name))
+            if client is None or client.uri != address.uri:
+                is_tls = address.uri.startswith("grpc+tls")
                 client = Client(
-                    member.uri,
+                    address.uri,
                     tls_root_certs=self._tls_root_certs() if is_tls else None,
                     keeps_session=False,
                 )
-                self._clients[member.name] = client
+                self._clients[address.member, address.name] = client
             return client
 
-    def _token(self, member: Member) -> str:
-        return service_token(self._key, issuer=self._cluster, audience=member.name, now=self._now())
+    def _token(self, address: Address) -> str:
+        return service_token(
+            self._key, issuer=self._cluster, audience=address.audience, now=self._now()
+        )
+
+
+class Attempts:
+    """The addresses where a ticket can be redeemed, tried one after the other, each once."""
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        fetch: Callable[[Address], Rows],
+        unreached: Callable[[Address], None],
+    ) -> None:
+        """Keep what it takes; `unreached` is told of each that does not answer."""
+        self._left = deque(addresses)
+        self._fetch = fetch
+        self._unreached = unreached
+
+    def next_rows(self) -> tuple[Address, Rows]:
+        """Return the next address that answers, and the rows as it has them.
+
+        Raises:
+            ClusterUnavailableError: When none is left that does.
+            ForwardedError: What one refused, as it refused it: no other would answer otherwise.
+        """
+        refusal: Exception = ClusterUnavailableError("nobody is left to ask")
+        while self._left:
+            address = self._left.popleft()
+            try:
+                return address, self._fetch(address)
+            except RemoteError as error:
+                refusal = _refusal(address, error)
+            if not self.may_go_on(address, refusal):
+                break
+        raise refusal
+
+    def may_go_on(self, address: Address, refusal: Exception) -> bool:
+        """Whether another one may answer what this one did not; it is left alone for a while."""
+        if not isinstance(refusal, ClusterUnavailableError):
+            return False
+        self._unreached(address)
+        return bool(self._left)
 
 
 class RelayedRows:
@@ -192,11 +244,16 @@ class RelayedRows:
     Not a generator: one that was never advanced would not close its stream.
     """
 
-    def __init__(self, member: Member, rows: Rows, job: Job, place: Place) -> None:
-        self._member = member
+    def __init__(
+        self, address: Address, rows: Rows, job: Job, place: Place, attempts: "Attempts"
+    ) -> None:
+        self._address = address
         self._rows = rows
         self._job = job
         self._place = place
+        self._attempts = attempts
+        self._has_begun = False
+        self._changing = threading.Lock()
         self._reason: Exception | None = None
         self.is_closed = False
         job.when_cancelled(lambda: self.end_for(cancelled()))
@@ -211,26 +268,52 @@ class RelayedRows:
             FlightMemberError: What the member refused on the way, or that it ended.
             AuthError: When the right to the rows was taken back meanwhile.
         """
-        refusal: RemoteError | None = None
+        refusal: Exception | None = None
+        batch: pa.RecordBatch | None = None
         self._place.go_on(self._is_over)
-        try:
-            batch = next(self._rows)
-        except StopIteration:
-            batch = None
-        except RemoteError as error:
-            refusal = error
+        while True:
+            try:
+                batch = next(self._rows)
+            except StopIteration:
+                batch = None
+            except RemoteError as error:
+                refusal = _refusal(self._address, error)
+                if self._moves_on(refusal):
+                    refusal = None
+                    continue
+            break
         # What was stopped from here ends as if it were whole, or as a cancelled call.
         if self._reason is not None:
             raise self._reason
         if refusal is None and batch is not None:
+            self._has_begun = True
             self._job.add(batch.num_rows, batch.nbytes)
             self._place.rest()
             return batch
-        self._job.end(None if refusal is None else refusal.code)
+        self._job.end(None if refusal is None else code_of(refusal))
         self.close()
         if refusal is None:
             raise StopIteration
-        raise _refusal(self._member, refusal)
+        raise refusal
+
+    def _moves_on(self, refusal: Exception) -> bool:
+        """Read on at another address, if no row has come from this one that is gone."""
+        if (
+            self._has_begun
+            or self.is_closed
+            or not self._attempts.may_go_on(self._address, refusal)
+        ):
+            return False
+        try:
+            address, rows = self._attempts.next_rows()
+        except FlightMemberError:
+            return False
+        with self._changing:
+            if not self.is_closed and rows.arrow_schema.equals(self._rows.arrow_schema):
+                self._address, self._rows = address, rows
+                return True
+        rows.close()
+        return False
 
     def leave_if_cancelled(self, call: Call) -> None:
         """Leave the stream if nobody reads it any more."""
@@ -246,17 +329,19 @@ class RelayedRows:
 
     def close(self) -> None:
         """Leave the stream; the member is told. Fine from any thread, and more than once."""
-        self.is_closed = True
+        with self._changing:
+            self.is_closed = True
+            rows = self._rows
         self._job.end(CancelledStatementError.code)
         self._place.leave()
-        self._rows.close()
+        rows.close()
 
     def _is_over(self) -> bool:
         return self.is_closed or self._job.is_cancelled()
 
 
-def _refusal(member: Member, error: RemoteError) -> Exception:
+def _refusal(address: Address, error: RemoteError) -> Exception:
     """Return what a member refused; a failure of the connection names no address."""
-    if error.code == "cluster-unavailable" or member.uri in error.text:
-        return ClusterUnavailableError(f"{member.name} does not answer; try again in a moment")
+    if error.code == ClusterUnavailableError.code or address.uri in error.text:
+        return ClusterUnavailableError(f"{address.member} does not answer; try again in a moment")
     return ForwardedError(error.code, error.status, error.text, retryable=error.retryable)

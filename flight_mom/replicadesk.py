@@ -15,10 +15,10 @@ from auth.auditstore import AuditStore
 from flight_member import protocol
 from flight_member.administrators import signed_in
 from flight_member.errors import BadRequestError, NotFoundError, NotSupportedError
+from flight_member.locations import fold_host, read_hosts, read_location
 from flight_member.logs import get_logger
 from flight_member.peers import Peers, is_alive
 from flight_member.peerstore import Peer, PeerStore
-from flight_mom.locations import fold_host, read_hosts, read_location
 from flight_mom.momhome import CERTIFICATE_DAYS, LOOPBACK
 from flight_mom.office import Office
 from flight_mom.replicastore import ReplicaStore, StoredReplica

@@ -73,7 +73,7 @@ def _require_row(home: MomHome, name: str) -> None:
 
 def _ask(token: JoinToken, request: protocol.ReplicaJoinRequest) -> protocol.ReplicaJoinReply:
     try:
-        certificates = trusted_certificates(token)
+        certificates = trusted_certificates(token.address, token.fingerprint)
         with Client(token.address, tls_root_certs=certificates) as client:
             body = client.action(protocol.REPLICA_JOIN, request.write())
             return protocol.ReplicaJoinReply.read(body)

@@ -29,6 +29,7 @@ from flight_member.settings import HeartbeatSection
 from flight_member.statestore import Database
 from flight_mom.hearing import Hearing, Ticks
 from flight_mom.markstore import Mark, read_mark
+from flight_mom.membernodes import MemberNodes
 from flight_mom.members import Member, MemberReader
 from flight_mom.memberstore import MemberStore
 from flight_mom.ownrules import OwnRules
@@ -135,6 +136,7 @@ class Topology:
         self._database = database
         self._settings = settings
         self._now = now
+        self.nodes = MemberNodes(settings.interval_s)
         self.hearing = Hearing(database, settings.interval_s, now, ticks)
         self._current_at: dict[str, float] = {}
         self._refreshing = threading.Lock()

@@ -15,12 +15,15 @@ def make_join_request(**changes: object) -> protocol.JoinRequest:
     return protocol.JoinRequest.model_validate(values | changes)
 
 
-@pytest.mark.parametrize("version", [(1, 0), (1, 1), (1, 2)])
+MINOR = protocol.PROTOCOL_MINOR
+
+
+@pytest.mark.parametrize("version", [(1, MINOR - 1), (1, MINOR), (1, MINOR + 1)])
 def test_speaker_one_minor_version_away_is_understood(version: tuple[int, int]) -> None:
     make_join_request(protocol=version).check_protocol("shanghai")
 
 
-@pytest.mark.parametrize("version", [(1, 3), (2, 0), (0, 0), (1, -2)])
+@pytest.mark.parametrize("version", [(1, MINOR + 2), (2, MINOR), (0, MINOR), (1, MINOR - 2)])
 def test_speaker_further_away_is_refused_by_name(version: tuple[int, int]) -> None:
     with pytest.raises(BadRequestError, match="shanghai speaks protocol"):
         make_join_request(protocol=version).check_protocol("shanghai")
