@@ -10,12 +10,17 @@ tables that others write these are symbolic links, which may lead to another fil
 files of other users. What lies in an object store cannot be linked: all of such a table is one
 node's, and nothing of it the others'.
 
-The folders are a process's own. What a killed one left is removed by the next that starts.
+The folders are a process's own, also where several processes of several machines share the tables:
+each holds a lock in its folder for as long as it lives. What a killed one left is removed by the
+next that starts: on the same machine at once, for a lock that nobody holds is proof there. Of
+another machine it is not on every shared file system, so its folders are left alone for a day.
 """
 
 import fcntl
 import os
+import re
 import shutil
+import socket
 import threading
 import time
 import uuid
@@ -36,6 +41,9 @@ from storage.sharding import Shard
 
 _MAX_IDLE = 32
 _MAX_IDLE_S = 600.0
+_OWNER, _MAKING = ".owner", ".making-"
+# Longer than any statement runs.
+_FOREIGN_S = 86_400.0
 
 
 @dataclass(slots=True)
@@ -129,6 +137,8 @@ class Snapshots:
                 folder = self._open() / f"{table.id}-{table.snapshot}{part}"
                 snapshot = self._known[key] = _Snapshot(folder)
             snapshot.lease_count += 1
+            # Other machines see by this that it is in use.
+            os.utime(snapshot.folder.parent)
             self._known.move_to_end(key)
             self._forget_idle()
             return snapshot
@@ -153,16 +163,47 @@ class Snapshots:
         """Return this process's folder; those of processes that are gone are removed."""
         if self._own is None:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            own = self._directory / uuid.uuid4().hex
-            own.mkdir(mode=0o700)
-            self._descriptor = os.open(own, os.O_RDONLY)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            self._own = own
+            self._own, self._descriptor = _make_own(self._directory)
             for left in self._directory.iterdir():
-                with locked(left) as is_left:
-                    if is_left:
-                        shutil.rmtree(left, ignore_errors=True)
+                _sweep(left)
         return self._own
+
+
+def _make_own(directory: Path) -> tuple[Path, int]:
+    """Make a folder of this process's own, and return it with what holds its lock.
+
+    It gets the name by which others find it only once it is locked.
+    """
+    name = f"{_host()}-{uuid.uuid4().hex}"
+    making = directory / f"{_MAKING}{name}"
+    making.mkdir(mode=0o700)
+    # A file, and to be written: network file systems lock nothing else for one process alone.
+    descriptor = os.open(making / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    making.rename(directory / name)
+    return directory / name, descriptor
+
+
+def _sweep(left: Path) -> None:
+    """Remove a folder if whoever made it is gone for sure."""
+    host, dash, _ = left.name.rpartition("-")
+    is_ours = not dash or host == _host()
+    if left.name.startswith(_MAKING) or not is_ours:
+        try:
+            is_old = time.time() - left.stat().st_mtime > _FOREIGN_S
+        except OSError:
+            is_old = False
+        if not is_old:
+            return
+    owner = left / _OWNER
+    # Folders of earlier versions, and those that were never finished, have no file to lock.
+    with locked(owner if owner.exists() else left, to_write=owner.exists()) as is_left:
+        if is_left:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _host() -> str:
+    return re.sub(r"[^a-z0-9]", "", socket.gethostname().lower())[:63] or "host"
 
 
 def link_files(

@@ -8,14 +8,19 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path, *, to_write: bool = False) -> Iterator[bool]:
     """Hold a lock on a file or folder if nobody else does; says whether it is held.
 
     It counts between processes, and between threads of one. One whose path was removed or
     replaced before it was locked is not held.
+
+    Args:
+        path: The file or folder.
+        to_write: Whether to open it for writing: on network file systems a lock that nobody
+            shares takes that, and it takes a file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDWR if to_write else os.O_RDONLY)
     except OSError:
         yield False
         return

@@ -1,3 +1,4 @@
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -232,7 +233,7 @@ def test_folders_of_versions_are_shared_kept_for_a_while_and_bounded(
         with snapshots.lease(entry_of(Path(str(table.location)), state, f"{number:032}")):
             pass
     (own,) = (tmp_path / "snapshots").iterdir()
-    assert len(list(own.iterdir())) == 32
+    assert sum(one.is_dir() for one in own.iterdir()) == 32
     assert not one.exists()
     snapshots.close()
     assert list((tmp_path / "snapshots").iterdir()) == []
@@ -261,3 +262,20 @@ def test_folders_of_a_process_that_is_gone_are_removed(tmp_path: Path, table: Ta
         assert folder != other
         assert not left.exists()
         assert folder.exists()
+
+
+def test_folders_of_another_machine_are_left_alone_until_they_are_old(
+    tmp_path: Path, table: Table
+) -> None:
+    foreign, making = (
+        tmp_path / "snapshots" / name for name in ("elsewhere-0a1b", ".making-elsewhere-0a1b")
+    )
+    for folder in (foreign, making):
+        folder.mkdir(parents=True)
+        (folder / ".owner").touch()
+    for is_there in (True, False):
+        with Snapshots(tmp_path / "snapshots").lease(table):
+            assert foreign.exists() is making.exists() is is_there
+        for folder in (foreign, making):
+            if is_there:
+                os.utime(folder, (0, 0))
