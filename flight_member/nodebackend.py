@@ -184,8 +184,8 @@ class NodeBackend:
     def _open(self, call: Call, handle: bytes) -> ResultStream:
         ticket = self._redeeming.verified(handle)
         if self._redeeming.is_home(ticket) and call.bearer is not None:
-            caller = call.identity
-            if not isinstance(caller, Identity) or caller.name != ticket.caller:
+            caller = self._identify(call)
+            if caller is None or caller.name != ticket.caller:
                 raise WrongCallerError(
                     "this ticket was made for somebody else; execute it yourself"
                 )
