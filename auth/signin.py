@@ -49,6 +49,8 @@ class SignInLimiter:
             if now >= attempts.locked_until:
                 del self._attempts[user, source]
                 return
+            # A clock that was ahead and was set right must not lock for longer than any other.
+            attempts.locked_until = min(attempts.locked_until, now + LOCK)
             remaining_s = (attempts.locked_until - now).total_seconds()
         raise _locked(remaining_s)
 

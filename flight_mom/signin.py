@@ -5,6 +5,7 @@ from operator import itemgetter
 
 from auth import (
     FEDERATION,
+    ExpiredTokenError,
     Identity,
     InvalidTokenError,
     KeyRing,
@@ -23,7 +24,12 @@ from auth import (
 from flight_member import protocol
 from flight_member.authority import ServiceCaller
 from flight_member.clock import Moment
-from flight_member.errors import ForwardedError, RevokedTokenError, UserNotReportedError
+from flight_member.errors import (
+    ClusterUnavailableError,
+    ForwardedError,
+    RevokedTokenError,
+    UserNotReportedError,
+)
 from flight_member.signin import WRONG, AwaitingProof, OwnUsers, SignIn, SignInTrail
 from flight_member.statestore import Database
 from flight_member.tokencache import TokenCache
@@ -33,6 +39,13 @@ from flight_mom.relay import Relay
 from flight_mom.settings import MomAuthSection
 from flight_mom.topology import Federation, Topology
 from flight_sql import Call
+
+
+def _out_of_step(cluster: str) -> ClusterUnavailableError:
+    return ClusterUnavailableError(
+        f"{cluster} and the MoM do not count each other's signatures now; try again, and have "
+        "administrators compare the servers' clocks"
+    )
 
 
 def _expiry(session: SessionToken) -> datetime:
@@ -95,10 +108,15 @@ class MomAuthority:
             token = self._own.prove(name, password)
         else:
             token = self._ask_home(name, cluster, password, source)
-        now = self._now()
-        identity = open_identity_token(
-            token, self._topology.federation.keys, audience=FEDERATION, now=now
-        )
+        try:
+            identity = open_identity_token(
+                token, self._topology.federation.keys, audience=FEDERATION, now=self._now()
+            )
+        except (InvalidTokenError, ExpiredTokenError):
+            identity = None
+        if identity is None:
+            # The password was right: it must not count as a guess.
+            raise _out_of_step(cluster)
         if identity.cluster != cluster or identity.user != name:
             raise InvalidTokenError(WRONG)
         # The home cluster's own time: it is compared with its own times of change.
@@ -257,8 +275,11 @@ class MomAuthority:
             return protocol.SignInReply.read(body).token
         if refusal.code == LockedError.code:
             raise LockedError(refusal.text)
-        if refusal.code == InvalidTokenError.code:
+        if (refusal.code, refusal.text) == (InvalidTokenError.code, WRONG):
             raise InvalidTokenError(WRONG)
+        if refusal.code in {InvalidTokenError.code, ExpiredTokenError.code}:
+            # What home refused is the MoM's own token; of the password it said nothing.
+            raise _out_of_step(cluster)
         raise refusal
 
     def _require_current(

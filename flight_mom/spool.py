@@ -42,8 +42,13 @@ class Spool:
     """The files of one folder. One thread writes, one takes out."""
 
     def __init__(self, folder: Path) -> None:
-        """Go on with what is there."""
+        """Go on with what is there; what a killed process left half written is removed.
+
+        Nobody writes into the folder meanwhile: it is new, or its process is gone.
+        """
         self._folder = folder
+        for partial in folder.glob(".*"):
+            partial.unlink(missing_ok=True)
         self._number = max((int(file.stem) for file in self._files()), default=0)
 
     @property
@@ -56,9 +61,14 @@ class Spool:
         self._number += 1
         name = f"{self._number:020}{_SUFFIX}"
         partial = self._folder / f".{name}"
-        with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
-            writer.write_table(rows)
-        _put(partial, self._folder / name)
+        try:
+            with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as file:
+                file.write_table(rows)
+            _put(partial, self._folder / name)
+        except BaseException:
+            # On a full disk each that stays would take space from the next.
+            partial.unlink(missing_ok=True)
+            raise
 
     def form_batch(self, since: int, max_file_count: int) -> SpooledBatch | None:
         """Return the batch that was begun, or a new one of the oldest files; None without any.

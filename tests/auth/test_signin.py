@@ -71,6 +71,14 @@ def test_a_right_guess_that_ends_after_the_lock_fell_is_refused() -> None:
         limiter.succeed("user1", "10.0.0.1")
 
 
+def test_a_clock_that_is_set_back_makes_no_lock_longer() -> None:
+    limiter = SignInLimiter()
+    fail(limiter, [3600, 3601, 3602, 3603, 3604])
+    with pytest.raises(LockedError, match="in 10 minutes"):
+        limiter.check("user1", "10.0.0.1", later(5))
+    limiter.check("user1", "10.0.0.1", later(605))
+
+
 def test_failures_during_a_lock_do_not_prolong_it() -> None:
     limiter = SignInLimiter()
     fail(limiter, [0, 1, 2, 3, 4])

@@ -94,6 +94,8 @@ class Federation:
                 chief.update(f"CREATE TABLE {LEDGER} (batch BIGINT, part BIGINT)")
                 chief.update(f"CREATE TABLE {LOADED} (n BIGINT)")
             admin.update(f"GRANT CATALOG_READ ON bank@{HANGZHOU} TO {READER}@{SHANGHAI}")
+        with self.client(READER, SHANGHAI) as reader:
+            wait_until(lambda: _is_known(reader), 60)
 
     def close(self) -> None:
         """End everything and remove disks and lines; logs stay."""
@@ -200,6 +202,14 @@ class Federation:
         else:
             settings["MOM__ADDRESS"] = self.network.uri(MOM, name)
         return {f"{prefix}_{key}": value for key, value in settings.items()}
+
+
+def _is_known(reader: Client) -> bool:
+    """Whether visitors see the last table that was made."""
+    try:
+        return reader.query(f"select n from {LOADED}@{HANGZHOU}").read_all().num_rows == 0
+    except RemoteError:
+        return False
 
 
 def settle(federation: Federation, names: Sequence[str] = NAMES) -> None:

@@ -4,21 +4,28 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.faults.federation import MOM, Federation, settle
+from tests.faults.federation import HANGZHOU, MOM, Federation, settle
 from tests.faults.schedules import Fault, Step
+from tests.faults.workload import Workload
 
 # More than any token forgives, less than a session lives.
 _JUMP_S = 1800
 _STALL_S = 0.3
 
 
-def inject(federation: Federation, step: Step) -> None:
-    """Have something fail for as long as the step says, and mend it."""
-    with _broken(federation, step):
+def inject(federation: Federation, step: Step, workload: Workload) -> None:
+    """Have something fail for as long as the step says, and mend it.
+
+    Whatever fails elsewhere, hangzhou's own users are served: it lasts until one was.
+    """
+    with workload.oracle.broken(step.victim), _broken(federation, step):
+        answered = workload.oracle.answers["at home"]
         if step.fault is Fault.STALLED_DISK:
             _stall(federation, step)
         else:
             time.sleep(step.lasts_s)
+        if step.victim != HANGZHOU and not workload.wait_for_answer("at home", answered):
+            workload.oracle.find(f"hangzhou's own users were not served: {step}")
 
 
 @contextmanager

@@ -1,11 +1,15 @@
 """What a fault may leave behind and must not: processes, ports, files, faults in the logs."""
 
+import os
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-from tests.faults.federation import NAMES, Federation
+from flight_mom.momhome import ADMIN
+from tests.faults.federation import HANGZHOU, MOM, NAMES, Federation
 from tests.faults.oracle import Oracle
 
 # What a state directory may hold, beside tables and rows of heartbeats.
@@ -14,7 +18,10 @@ _KNOWN = re.compile(
     r"|membership\.json|federation\.id|admin\.password)"
 )
 _FOLDERS = {"tables", "heartbeats", "spill", "handlers"}
-_FAULTS = ("call_failed", "Traceback (most recent call last)", "panicked at")
+# Faults of a server's own: told as `internal`, or by nobody.
+_FAULTS = re.compile(r'"call_failed"|^Traceback \(most|panicked at|^Fatal|^Segmentation')
+_LISTENS = "0A"
+_WAIT_S = 30.0
 
 
 class Leftovers:
@@ -36,10 +43,36 @@ class Leftovers:
         """Check what must hold once nobody asks for anything any more."""
         self.check(oracle)
         for name in NAMES:
-            spill = self._state(name) / "spill"
-            left = [file.name for file in spill.rglob("*") if file.is_file()]
-            if left:
-                oracle.find(f"{name} left {len(left)} files of spilling, {left[:3]}")
+            self._require(oracle, f"{name}: files of spilling", lambda n=name: _spilled(self._state(n)))
+        self._require(oracle, "statements that nobody waits for", self._running)
+
+    def check_tables(self, oracle: Oracle) -> None:
+        """Check that tables which are written hold no file but those that their versions name."""
+        for name in (MOM, HANGZHOU):
+            tables = self._state(name) / "tables"
+            self._require(oracle, f"{name}: files of no version", lambda at=tables: _unnamed(at))
+            state = self._state(name)
+            self._require(oracle, f"{name}: what processes left", lambda at=state: _abandoned(at))
+
+    def _require(self, oracle: Oracle, what: str, find: Callable[[], list[str]]) -> None:
+        """Wait until nothing is left of what was found; what stays is a finding."""
+        deadline = time.monotonic() + _WAIT_S
+        left = set(find())
+        while left:
+            if time.monotonic() > deadline:
+                oracle.find(f"{what}: {len(left)} are left: {sorted(left)[:3]}")
+                return
+            time.sleep(0.1)
+            # What is being written has no version yet, and is gone or has one soon.
+            left &= set(find())
+
+    def _running(self) -> list[str]:
+        asked = "system.federation.jobs"
+        sql = f"select job_id, cluster_name, kind from {asked} where state in ('running', 'queued')"
+        with self._federation.client(ADMIN, MOM) as admin:
+            rows = admin.query(sql).read_all().to_pylist()
+        # This statement is one itself.
+        return [str(row) for row in rows if row["cluster_name"] != MOM]
 
     def _check_processes(self, oracle: Oracle) -> None:
         extra = set(_children()) - set(self._pids()) - self._others
@@ -55,10 +88,7 @@ class Leftovers:
         for name, server in self._federation.servers.items():
             if server.pid is None:
                 oracle.find(f"{name} ended by itself")
-                continue
-            connections = psutil.Process(server.pid).net_connections(kind="tcp")
-            ports = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
-            if len(ports) != 1:
+            elif len(ports := _listening(server.pid)) != 1:
                 oracle.find(f"{name} listens on {sorted(ports)}")
 
     def _check_files(self, oracle: Oracle) -> None:
@@ -73,7 +103,7 @@ class Leftovers:
             with server.log_file.open(encoding="utf-8", errors="replace") as log:
                 log.seek(self._read[name])
                 for line in log:
-                    if any(fault in line for fault in _FAULTS):
+                    if _FAULTS.search(line):
                         oracle.find(f"{name} logged a fault of its own: {line.strip()[:3000]}")
                 self._read[name] = log.tell()
 
@@ -86,3 +116,39 @@ class Leftovers:
 
 def _children() -> list[int]:
     return [child.pid for child in psutil.Process().children(recursive=True)]
+
+
+def _listening(pid: int) -> set[int]:
+    """Return the ports on which a process listens, in its own network."""
+    process = Path("/proc", str(pid))
+    own = {os.readlink(entry) for entry in (process / "fd").iterdir() if entry.is_symlink()}
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in (process / "net" / table).read_text("ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTENS and f"socket:[{fields[9]}]" in own:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+def _spilled(state: Path) -> list[str]:
+    return [file.name for file in (state / "spill").rglob("*") if file.is_file()]
+
+
+def _unnamed(tables: Path) -> list[str]:
+    """Return the data files that no version of their table names."""
+    unnamed: list[str] = []
+    for table in tables.glob("[!.]*"):
+        files = [file for file in table.rglob("*.parquet") if "_delta_log" not in file.parts]
+        named = "".join(log.read_text("utf-8") for log in (table / "_delta_log").glob("*.json"))
+        unnamed += [str(file) for file in files if file.name not in named]
+    return unnamed
+
+
+def _abandoned(state: Path) -> list[str]:
+    """Return the folders of processes that are gone, and what they left half written."""
+    left = [str(file) for file in (state / "heartbeats").glob("*/.*")]
+    for parent in (state / "tables" / ".snapshots", state / "heartbeats"):
+        folders = sorted(parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
+        left += map(str, folders[:-1])
+    return left

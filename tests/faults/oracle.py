@@ -67,6 +67,9 @@ class Oracle:
         """… those that one did not, and that may be there: each ingest all or none."""
         self.has_clocks_apart = False
         """Whether clocks differ, or did a moment ago."""
+        self.breaks = 0
+        self.victim = ""
+        """Of the last that was broken."""
         self._lock = threading.Lock()
         self._faulty_since: float | None = None
         self._healed_at = 0.0
@@ -109,6 +112,13 @@ class Oracle:
         finally:
             with self._lock:
                 self._faulty_since, self._healed_at = None, time.monotonic()
+
+    @contextmanager
+    def broken(self, victim: str) -> Iterator[None]:
+        """Tell what is broken for the time of a `with` block; `breaks` counts such times."""
+        self.breaks += 1
+        self.victim = victim
+        yield
 
     def was_faulty_since(self, moment_s: float) -> bool:
         """Whether anything was broken at any time since a moment, or not healed for long yet."""

@@ -46,13 +46,15 @@ class Run:
             workload.start()
             leftovers = Leftovers(federation)
             try:
-                for seed in seeds:
-                    if not self._play_one(seed, workload, leftovers):
-                        break
+                lasts = all(self._play_one(seed, workload, leftovers) for seed in seeds)
             finally:
                 workload.stop()
+            if not lasts:
+                return
+            workload.write_everywhere()
             check(federation, oracle)
             leftovers.check_quiet(oracle)
+            leftovers.check_tables(oracle)
         finally:
             federation.close()
 
@@ -73,7 +75,7 @@ class Run:
                 for step in schedule.steps:
                     workload.begin(step.phase)
                     time.sleep(step.after_s)
-                    inject(federation, step)
+                    inject(federation, step, workload)
             seconds = recover(federation, oracle)
             workload.wait_for_single()
             check(federation, oracle)

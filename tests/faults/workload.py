@@ -47,6 +47,7 @@ READ_SECRET = f"select count(*) as n from vault.books.secret@{HANGZHOU}"
 # What a heartbeat may be late on a busy machine before a revocation counts as lost.
 _SLACK_S = 4.0
 _STREAM_S = 8.0
+_PATIENCE_S = 30.0
 _SUM = BIG_ROWS * (BIG_ROWS - 1) // 2
 # What a command at a server's own terminal may end with.
 TERMINAL_ERRORS = (FlightMemberError, ConfigurationError, AuthError, SQLAlchemyError, OSError)
@@ -80,7 +81,7 @@ class Workload:
 
     def __init__(self, federation: Federation, oracle: Oracle) -> None:
         self._federation = federation
-        self._oracle = oracle
+        self.oracle = oracle
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._begun = threading.Condition()
@@ -111,7 +112,7 @@ class Workload:
         for thread in self._threads:
             thread.join(max(0.1, deadline - time.monotonic()))
             if thread.is_alive():
-                self._oracle.find(f"{thread.name} hangs for a minute")
+                self.oracle.find(f"{thread.name} hangs for a minute")
 
     def begin(self, phase: str) -> None:
         """Return in the middle of the next round of a phase; some are begun for the purpose."""
@@ -128,6 +129,16 @@ class Workload:
             with self._begun:
                 now = self._rounds.get(phase, 0)
                 self._begun.wait_for(lambda: self._rounds.get(phase, 0) > now, timeout=5)
+
+    def wait_for_answer(self, door: str, answered: int) -> bool:
+        """Wait until a round that began since has been answered at a door."""
+        # One may have been under way.
+        return _waits(lambda: self.oracle.answers[door] > answered + 1)
+
+    def write_everywhere(self) -> None:
+        """Write to every table once more: whoever writes removes what was left there."""
+        for act in (self._load, self._writer()):
+            self._once("last write", act)
 
     def wait_for_single(self) -> None:
         """Wait until what `begin` started has ended."""
@@ -148,15 +159,15 @@ class Workload:
         try:
             act()
         except RemoteError as error:
-            self._oracle.refused(door, error)
+            self.oracle.refused(door, error)
         except TERMINAL_ERRORS as error:
             # Of a command at the server's own terminal.
             text = str(getattr(error, "code", type(error).__name__))
-            self._oracle.refused(door, RemoteError("cluster-unavailable", "UNAVAILABLE", text))
+            self.oracle.refused(door, RemoteError("cluster-unavailable", "UNAVAILABLE", text))
         except BaseException:  # noqa: BLE001  whatever it is, it is told
-            self._oracle.find(f"{door}: {traceback.format_exc()}")
+            self.oracle.find(f"{door}: {traceback.format_exc()}")
         else:
-            self._oracle.answered(door)
+            self.oracle.answered(door)
 
     # Readers
 
@@ -168,17 +179,28 @@ class Workload:
         def read() -> None:
             with noted(asker):
                 rows = asker.signed_in().query(sql, headers=headers)
-                with patience(rows):
-                    count, total = 0, 0
-                    for batch in rows:
-                        count += batch.num_rows
-                        total += pc.sum(batch["n"]).as_py() or 0
-                        # As slow as somebody who does something with rows.
-                        self._stopping.wait(0.01)
+                breaks, count, total = self.oracle.breaks, 0, 0
+                try:
+                    with patience(rows):
+                        for batch in rows:
+                            count += batch.num_rows
+                            total += pc.sum(batch["n"]).as_py() or 0
+                            # As slow as somebody who does something with rows.
+                            self._stopping.wait(0.01)
+                except RemoteError as error:
+                    if not headers and count:
+                        self._require_broken_owner(breaks, error)
+                    raise
             if (count, total) != (BIG_ROWS, _SUM):
-                self._oracle.find(f"{door}: {count} rows of {BIG_ROWS} passed off as whole")
+                self.oracle.find(f"{door}: {count} rows of {BIG_ROWS} passed off as whole")
 
         return read
+
+    def _require_broken_owner(self, breaks: int, error: RemoteError) -> None:
+        """A direct stream that has begun hangs on nothing but the cluster that it comes from."""
+        others_broke = self.oracle.breaks <= breaks + 1 and self.oracle.victim != HANGZHOU
+        if others_broke and not self.oracle.has_clocks_apart:
+            self.oracle.find(f"a direct stream ended with {error} as {self.oracle.victim} failed")
 
     def _counter(self, user: str, at: str, table: str) -> Callable[[], None]:
         asker = Asker(self._federation, user, at)
@@ -186,13 +208,13 @@ class Workload:
         is_home = at == HANGZHOU
 
         def count() -> None:
-            least, _ = self._oracle.counts()
+            least, _ = self.oracle.counts()
             with noted(asker):
                 rows = asker.signed_in().query(COUNT_LEDGER + table)
                 with patience(rows):
                     (counted,) = rows.read_all().to_pylist()
             door = "at home" if is_home else "handed on"
-            self._oracle.check_counted(door, counted, least if is_home else 0)
+            self.oracle.check_counted(door, counted, least if is_home else 0)
 
         return count
 
@@ -202,17 +224,17 @@ class Workload:
         asker = Asker(self._federation, CHIEF, HANGZHOU)
 
         def write() -> None:
-            batch = self._oracle.issue()
+            batch = self.oracle.issue()
             values = ", ".join(f"({batch}, {part})" for part in range(PARTS))
             with noted(asker):
                 asker.signed_in().update(f"INSERT INTO {LEDGER} VALUES {values}")
-            self._oracle.acknowledge(batch)
+            self.oracle.acknowledge(batch)
             self._stopping.wait(0.3)
 
         return write
 
     def _load(self) -> None:
-        ingest(self._federation, self._oracle)
+        ingest(self._federation, self.oracle)
 
     # Grants
 
@@ -256,12 +278,12 @@ class Workload:
             with client.open_endpoint(held) as rows, patience(rows):
                 rows.read_all()
         except RemoteError as error:
-            self._oracle.refused("held ticket", error)
+            self.oracle.refused("held ticket", error)
             return error.code in {"cluster-unavailable", "stale-metastore"}
-        is_calm = not self._oracle.was_faulty_since(revoked_at)
+        is_calm = not self.oracle.was_faulty_since(revoked_at)
         limit_s = (HEARTBEAT_S if is_calm else TICKET_S) + _SLACK_S
         if asked_at - revoked_at > limit_s:
-            self._oracle.find(
+            self.oracle.find(
                 f"a ticket opened {asked_at - revoked_at:.1f} s after what it rests on was revoked"
             )
         return True
@@ -271,9 +293,9 @@ class Workload:
             with ask() as rows, patience(rows):
                 found = rows.read_all()
         except RemoteError as error:
-            self._oracle.refused(what, error)
+            self.oracle.refused(what, error)
         else:
-            self._oracle.find(f"{what}, and answered: {found.num_rows} rows")
+            self.oracle.find(f"{what}, and answered: {found.num_rows} rows")
 
     def is_secret_shut(self) -> bool | None:
         """Whether the secret is revoked; None when the last change was not answered."""
@@ -282,7 +304,7 @@ class Workload:
     # Once in a while
 
     def _join(self) -> None:
-        join_and_leave(self._federation, self._oracle)
+        join_and_leave(self._federation, self.oracle)
 
     def _rotate(self) -> None:
         for name in NAMES:
@@ -290,6 +312,15 @@ class Workload:
             # An hour, so that whatever is signed now counts on.
             with suppress(AlreadyExistsError):
                 rotate_key(home, timedelta(hours=1))
+
+
+def _waits(is_so: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 class noted:  # noqa: N801  reads as a statement

@@ -23,10 +23,12 @@ from flight_member.authority import ServiceCaller, service_token
 from flight_member.clock import utc_now
 from flight_member.errors import (
     ClusterUnavailableError,
+    ForwardedError,
     RevokedTokenError,
     UserNotReportedError,
 )
 from flight_member.settings import AuditSection
+from flight_mom.members import Member
 from flight_mom.relay import Relay
 from flight_mom.signin import MomAuthority
 from flight_sql import Call
@@ -131,6 +133,39 @@ def test_home_that_does_not_answer_is_said_to_without_its_address(gate: Gate) ->
     with pytest.raises(ClusterUnavailableError, match="shanghai does not answer") as caught:
         gate.authority.sign_in("user1@shanghai", PASSWORD, Call(peer=PEER))
     assert "127.0.0.1" not in str(caught.value)
+
+
+class _Home(Relay):
+    """A line to a home cluster whose clock is not the MoM's."""
+
+    def __init__(self, gate: "Gate", answer: str | ForwardedError) -> None:
+        super().__init__(MOM, gate.mom.key, bytes, gate.clock)
+        self.answer = answer
+
+    def action(self, member: Member, kind: str, body: bytes) -> bytes:
+        assert (member.name, kind, bool(body)) == (SHANGHAI, protocol.SIGN_IN, True)
+        if isinstance(self.answer, ForwardedError):
+            raise self.answer
+        return protocol.SignInReply(token=self.answer).write()
+
+
+@pytest.mark.parametrize("is_ahead", [False, True])
+def test_clocks_that_differ_are_no_guesses(gate: Gate, is_ahead: bool) -> None:
+    """Neither when home refuses the MoM's token, nor when the MoM does not take home's."""
+    now = gate.clock()
+    gate.clock.move(1800)
+    early = gate.identity_token()
+    gate.clock.now = now
+    refusal = ForwardedError(
+        InvalidTokenError.code, "UNAUTHENTICATED", "it is not valid yet", retryable=False
+    )
+    gate.authority._relay = home = _Home(gate, refusal if is_ahead else early)
+    for _ in range(7):
+        with pytest.raises(ClusterUnavailableError, match="compare the servers' clocks"):
+            gate.authority.sign_in(f"user1@{SHANGHAI}", PASSWORD, Call(peer=PEER))
+    home.answer = gate.identity_token()
+    assert gate.authority.sign_in(f"user1@{SHANGHAI}", PASSWORD, Call(peer=PEER))
+    home.close()
 
 
 def test_session_is_renewed_once_half_of_it_is_spent(gate: Gate) -> None:

@@ -61,7 +61,7 @@ def test_half_a_file_of_a_killed_writer_is_none(tmp_path: Path) -> None:
     Spool(tmp_path).write(ROWS)
     (tmp_path / ".00000000000000000002.arrow").write_bytes(b"ARROW1 and no more")
     spool = Spool(tmp_path)
-    assert spool.file_count == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["00000000000000000001.arrow"]
     spool.write(ROWS)
     batch = spool.form_batch(0, 10)
     assert batch is not None
@@ -70,6 +70,15 @@ def test_half_a_file_of_a_killed_writer_is_none(tmp_path: Path) -> None:
         "00000000000000000002.arrow",
     ]
     assert batch.read() is not None
+
+
+def test_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    in_the_way = tmp_path / "00000000000000000001.arrow"
+    in_the_way.mkdir()
+    with pytest.raises(IsADirectoryError):
+        spool.write(ROWS)
+    assert list(tmp_path.iterdir()) == [in_the_way]
 
 
 def test_folder_of_a_process_that_lives_is_nobody_elses(tmp_path: Path) -> None:
