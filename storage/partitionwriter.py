@@ -195,7 +195,11 @@ class _File:
 
     def close(self) -> WrittenFile:
         """Complete the file, on the disk."""
-        self._writer.close()
+        try:
+            self._writer.close()
+        except BaseException:
+            self.abandon()
+            raise
         byte_count = self.byte_count
         self._sink.close()
         sync(self._path)
@@ -205,6 +209,8 @@ class _File:
     def abandon(self) -> None:
         """Give the file up as it is."""
         self._sink.close()
+        # Else its end tries to write again, and complains on standard error.
+        self._writer.is_open = False
 
 
 def sync(path: Path) -> None:

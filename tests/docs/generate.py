@@ -20,6 +20,7 @@ from flight_member.settings import MemberSettings, ServerSettings
 from flight_mom.cli import app as mom_app
 from flight_mom.settings import MomSettings
 from tests.docs.examples import with_examples
+from tests.faults.report import table as recoveries
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -34,6 +35,8 @@ _MODELS: Mapping[str, type[ServerSettings]] = {
 }
 _COLUMNS = "<!-- columns: made by `python -m tests.docs.generate` from flight_member/noderow.py -->"
 _END_OF_COLUMNS = "<!-- end of columns -->"
+_RECOVERIES = "<!-- recoveries: made by `python -m tests.docs.generate` from what was measured -->"
+_END_OF_RECOVERIES = "<!-- end of recoveries -->"
 _SQL_TYPES = {
     pa.utf8(): "VARCHAR",
     pa.bool_(): "BOOLEAN",
@@ -120,6 +123,14 @@ def heartbeats_page() -> str:
     return head + _COLUMNS + "\n".join(lines) + "\n" + _END_OF_COLUMNS + tail
 
 
+def reliability_page() -> str:
+    """Return the page on reliability with how long recovering took when it was last measured."""
+    head, rest = (DOCS / "reliability.md").read_text("utf-8").split(_RECOVERIES, 1)
+    _, tail = rest.split(_END_OF_RECOVERIES, 1)
+    lines = ["", *recoveries(), ""]
+    return head + _RECOVERIES + "\n".join(lines) + _END_OF_RECOVERIES + tail
+
+
 def commands_of(program: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command of a program: itself first, then depth first."""
     yield from _walk((program,), typer.main.get_command(_PROGRAMS[program]))
@@ -142,6 +153,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "cli.md": cli_page,
     "heartbeats.md": heartbeats_page,
+    "reliability.md": reliability_page,
     "sql.md": sql_page,
 }
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tests.faults.isolation import INSIDE, can_isolate, enter
 from tests.faults.running import Run, say
+from tests.faults.schedules import sample
 
 
 def main() -> int:
@@ -18,6 +20,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--count", type=int, default=10, help="how many seeds, one after the other")
     parser.add_argument("--plain", action="store_true", help="without namespaces: proxies, limits")
+    parser.add_argument("--sample", action="store_true", help="each fault once, and no seeds")
     parser.add_argument("--results", type=Path, help="where to write recovery times, as JSON")
     parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -25,19 +28,31 @@ def main() -> int:
         enter(sys.argv[1:])
     directory = Path(tempfile.mkdtemp(prefix="faults-"))
     kind = "namespaces of its own" if asked.inside else "proxies and limits"
-    say(f"{asked.count} schedules from seed {asked.seed}, with {kind}; logs in {directory}")
+    what = "a sample" if asked.sample else f"{asked.count} schedules from seed {asked.seed}"
+    say(f"{what}, with {kind}; logs in {directory}")
     started_at = time.monotonic()
     run = Run(directory, is_isolated=asked.inside)
-    run.play(range(asked.seed, asked.seed + asked.count))
+    if asked.sample:
+        run.play(sample(is_isolated=asked.inside, can_jump=run.can_jump))
+    else:
+        run.play(map(run.draw, range(asked.seed, asked.seed + asked.count)))
     took_s = time.monotonic() - started_at
     if asked.results:
-        rows = [asdict(recovery) for recovery in run.recoveries]
-        asked.results.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+        results = {
+            "schedules": run.played,
+            "recoveries": [asdict(recovery) for recovery in run.recoveries],
+        }
+        asked.results.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     say(f"answers: {dict(run.oracle.answers)}")
     say(f"refusals: { {' '.join(key): n for key, n in sorted(run.oracle.refusals.items())} }")
     for finding in run.oracle.findings:
         say(f"FOUND {finding.what}")
-    say(f"{took_s:.0f} s, {len(run.oracle.findings)} findings; seeds that failed: {run.failed}")
+    say(
+        f"{run.played} schedules in {took_s:.0f} s, {len(run.oracle.findings)} findings; "
+        f"seeds that failed: {run.failed}"
+    )
+    if not run.oracle.findings:
+        shutil.rmtree(directory)
     return 1 if run.oracle.findings else 0
 
 

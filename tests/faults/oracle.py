@@ -34,11 +34,12 @@ _EXPECTED = {
     "write-conflict",
 }
 
-
-# What those are told besides who ask for what was taken from them.
+ told besides who ask for what was taken from them.
 _TAKEN = {"not-found", "revoked-ticket"}
 # What proofs come to while two clocks differ.
 _OUT_OF_TIME = {"invalid-ticket", "revoked-token"}
+# What a write comes to when its rows find no room.
+_NO_ROOM = {"unusable-table", "memory-limit"}
 DOORS_OF_THE_SHUT = {"asked after a revocation", "held ticket"}
 
 
@@ -67,6 +68,7 @@ class Oracle:
         """… those that one did not, and that may be there: each ingest all or none."""
         self.has_clocks_apart = False
         """Whether clocks differ, or did a moment ago."""
+        self.has_full_disk = False
         self.breaks = 0
         self.victim = ""
         """Of the last that was broken."""
@@ -89,6 +91,8 @@ class Oracle:
         expected = _EXPECTED | _TAKEN if door in DOORS_OF_THE_SHUT else _EXPECTED
         if self.has_clocks_apart:
             expected = expected | _OUT_OF_TIME
+        if self.has_full_disk:
+            expected = expected | _NO_ROOM
         if error.code not in expected:
             self.find(f"{door} was refused with {error}")
         said = error.text.partition("gRPC client debug context")[0]

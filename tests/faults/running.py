@@ -1,5 +1,6 @@
 """One run: a federation that lives on, a workload, and schedule after schedule."""
 
+import math
 import sys
 import time
 import traceback
@@ -12,7 +13,7 @@ from tests.faults.federation import HANGZHOU, Federation
 from tests.faults.injecting import inject
 from tests.faults.leftovers import Leftovers
 from tests.faults.oracle import Oracle
-from tests.faults.schedules import CLOCKS, Schedule, draw
+from tests.faults.schedules import CLOCKS, Fault, Schedule, draw
 from tests.faults.workload import Workload
 
 
@@ -33,12 +34,13 @@ class Run:
         self.directory = directory
         self.recoveries: list[Recovery] = []
         self.failed: list[int] = []
+        self.played = 0
         self.oracle = Oracle()
         self._is_isolated = is_isolated
         self._federation = Federation(directory, is_isolated=is_isolated)
 
-    def play(self, seeds: Iterable[int]) -> None:
-        """Play the schedules of seeds, until one breaks the federation for good."""
+    def play(self, schedules: Iterable[Schedule]) -> None:
+        """Play schedules, until one breaks the federation for good."""
         federation, oracle = self._federation, self.oracle
         try:
             federation.start()
@@ -46,7 +48,7 @@ class Run:
             workload.start()
             leftovers = Leftovers(federation)
             try:
-                lasts = all(self._play_one(seed, workload, leftovers) for seed in seeds)
+                lasts = all(self._play_one(one, workload, leftovers) for one in schedules)
             finally:
                 workload.stop()
             if not lasts:
@@ -60,16 +62,22 @@ class Run:
 
     def draw(self, seed: int) -> Schedule:
         """Draw the schedule of a seed for what this run can do."""
-        server = self._federation.servers[HANGZHOU]
-        return draw(seed, can_stall=self._is_isolated, can_jump=server.clock.can_jump)
+        return draw(seed, can_stall=self._is_isolated, can_jump=self.can_jump)
 
-    def _play_one(self, seed: int, workload: Workload, leftovers: Leftovers) -> bool:
+    @property
+    def can_jump(self) -> bool:
+        """Whether clocks can be set."""
+        return self._federation.servers[HANGZHOU].clock.can_jump
+
+    def _play_one(self, schedule: Schedule, workload: Workload, leftovers: Leftovers) -> bool:
         """Play one schedule; returns whether the federation works again."""
-        schedule, started_at = self.draw(seed), time.monotonic()
+        started_at = time.monotonic()
+        self.played += 1
         federation, oracle = self._federation, self.oracle
         known = len(oracle.findings)
-        if any(step.fault in CLOCKS for step in schedule.steps):
-            oracle.has_clocks_apart = True
+        faults = {step.fault for step in schedule.steps}
+        oracle.has_clocks_apart = bool(faults & CLOCKS)
+        oracle.has_full_disk = Fault.FULL_DISK in faults
         try:
             with oracle.failing():
                 for step in schedule.steps:
@@ -80,24 +88,24 @@ class Run:
             workload.wait_for_single()
             check(federation, oracle)
             leftovers.check(oracle)
-            oracle.has_clocks_apart = False
         except BaseException as error:
             oracle.find(f"the run itself failed: {traceback.format_exc()}")
             if not isinstance(error, Exception):
                 raise
             seconds = float("nan")
-        if len(schedule.steps) == 1 and seconds == seconds:
+        if len(schedule.steps) == 1 and not math.isnan(seconds):
             (step,) = schedule.steps
             self.recoveries.append(Recovery(step.fault, step.victim, step.phase, round(seconds, 2)))
         is_well = len(oracle.findings) == known
         steps = "; ".join(map(str, schedule.steps))
         took_s = time.monotonic() - started_at
-        say(f"{'ok  ' if is_well else 'FAIL'} {seed} {took_s:5.1f} s, whole after {seconds:4.1f} s: {steps}")
+        outcome = "ok  " if is_well else "FAIL"
+        say(f"{outcome} {schedule.seed} {took_s:5.1f} s, whole after {seconds:4.1f} s: {steps}")
         if not is_well:
-            self.failed.append(seed)
+            self.failed.append(schedule.seed)
             for finding in oracle.findings[known:]:
                 say(f"     {finding.what}")
-        return seconds == seconds
+        return not math.isnan(seconds)
 
 def say(text: str) -> None:
     """Print a line at once."""

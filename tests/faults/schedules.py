@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.faults.federation import HANGZHOU, MEMBERS, MOM, NAMES
+from tests.faults.federation import HANGZHOU, MEMBERS, MOM, NAMES, SHANGHAI
 
 
 class Fault(StrEnum):
@@ -66,11 +66,7 @@ class Schedule:
 def draw(seed: int, *, can_stall: bool, can_jump: bool) -> Schedule:
     """Draw the schedule of a seed; the same on every machine that can do the same."""
     chance = random.Random(seed)  # noqa: S311  to be drawn again
-    faults = [
-        fault
-        for fault in Fault
-        if (can_stall or fault not in _NEEDS_A_DISK) and (can_jump or fault not in CLOCKS)
-    ]
+    faults = _possible(can_stall=can_stall, can_jump=can_jump)
     return Schedule(seed, tuple(_draw_step(chance, faults) for _ in range(chance.choice((1, 1, 2)))))
 
 
@@ -86,3 +82,36 @@ def _draw_step(chance: random.Random, faults: list[Fault]) -> Step:
         round(chance.expovariate(8), 3),
         round(chance.uniform(0.2, 2.5), 2),
     )
+
+
+def sample(*, is_isolated: bool, can_jump: bool) -> list[Schedule]:
+    """Return schedules in which everything fails once that can fail here."""
+    pairs = (
+        (Step(Fault.KILL, HANGZHOU, "write", 0.05, 0.3), Step(Fault.STOP, MOM, "grant", 0.02, 1.2)),
+        (Step(Fault.CUT, HANGZHOU, "query", 0.05, 1.2), Step(Fault.KILL, MOM, "grant", 0.02, 0.2)),
+        (Step(Fault.HALF_CUT, HANGZHOU, "heartbeat", 0, 1), Step(Fault.END, MOM, "join", 0.1, 0.2)),
+        (Step(Fault.ISOLATE, MOM, "query", 0.05, 1), Step(Fault.KILL, HANGZHOU, "load", 0.2, 0.2)),
+        (
+            Step(Fault.FULL_DISK, HANGZHOU, "write", 0, 1),
+            Step(Fault.FULL_DISK, MOM, "grant", 0, 1),
+            Step(Fault.SLOW_LINE, SHANGHAI, "query", 0, 0.5),
+        ),
+        (
+            Step(Fault.STALLED_DISK, HANGZHOU, "rotation", 0, 1),
+            Step(Fault.CLOCK_AHEAD, MOM, "query", 0, 1),
+            Step(Fault.CLOCK_BEHIND, HANGZHOU, "grant", 0, 1),
+        ),
+    )
+    possible = _possible(can_stall=is_isolated, can_jump=can_jump)
+    return [
+        Schedule(number, tuple(step for step in steps if step.fault in possible))
+        for number, steps in enumerate(pairs)
+    ]
+
+
+def _possible(*, can_stall: bool, can_jump: bool) -> list[Fault]:
+    return [
+        fault
+        for fault in Fault
+        if (can_stall or fault not in _NEEDS_A_DISK) and (can_jump or fault not in CLOCKS)
+    ]
