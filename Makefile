@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each of the many processes of a test run would compile all of the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-clients test-postgresql test-ha lint types unit hostile format docs bench clean help
+.PHONY: install demo test test-clients test-postgresql test-ha test-faults faults lint types unit hostile format docs bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -81,6 +81,14 @@ test-postgresql: install ## the tests of what servers keep, on a PostgreSQL that
 
 test-ha: install ## several servers over one PostgreSQL that are killed, paused and cut off (Debian's packages postgresql and haproxy)
 	$(BIN)/python -m pytest -m ha tests/ha
+
+test-faults: install ## everything fails once: processes, lines, disks and clocks of a federation
+	$(BIN)/python -m pytest -m faults tests/faults
+
+SEED ?= 1
+COUNT ?= 1000
+faults: install ## seeded schedules of faults (SEED=1 COUNT=1000: about two hours)
+	$(BIN)/python -m tests.faults --seed $(SEED) --count $(COUNT) $(ARGS)
 
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .

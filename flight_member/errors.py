@@ -115,14 +115,15 @@ class ClusterSuspendedError(FlightMemberError):
 
 
 class StateUnavailableError(FlightMemberError):
-    """The database of the durable state does not answer; nothing was changed."""
+    """The database of the durable state cannot be used; nothing was changed."""
 
     code, status, retryable = "state-unavailable", "UNAVAILABLE", True
 
     def __init__(self) -> None:
         super().__init__(
-            "this server does not reach the database that keeps its cluster's state; nothing was "
-            "changed: try again in a moment, or at another server of the cluster"
+            "this server does not reach the database that keeps its cluster's state, or the disk "
+            "is full; nothing was changed: try again in a moment, or at another server of the "
+            "cluster"
         )
 
 

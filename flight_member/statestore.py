@@ -10,6 +10,7 @@ or a power cut loses nothing that was acknowledged. No wait for PostgreSQL is wi
 """
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -68,6 +69,15 @@ _PAUSE_S = 5.0
 # for too long, a lock that was not to be had, no connection left.
 _AWAY_CLASSES = {"08", "57"}
 _AWAY = {"25P03", "55P03", "53300"}
+# What SQLite calls a full disk, a disk that fails, and a change that does not end. It undoes what
+# it could not write.
+_NO_ROOM_OR_PATIENCE = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+}
+_PRIMARY = 0xFF  # of a code; the rest says more precisely what it was
 
 metadata = MetaData()
 
@@ -311,7 +321,9 @@ def _plain_faults() -> Iterator[None]:
 
 
 def _is_away(error: DBAPIError) -> bool:
-    """Whether PostgreSQL could not be asked, took too long, or ended the session."""
+    """Whether the database could not be asked, took too long, had no room, or hung up."""
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return error.orig.sqlite_errorcode & _PRIMARY in _NO_ROOM_OR_PATIENCE
     if not hasattr(error.orig, "sqlstate"):
         return False  # another database
     state = _state_of(error)

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,6 +23,7 @@ from flight_sql.calling import MIDDLEWARE, CallMiddlewareFactory, SilentAuthHand
 from flight_sql.draining import RunningCalls, shut_down_within
 from flight_sql.endpoints import flight_info
 from flight_sql.errors import (
+    CancelledCallError,
     InvalidRequestError,
     RequestNotSupportedError,
     ServerStoppingError,
@@ -356,4 +357,12 @@ def _no_transaction(command: Any) -> Any:
 
 
 def _write(writer: Any, name: str, **fields: Any) -> None:
-    writer.write(pa.py_buffer(sql_message(name, **fields).SerializeToString()))
+    """Answer a put; the change is made, whether its caller still listens or not.
+
+    Raises:
+        CancelledCallError: When the caller has left.
+    """
+    with suppress(OSError, pa.ArrowException):
+        writer.write(pa.py_buffer(sql_message(name, **fields).SerializeToString()))
+        return
+    raise CancelledCallError("the caller left before the answer; what was asked for was done")

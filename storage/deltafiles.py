@@ -23,6 +23,7 @@ from storage.deltalog import DataFile, DeltaLog
 from storage.errors import CancelledError, StorageError, UnusableTableError
 from storage.locking import locked
 from storage.partitionwriter import PartitionWriter, Pause, WrittenFile, no_folder, no_pause
+from storage.room import unwritten
 from storage.rows import fit_rows
 
 PENDING = ".pending"
@@ -175,11 +176,11 @@ def _plain_faults() -> Iterator[None]:
     """Replace the system's words, which name paths, by ours."""
     try:
         yield
-    except (OSError, pa.ArrowException):
-        pass
+    except (OSError, pa.ArrowException) as error:
+        refusal = unwritten(error, "the rows cannot be written to the table's disk")
     else:
         return
-    raise UnusableTableError("the rows cannot be written; is there room on the disk?")
+    raise refusal
 
 
 def _stats(metadata: pq.FileMetaData) -> str:

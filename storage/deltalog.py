@@ -18,9 +18,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from storage.deltatypes import declared_schema, own_schema
-from storage.errors import StaleMetastoreError, UnusableTableError, WriteConflictError
+from storage.errors import StaleMetastoreError, WriteConflictError
 from storage.lastlook import take_last_look
 from storage.partitionwriter import sync
+from storage.room import unwritten
 
 LOG_FOLDER = "_delta_log"
 _ATTEMPTS = 20
@@ -89,13 +90,13 @@ class DeltaLog:
                 [_add(partition_by, file, changes_rows=True) for file in files],
                 partition_by=list(partition_by),
             )
-        except (DeltaError, OSError, ValueError):
-            pass
+        except (DeltaError, OSError, ValueError) as error:
+            refusal = unwritten(error, "the table cannot be stored there")
         else:
             log = cls(location)
             log.sync()
             return log.read()
-        raise UnusableTableError("the table cannot be stored there; is there room on the disk?")
+        raise refusal
 
     def read(self, version: int | None = None) -> DeltaState:
         """Return a version, the newest one by default.
@@ -220,11 +221,11 @@ class DeltaLog:
             )
         except CommitFailedError:
             return False
-        except (DeltaError, OSError, ValueError):
-            pass
+        except (DeltaError, OSError, ValueError) as error:
+            refusal = unwritten(error, "the rows cannot be written to the table's disk")
         else:
             return True
-        raise UnusableTableError("the rows cannot be written; is there room on the disk?")
+        raise refusal
 
 
 def _state(table: DeltaTable) -> DeltaState:

@@ -31,12 +31,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from storage.deltalog import DataFile, DeltaLog, DeltaState
-from storage.errors import StaleMetastoreError, UnusableTableError
+from storage.errors import StaleMetastoreError, StorageError, UnusableTableError
 from storage.locking import locked
 from storage.metastore import Table, TableKind
 from storage.objecturl import is_remote
 from storage.parquet import list_files, snapshot_of
 from storage.partitionwriter import hive_folder
+from storage.room import unwritten
 from storage.sharding import Shard
 
 _MAX_IDLE = 32
@@ -291,11 +292,10 @@ def _link(location: Path, file: DataFile, into: Path) -> None:
     try:
         os.link(location / file.path, into / f"{commit.replace('/', '-')}-{name}")
     except FileNotFoundError:
-        is_gone = True
-    except OSError:
-        is_gone = False
+        gone = "a file of that version of the table is gone; execute it again"
+        refusal: StorageError = StaleMetastoreError(gone)
+    except OSError as error:
+        refusal = unwritten(error, "the table's files cannot be linked; keep all of it on one disk")
     else:
         return
-    if is_gone:
-        raise StaleMetastoreError("a file of that version of the table is gone; execute it again")
-    raise UnusableTableError("the table's files cannot be linked; keep all of it on one disk")
+    raise refusal

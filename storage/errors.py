@@ -8,6 +8,7 @@ StorageError
 ├── UnknownPlaceError      not-found            NOT_FOUND
 ├── StaleMetastoreError    stale-metastore      UNAVAILABLE, retryable
 ├── WriteConflictError     write-conflict       UNAVAILABLE, retryable
+├── DiskFullError          disk-full            UNAVAILABLE, retryable
 ├── MemoryLimitError       memory-limit         INVALID_ARGUMENT
 ├── StatementRefusedError  statement-not-supported  UNIMPLEMENTED
 ├── TypeMismatchError      type-mismatch        INVALID_ARGUMENT
@@ -80,6 +81,12 @@ class WriteConflictError(StorageError):
     """Another statement changed the same rows or columns in the meantime; nothing was written."""
 
     code, status, retryable = "write-conflict", "UNAVAILABLE", True
+
+
+class DiskFullError(StorageError):
+    """There was no room for what was to be written; nothing of it is there."""
+
+    code, status, retryable = "disk-full", "UNAVAILABLE", True
 
 
 class MemoryLimitError(StorageError):

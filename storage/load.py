@@ -18,6 +18,7 @@ from storage.arrowtypes import plain_schema
 from storage.errors import TableExistsError, UnusableTableError
 from storage.locking import locked
 from storage.partitionwriter import PartitionWriter, sync
+from storage.room import unwritten
 from storage.rows import check_partition_columns, fit_rows
 
 Progress = Callable[[int], None]
@@ -80,11 +81,11 @@ def _writing() -> Iterator[None]:
     """Replace the system's words, which name paths, by ours."""
     try:
         yield
-    except (OSError, pa.ArrowException):
-        pass
+    except (OSError, pa.ArrowException) as error:
+        refusal = unwritten(error, "the rows cannot be written to the table's disk")
     else:
         return
-    raise UnusableTableError("the rows cannot be written; is there room on the disk?")
+    raise refusal
 
 
 @contextmanager

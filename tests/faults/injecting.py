@@ -1,7 +1,7 @@
 """A step of a schedule, carried out: something fails for a while, and works again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.faults.federation import HANGZHOU, MOM, Federation, settle
@@ -30,34 +30,36 @@ def inject(federation: Federation, step: Step, workload: Workload) -> None:
 
 @contextmanager
 def _broken(federation: Federation, step: Step) -> Iterator[None]:
-    server, network = federation.servers[step.victim], federation.network
     try:
-        match step.fault:
-            case Fault.KILL:
-                server.kill()
-            case Fault.END:
-                server.terminate()
-            case Fault.STOP:
-                server.pause()
-            case Fault.CUT:
-                network.cut(MOM, step.victim)
-            case Fault.HALF_CUT:
-                network.cut(MOM, step.victim, both_ways=False)
-            case Fault.ISOLATE:
-                network.isolate(step.victim)
-            case Fault.SLOW_LINE:
-                network.slow(step.victim)
-            case Fault.FULL_DISK:
-                server.disk.fill(server.pid or 0)
-            case Fault.CLOCK_AHEAD:
-                server.clock.jump(_JUMP_S)
-            case Fault.CLOCK_BEHIND:
-                server.clock.jump(-_JUMP_S)
-            case Fault.STALLED_DISK:
-                pass
+        _BREAKS[step.fault](federation, step.victim)
         yield
     finally:
         settle(federation)
+
+
+def _end(federation: Federation, victim: str) -> None:
+    federation.servers[victim].terminate()
+
+
+def _fill(federation: Federation, victim: str) -> None:
+    server = federation.servers[victim]
+    server.disk.fill(server.pid or 0)
+
+
+_BREAKS: Mapping[Fault, Callable[[Federation, str], None]] = {
+    Fault.KILL: lambda federation, victim: federation.servers[victim].kill(),
+    Fault.END: _end,
+    Fault.STOP: lambda federation, victim: federation.servers[victim].pause(),
+    Fault.CUT: lambda federation, victim: federation.network.cut(MOM, victim),
+    Fault.HALF_CUT: lambda federation, victim: federation.network.cut(MOM, victim, both_ways=False),
+    Fault.ISOLATE: lambda federation, victim: federation.network.isolate(victim),
+    Fault.SLOW_LINE: lambda federation, victim: federation.network.slow(victim),
+    Fault.FULL_DISK: _fill,
+    # It stalls in turns, see below.
+    Fault.STALLED_DISK: lambda _federation, _victim: None,
+    Fault.CLOCK_AHEAD: lambda federation, victim: federation.servers[victim].clock.jump(_JUMP_S),
+    Fault.CLOCK_BEHIND: lambda federation, victim: federation.servers[victim].clock.jump(-_JUMP_S),
+}
 
 
 def _stall(federation: Federation, step: Step) -> None:

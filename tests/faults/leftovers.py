@@ -1,9 +1,9 @@
 """What a fault may leave behind and must not: processes, ports, files, faults in the logs."""
 
-import os
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -43,16 +43,18 @@ class Leftovers:
         """Check what must hold once nobody asks for anything any more."""
         self.check(oracle)
         for name in NAMES:
-            self._require(oracle, f"{name}: files of spilling", lambda n=name: _spilled(self._state(n)))
+            self._require(
+                oracle, f"{name}: files of spilling", partial(_spilled, self._state(name))
+            )
         self._require(oracle, "statements that nobody waits for", self._running)
 
     def check_tables(self, oracle: Oracle) -> None:
         """Check that tables which are written hold no file but those that their versions name."""
         for name in (MOM, HANGZHOU):
             tables = self._state(name) / "tables"
-            self._require(oracle, f"{name}: files of no version", lambda at=tables: _unnamed(at))
+            self._require(oracle, f"{name}: files of no version", partial(_unnamed, tables))
             state = self._state(name)
-            self._require(oracle, f"{name}: what processes left", lambda at=state: _abandoned(at))
+            self._require(oracle, f"{name}: what processes left", partial(_abandoned, state))
 
     def _require(self, oracle: Oracle, what: str, find: Callable[[], list[str]]) -> None:
         """Wait until nothing is left of what was found; what stays is a finding."""
@@ -121,7 +123,7 @@ def _children() -> list[int]:
 def _listening(pid: int) -> set[int]:
     """Return the ports on which a process listens, in its own network."""
     process = Path("/proc", str(pid))
-    own = {os.readlink(entry) for entry in (process / "fd").iterdir() if entry.is_symlink()}
+    own = {str(entry.readlink()) for entry in (process / "fd").iterdir() if entry.is_symlink()}
     ports = set()
     for table in ("tcp", "tcp6"):
         for line in (process / "net" / table).read_text("ascii").splitlines()[1:]:

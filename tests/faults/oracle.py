@@ -29,17 +29,17 @@ _EXPECTED = {
     "invalid-token",
     "overloaded",
     "stale-metastore",
+    "state-unavailable",
     "statement-timeout",
     "user-not-reported",
     "write-conflict",
 }
-
- told besides who ask for what was taken from them.
+# What those are told besides who ask for what was taken from them.
 _TAKEN = {"not-found", "revoked-ticket"}
 # What proofs come to while two clocks differ.
-_OUT_OF_TIME = {"invalid-ticket", "revoked-token"}
+_OUT_OF_TIME = {"invalid-ticket", "revoked-ticket", "revoked-token"}
 # What a write comes to when its rows find no room.
-_NO_ROOM = {"unusable-table", "memory-limit"}
+_NO_ROOM = {"disk-full"}
 DOORS_OF_THE_SHUT = {"asked after a revocation", "held ticket"}
 
 

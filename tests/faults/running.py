@@ -107,6 +107,7 @@ class Run:
                 say(f"     {finding.what}")
         return not math.isnan(seconds)
 
+
 def say(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(text + "\n")

@@ -67,7 +67,9 @@ def draw(seed: int, *, can_stall: bool, can_jump: bool) -> Schedule:
     """Draw the schedule of a seed; the same on every machine that can do the same."""
     chance = random.Random(seed)  # noqa: S311  to be drawn again
     faults = _possible(can_stall=can_stall, can_jump=can_jump)
-    return Schedule(seed, tuple(_draw_step(chance, faults) for _ in range(chance.choice((1, 1, 2)))))
+    return Schedule(
+        seed, tuple(_draw_step(chance, faults) for _ in range(chance.choice((1, 1, 2))))
+    )
 
 
 def _draw_step(chance: random.Random, faults: list[Fault]) -> Step:

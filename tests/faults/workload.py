@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from auth import AlreadyExistsError
 from auth.errors import AuthError
 from flight_member.errors import ConfigurationError, FlightMemberError
-from flight_member.keycommands import rotate_key
+from flight_member.keyrotation import rotate_key
 from flight_mom.momhome import ADMIN
 from flight_sql import Client, Endpoint, RemoteError, Rows
 from tests.faults.federation import (
@@ -119,9 +119,7 @@ class Workload:
         single = {"load": self._load, "join": self._join, "rotation": self._rotate}
         if phase in single:
             act = single[phase]
-            thread = threading.Thread(
-                target=self._once, args=(phase, act), name=phase, daemon=True
-            )
+            thread = threading.Thread(target=self._once, args=(phase, act), name=phase, daemon=True)
             self._threads = [one for one in self._threads if one.is_alive()]
             self._threads.append(thread)
             thread.start()

@@ -142,7 +142,8 @@ class _Home(Relay):
         super().__init__(MOM, gate.mom.key, bytes, gate.clock)
         self.answer = answer
 
-    def action(self, member: Member, kind: str, body: bytes) -> bytes:
+    def action(self, member: Member, kind: str, body: bytes, *, timeout_s: float = 10.0) -> bytes:
+        assert timeout_s
         assert (member.name, kind, bool(body)) == (SHANGHAI, protocol.SIGN_IN, True)
         if isinstance(self.answer, ForwardedError):
             raise self.answer
