@@ -95,13 +95,15 @@ class Snapshots:
 
         Raises:
             StaleMetastoreError: When the version, or a file of it, is gone, or it is no version.
+            DiskFullError: When there is no room for the links.
         """
         # It names a folder, and comes with a ticket: whoever signed that one has no say in paths.
         if not _is_snapshot(table):
             raise _gone(table)
-        snapshot = self._take(table, shard)
+        with _plain_faults():
+            snapshot = self._take(table, shard)
         try:
-            with snapshot.building:
+            with snapshot.building, _plain_faults():
                 if not snapshot.is_built:
                     _build(table, shard, snapshot.folder)
                     snapshot.is_built = True
@@ -112,7 +114,7 @@ class Snapshots:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give an empty folder on the file system of the tables, gone when the block ends."""
-        with self._lock:
+        with self._lock, _plain_faults():
             folder = self._open() / f"scratch-{uuid.uuid4().hex}"
             folder.mkdir(mode=0o700)
         try:
@@ -205,6 +207,18 @@ def _sweep(left: Path) -> None:
 
 def _host() -> str:
     return re.sub(r"[^a-z0-9]", "", socket.gethostname().lower())[:63] or "host"
+
+
+@contextmanager
+def _plain_faults() -> Iterator[None]:
+    """Replace the system's words, which name paths, by ours."""
+    try:
+        yield
+    except OSError as error:
+        refusal = unwritten(error, "the table's files cannot be laid out to be read")
+    else:
+        return
+    raise refusal
 
 
 def link_files(
