@@ -44,6 +44,22 @@ def controller_commands(here: Path, open_home: Callable[[Path], "MemberHome"]) -
             # Nothing else on standard output: it goes into a file, or a pipe.
             typer.echo(token.text)
 
+    @app.command("remove", epilog="Example: flight-member controller remove second --dir hangzhou")
+    def remove(
+        name: Annotated[str, typer.Argument(help="The controller, which does not run.")],
+        directory: Annotated[
+            Path, typer.Option("--dir", help="State directory of a controller that stays.")
+        ] = here,
+    ) -> None:
+        """Forget a controller: nothing that it signed counts any more."""
+        from flight_member.controllerdesk import remove_controller
+
+        with reported_errors():
+            home = open_home(directory)
+            with closing(home.open_database()) as database:
+                remove_controller(home, database, name)
+            console.print(f"{name} is no controller any more", highlight=False)
+
     @app.command(
         "join",
         epilog="Example: flight-member controller join --dir second --token-file second.join "

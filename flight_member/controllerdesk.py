@@ -16,7 +16,7 @@ from auth import (
 from auth.auditstore import AuditStore
 from flight_member.clock import Moment
 from flight_member.controllerprotocol import ControllerJoinReply, ControllerJoinRequest
-from flight_member.errors import BadRequestError, ConfigurationError
+from flight_member.errors import BadRequestError, ConfigurationError, NotFoundError
 from flight_member.leadership import LEADER, place_of
 from flight_member.leasestore import LeaseStore
 from flight_member.logs import get_logger
@@ -104,16 +104,31 @@ def add_controller(home: MemberHome, database: Database, name: str) -> JoinToken
                 "them, choose another name"
             )
         SharedStore(connection).add_token(token.digest, token.member, _TOKEN_LIFE_S)
-        act = AuditRecord(
-            at=datetime.now(UTC),
-            actor=f"{getpass.getuser()} at the terminal",
-            source="terminal",
-            action="add controller",
-            object=name,
-            allowed=True,
-        )
-        AuditStore(connection).append(act)
+        AuditStore(connection).append(_terminal_record("add controller", name))
     return token
+
+
+def remove_controller(home: MemberHome, database: Database, name: str) -> None:
+    """Forget a controller and its keys, at the terminal: nothing that it signs counts any more.
+
+    Raises:
+        NotFoundError: When there is none of that name.
+        BadRequestError: When it runs.
+    """
+    name = fold_name(name)
+    with database.change() as connection:
+        peers = PeerStore(connection)
+        known = next((one for one in peers.all() if (one.name, one.role) == (name, ROLE)), None)
+        if known is None:
+            raise NotFoundError(
+                f"there is no controller {name} of {home.settings.cluster.name}; "
+                "flight-member controllers lists them"
+            )
+        place = LeaseStore(connection).find(place_of(name))
+        if place is not None and place.left_s > 0:
+            raise BadRequestError(f"{name} runs; stop it first, or wait until its lease has lapsed")
+        peers.remove(name)
+        AuditStore(connection).append(_terminal_record("remove controller", name))
 
 
 class ControllerDesk:
@@ -196,6 +211,17 @@ class ControllerDesk:
             ca_certificate="" if joined is None else joined.ca_certificate,
             certificate=certificate.decode(),
         )
+
+
+def _terminal_record(action: str, name: str) -> AuditRecord:
+    return AuditRecord(
+        at=datetime.now(UTC),
+        actor=f"{getpass.getuser()} at the terminal",
+        source="terminal",
+        action=action,
+        object=name,
+        allowed=True,
+    )
 
 
 def _read_key(text: str) -> PublicKey:

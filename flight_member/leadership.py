@@ -44,6 +44,7 @@ class Leadership:
             took_over: Called when this controller begins to lead.
         """
         self._database = database
+        self._look_again = look_again
         self._place = Lease(database, place_of(name), name, ttl_s, taken=look_again)
         self._leader = Lease(database, LEADER, name, ttl_s, taken=look_again)
         self._took_over = took_over
@@ -76,10 +77,15 @@ class Leadership:
     def changing(self) -> Iterator[None]:
         """Carry out a change in a `with` block: none of it is done if the place is lost meanwhile.
 
+        What other controllers have changed until now is known when the block begins.
+
         Raises:
             FencedError: At once, when this controller has not its place; later, when it lost it.
+            StateUnavailableError: When the database does not answer.
         """
         with begun_under(self._place):
+            if self._database.is_shared:
+                self._look_again()
             yield
 
     @contextmanager

@@ -105,7 +105,8 @@ class Lease:
             return self._ttl_s / _RENEWALS
         left_s = self._look()
         if left_s <= 0 and self._take():
-            return self._ttl_s / _RENEWALS
+            # An answer that took long leaves nothing of the lease.
+            return self._ttl_s / _RENEWALS if self.is_held else 0.0
         return min(max(left_s, 0.01), _LONGEST_PAUSE_S)
 
     def check(self, store: LeaseStore, number: int | None = None) -> None:

@@ -112,7 +112,13 @@ class MemberServer:
             utc_now,
         )
         self._visitors = VisitorDoor(cluster, self._state, self._revoked, utc_now)
-        self._audit = AuditTrail(cluster, self._database, settings.audit, utc_now)
+        self._audit = AuditTrail(
+            cluster,
+            self._database,
+            settings.audit,
+            utc_now,
+            is_keeper=lambda: self._leadership.is_leader,
+        )
         self._mom = MomLink(
             cluster,
             key,
@@ -151,7 +157,13 @@ class MemberServer:
         )
         self._links = NodeLinks(cluster, key, self.nodes, self._tls_root_certs, utc_now)
         self._jobs = Jobs(cluster, cluster, utc_now)
-        self._history = JobHistory(self._jobs, self._database, settings.jobs, utc_now)
+        self._history = JobHistory(
+            self._jobs,
+            self._database,
+            settings.jobs,
+            utc_now,
+            is_keeper=lambda: self._leadership.is_leader,
+        )
         self._desk = TableDesk(cluster, self._database, home)
         authenticator = AuditedAuthenticator(authority, self._proofs, utc_now)
         backend = self._make_backend(authority)

@@ -28,7 +28,7 @@ from flight_mom.momhome import ADMIN, MomHome
 from flight_mom.settings import MomSettings
 from flight_sql import Client
 from tests.databases import PostgresServer
-from tests.e2e.commands import run_member
+from tests.e2e.commands import try_member
 from tests.ha.databases import url_through
 from tests.ports import spare_port
 from tests.proxy import Line, Proxy
@@ -157,7 +157,7 @@ class Cluster:
 
     @contextmanager
     def client(self, at: str, user: str = "user1", cluster: str = SHANGHAI) -> Iterator[Client]:
-        with Client(self.servers[at].uri, call_timeout_s=20) as client:
+        with Client(self.servers[at].uri, call_timeout_s=60) as client:
             client.sign_in(f"{user}@{cluster}", self.password(user))
             yield client
 
@@ -213,14 +213,15 @@ def _load(cluster: Cluster) -> None:
 
 
 def _add_second(cluster: Cluster, url: str) -> None:
-    added = run_member("controller", "add", SECOND, "--dir", str(cluster.directory / FIRST))
-    assert added.returncode == 0, added.stderr
-    joined = run_member(
+    token = cluster.directory / "second.join"
+    added = try_member("controller", "add", SECOND, "--dir", str(cluster.directory / FIRST))
+    token.write_text(added.stdout)
+    joined = try_member(
         *("controller", "join", "--dir", str(cluster.directory / SECOND)),
         *("--database", url, "--controller", cluster.servers[FIRST].uri),
-        stdin=added.stdout,
+        *("--token-file", str(token)),
     )
-    assert joined.returncode == 0, joined.stderr + joined.stdout
+    assert joined.returncode == 0, joined.stderr
 
 
 def controllers_of(database: Database) -> list[ListedController]:

@@ -3,7 +3,6 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pyarrow as pa
 import pytest
@@ -11,7 +10,6 @@ from adbc_driver_flightsql import dbapi
 
 from flight_member.statestore import Database
 from flight_sql import Client, RemoteError
-from tests.databases import PostgresServer
 from tests.ha.members import (
     FIRST,
     LEASE_S,
@@ -23,9 +21,8 @@ from tests.ha.members import (
     Cluster,
     controllers_of,
     leader_of,
-    make_cluster,
 )
-from tests.proxy import Line, Proxy
+from tests.proxy import Line
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.ha
@@ -35,39 +32,6 @@ SLACK_S = 6.0
 SOON_S = 30.0
 # More rows than what waits on the way to a client that does not read.
 MANY = 20_000_000
-
-
-@pytest.fixture(scope="module")
-def lines(postgresql: PostgresServer) -> Iterator[dict[str, Proxy]]:
-    with Proxy(postgresql.socket) as first, Proxy(postgresql.socket) as second:
-        yield {FIRST: first, SECOND: second}
-
-
-@pytest.fixture(scope="module")
-def made(
-    tmp_path_factory: pytest.TempPathFactory, postgresql: PostgresServer, lines: dict[str, Proxy]
-) -> Iterator[Cluster]:
-    cluster = make_cluster(tmp_path_factory.mktemp("ha"), postgresql, lines)
-    try:
-        yield cluster
-    finally:
-        for line in lines.values():
-            line.set(Line.PASS)
-        cluster.stop_all()
-
-
-@pytest.fixture
-def database(cluster: Cluster) -> Iterator[Database]:
-    """The member's own database, as nothing that is cut off sees it."""
-    with closing(cluster.open_direct()) as database:
-        yield database
-
-
-@pytest.fixture
-def cluster(made: Cluster) -> Cluster:
-    """Everything runs, and one of the controllers leads."""
-    made.mend()
-    return made
 
 
 def test_two_controllers_show_which_of_them_leads(cluster: Cluster, database: Database) -> None:
