@@ -8,6 +8,7 @@ from flight_member.nodedesk import NodeDesk
 from flight_member.nodelinks import NodeLinks
 from flight_member.noderoster import NodeRoster
 from flight_member.nodes import LiveNode, Nodes
+from flight_member.resultparts import part_locations
 from flight_member.routing import AskedRoute, asked_route
 from flight_member.settings import is_loopback
 from flight_sql import REUSE_CONNECTION, Call, CancelStatus, has_agent
@@ -43,21 +44,27 @@ class ClusterNodes:
         self._relayed_agents = relayed_agents
         self._uses_tls = uses_tls
 
-    def locations(self, call: Call) -> tuple[str, ...]:
-        """Return where the rows of a home ticket can be read, the best place first.
+    def places(self, call: Call) -> dict[str, str]:
+        """Return where the rows of a home ticket can be read by name, the best place first.
 
-        Where there is no choice, and for who asks for one connection alone, nothing: that is the
+        Nothing for who asks for one connection alone, and where there is no choice: that is the
         connection over which was asked.
         """
         if asked_route(call) is AskedRoute.RELAY or has_agent(call.headers, self._relayed_agents):
-            return ()
+            return {}
         chosen = self.nodes.choose(self._fits)
-        uris = [one.uri for one in chosen if not one.is_controller]
-        if not uris:
-            return ()
-        if chosen[0].is_controller:
-            return (REUSE_CONNECTION, *uris)
-        return (*uris, REUSE_CONNECTION)
+        places = {one.name: REUSE_CONNECTION if one.is_controller else one.uri for one in chosen}
+        return places if len(places) > 1 else {}
+
+    def locations(self, call: Call, part: str | None = None) -> tuple[str, ...]:
+        """Return where the rows of a home ticket can be read, the best place first.
+
+        Args:
+            call: Who asks.
+            part: The part of the rows that the ticket is for; None for all of them.
+        """
+        places = self.places(call)
+        return _listed(places) if part is None or not places else part_locations(part, places)
 
     def cancel(self, handle: bytes) -> CancelStatus | None:
         """Have every node stop what runs on a ticket; None when there is none."""
@@ -72,6 +79,14 @@ class ClusterNodes:
         if self._uses_tls and not node.uri.startswith(ENCRYPTED):
             return False
         return _is_local(self.nodes.uri) or not _is_local(node.uri)
+
+
+def _listed(places: Mapping[str, str]) -> tuple[str, ...]:
+    """Return places in their order; over the connection that is there comes first, or last."""
+    uris = list(places.values())
+    if uris[:1] != [REUSE_CONNECTION]:
+        uris.sort(key=lambda uri: uri == REUSE_CONNECTION)
+    return tuple(uris)
 
 
 def _is_local(uri: str) -> bool:

@@ -37,6 +37,7 @@ from flight_member.listing import ListedPlace, ListedTable
 from flight_member.memberstate import MemberState
 from flight_member.momlink import MomLink
 from flight_member.redeeming import Redeeming
+from flight_member.resultparts import is_shared, part_of, parts_of
 from flight_member.settings import MemberSettings
 from flight_member.ticketdoor import TicketDoor
 from flight_sql import (
@@ -133,8 +134,13 @@ class MemberBackend(TicketDoor):
             call, self.caller(call), query, plan, authorised, self.cluster
         )
         # What reads no table is done sooner than somebody else is asked.
-        locations = self._nodes.locations(call) if query.tables else ()
-        return self.query_tickets.info(ticket, plan, locations)
+        if not query.tables:
+            return self.query_tickets.info(ticket, plan, ())
+        if is_shared(call, plan, authorised.tables):
+            places = self._nodes.places(call)
+            if places:
+                return self.query_tickets.shared_info(ticket, plan, parts_of(places))
+        return self.query_tickets.info(ticket, plan, self._nodes.locations(call))
 
     def describe_query(self, call: Call, query: Query) -> Described:
         """Plan a query over home tables; ask the MoM about all others."""
@@ -195,7 +201,9 @@ class MemberBackend(TicketDoor):
         self.require_own(call, ticket.caller)
         if ticket.issuer != self.cluster:
             return self._mom.renew(call, handle)
-        return self.renewed(call, ticket, self._nodes.locations(call) if ticket.tables else ())
+        return self.renewed(
+            call, ticket, self._nodes.locations(call, part_of(ticket)) if ticket.tables else ()
+        )
 
     def renew_answer(self, call: Call, handle: bytes) -> Endpoint:
         """Renew an answer of this member's; the MoM renews its own."""

@@ -5,7 +5,7 @@ may be fetched. Deciding is the front door's; a ticket that is renewed is decide
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -112,6 +112,23 @@ class QueryTickets:
         """Return a ticket as the one endpoint of a result."""
         arrow_schema = EXPLANATION_SCHEMA if ticket.explain else plan.arrow_schema
         return StatementInfo(arrow_schema, [self.endpoint(ticket, locations)])
+
+    def shared_info(
+        self, ticket: Ticket, plan: Plan, locations: Mapping[str, Sequence[str]]
+    ) -> StatementInfo:
+        """Return a ticket as one endpoint for each part of its result.
+
+        Args:
+            ticket: For the whole result.
+            plan: The statement's.
+            locations: Where each part can be fetched, by the parts' names.
+        """
+        names = sorted(locations)
+        endpoints = [
+            self.endpoint(part, locations[name])
+            for name, part in zip(names, self.share(ticket, names), strict=True)
+        ]
+        return StatementInfo(plan.arrow_schema, endpoints)
 
     def _expires_at(self, now: datetime, authorised: Authorised) -> datetime:
         expires_at = now + self._life

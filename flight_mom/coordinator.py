@@ -27,6 +27,7 @@ from flight_member.jobs import Job, Jobs
 from flight_member.listing import ListedPlace, ListedTable, name_filter, write_listing
 from flight_member.livetables import LiveTable
 from flight_member.locations import ENCRYPTED
+from flight_member.resultparts import is_shared, part_locations, part_of, parts_of
 from flight_member.routing import AskedRoute, asked_route
 from flight_member.runner import text_limits
 from flight_member.ticketdoor import TicketDoor
@@ -144,11 +145,15 @@ class MomBackend(TicketDoor):
         if member is not None:
             self._routing.note(call, ticket)
         # Who reads no table has no business with the member that happens to answer.
-        locations = self._locations(call, member) if member and query.tables else ()
-        return self.query_tickets.info(ticket, plan, locations)
+        places = self._places(call, member) if member and query.tables else {}
+        if len(places) > 1 and is_shared(call, plan, authorised.tables):
+            return self.query_tickets.shared_info(ticket, plan, parts_of(places))
+        return self.query_tickets.info(ticket, plan, _locations(places, None))
 
-    def _locations(self, call: Call, member: Member) -> tuple[str, ...]:
-        """Return where a ticket's rows can be read; the stricter of member and header wins.
+    def _places(self, call: Call, member: Member) -> dict[str, str]:
+        """Return by name where a member's rows can be read without the MoM, the best place first.
+
+        The stricter of member and header wins.
 
         Clients send their token there: with bound sessions, one that counts everywhere is not sent
         to a member, and none of an encrypted connection is sent to a plaintext address. Those that
@@ -156,19 +161,18 @@ class MomBackend(TicketDoor):
         """
         is_bound = kind_of(call.bearer or "") is TokenKind.SESSION
         if has_agent(call.headers, self._relayed_agents):
-            return ()
+            return {}
         if (
             member.route is Route.DIRECT
             and asked_route(call) is not AskedRoute.RELAY
             and (is_bound or not self._binds_sessions)
         ):
-            fits = [
-                address.uri
+            return {
+                address.name: address.uri
                 for address in self._topology.nodes.order(member)
                 if not self._uses_tls or address.uri.startswith(ENCRYPTED)
-            ]
-            return (*fits, REUSE_CONNECTION) if fits else ()
-        return ()
+            }
+        return {}
 
     def describe_query(self, call: Call, query: Query) -> Described:
         """Decide and plan, without a ticket."""
@@ -238,6 +242,9 @@ class MomBackend(TicketDoor):
         # What reads no table is the controller's alone.
         nodes = self._topology.nodes
         addresses = nodes.order(member) if ticket.tables else [controller_of(member)]
+        if ticket.shard is not None:
+            # Each part at its own node, so that they are read at once here too.
+            addresses.sort(key=lambda address: address.name != part_of(ticket))
         return self._relay.open(
             call,
             addresses,
@@ -271,8 +278,8 @@ class MomBackend(TicketDoor):
         if member is None:
             raise WrongCallerError("the cluster of this ticket has left the federation")
         self._require_served(member)
-        locations = self._locations(call, member) if ticket.tables else ()
-        return self.renewed(call, ticket, locations)
+        places = self._places(call, member) if ticket.tables else {}
+        return self.renewed(call, ticket, _locations(places, part_of(ticket)))
 
     def _stop_reason(self, ticket: Ticket) -> Exception | None:
         """Return why a ticket's rows must not be relayed, or not any further; None if they may."""
@@ -473,3 +480,12 @@ class MomBackend(TicketDoor):
             for one in self.listed_tables(call, parent)
             if one.table.name.cluster != request.without
         )
+
+
+def _locations(places: Mapping[str, str], part: str | None) -> tuple[str, ...]:
+    """Return where a ticket's rows can be read, of all of them or of one part."""
+    if not places:
+        return ()
+    if part is not None:
+        return part_locations(part, places)
+    return (*places.values(), REUSE_CONNECTION)

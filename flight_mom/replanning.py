@@ -43,13 +43,14 @@ class Replanner:
 
         Returns:
             The ticket, or None when there is no such: a table is gone, the answer would have other
-            columns than were promised, or nobody has told of a change.
+            columns than were promised, or nobody has told of a change. There is none either for a
+            part of a result, whose other parts are of the snapshots that it was made for.
 
         Raises:
             NotFoundError: When the caller may not read a table any more.
             PlannerError: When the statement cannot be planned any more.
         """
-        if not self._wait_for_change(call, ticket):
+        if ticket.shard is not None or not self._wait_for_change(call, ticket):
             return None
         digest = statement_digest(ticket.sql)
         names = [one.name for one in ticket.tables]
