@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -204,7 +205,7 @@ def test_cancelling_one_part_stops_all(both: list[NodeProcess], at_mom: Client) 
         assert (
             refusal(lambda one=endpoint: at_mom.open_ticket(one.handle).read_all()).code
             == "cancelled"
-        )  # type: ignore[misc]  # called at once
+        )
         assert refusal(at_mom.renew, endpoint).code == "cancelled"
 
 
@@ -257,10 +258,10 @@ def test_parts_of_two_snapshots_are_never_put_together(outside: Path, at_mom: Cl
 
     for endpoint in endpoints:
         for opened in (
-            lambda one=endpoint: at_mom.open_ticket(one.handle).read_all(),
-            lambda one=endpoint: at_mom.open_endpoint(one).read_all(),
+            partial(at_mom.open_ticket, endpoint.handle),
+            partial(at_mom.open_endpoint, endpoint),
         ):
-            error = refusal(opened)
+            error = refusal(lambda opened=opened: opened().read_all())
             assert (error.code, error.retryable) == ("stale-metastore", True)
     wait_until(lambda: is_whole(asker), SOON_S)
 

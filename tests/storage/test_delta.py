@@ -279,3 +279,20 @@ def test_folders_of_another_machine_are_left_alone_until_they_are_old(
         for folder in (foreign, making):
             if is_there:
                 os.utime(folder, (0, 0))
+
+
+def test_processes_that_begin_at_once_leave_each_others_folders_alone(tmp_path: Path) -> None:
+    table = managed_table(tmp_path / "t", quotes(), ["day"])
+    for turn in range(20):
+        beginning = [Snapshots(tmp_path / f"snapshots-{turn}") for _ in range(6)]
+        begin = threading.Barrier(len(beginning))
+
+        def read(one: Snapshots, begin: threading.Barrier = begin) -> bool:
+            begin.wait(30)
+            with one.lease(table) as folder:
+                return any(folder.rglob("*.parquet"))
+
+        with ThreadPoolExecutor(len(beginning)) as pool:
+            assert all(pool.map(read, beginning))
+        for one in beginning:
+            one.close()
