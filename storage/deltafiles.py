@@ -46,7 +46,8 @@ class PendingFiles:
         self.row_count = 0
         self._location = location
         self._folder = location / commit
-        self._folder.mkdir(mode=0o750)
+        with _plain_faults():
+            self._folder.mkdir(mode=0o750)
         self._schema = schema
         self._keys = keys
         self._writer = PartitionWriter(self._folder, schema, keys, folder_of=no_folder)
@@ -149,12 +150,14 @@ def sweep(location: Path) -> None:
 def _noted(location: Path, log: DeltaLog) -> Iterator[str]:
     """Give the name of a commit, noted as pending until the block ends."""
     pending = location / PENDING
-    pending.mkdir(mode=0o750, exist_ok=True)
+    with _plain_faults():
+        pending.mkdir(mode=0o750, exist_ok=True)
     base = log.latest_version() if (location / "_delta_log").exists() else 0
     for _ in range(_ATTEMPTS):
         commit = uuid.uuid4().hex
         hidden, note = pending / f".{commit}", pending / commit
-        hidden.write_text(str(base), "utf-8")
+        with _plain_faults():
+            hidden.write_text(str(base), "utf-8")
         with locked(hidden) as is_ours:
             if not is_ours:
                 continue

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.faults.isolation import INSIDE, can_isolate, enter
 from tests.faults.running import Run, say
 from tests.faults.schedules import sample
+from tests.faults.takeovers import TakeoverRun
 
 
 def main() -> int:
@@ -21,18 +22,21 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10, help="how many seeds, one after the other")
     parser.add_argument("--plain", action="store_true", help="without namespaces: proxies, limits")
     parser.add_argument("--sample", action="store_true", help="each fault once, and no seeds")
+    parser.add_argument("--takeovers", action="store_true", help="of a member with two controllers")
     parser.add_argument("--results", type=Path, help="where to write recovery times, as JSON")
     parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if not (asked.plain or asked.inside) and can_isolate():
+    if not (asked.plain or asked.inside or asked.takeovers) and can_isolate():
         enter(sys.argv[1:])
     directory = Path(tempfile.mkdtemp(prefix="faults-"))
     kind = "namespaces of its own" if asked.inside else "proxies and limits"
     what = "a sample" if asked.sample else f"{asked.count} schedules from seed {asked.seed}"
     say(f"{what}, with {kind}; logs in {directory}")
     started_at = time.monotonic()
-    run = Run(directory, is_isolated=asked.inside)
-    if asked.sample:
+    run = TakeoverRun(directory) if asked.takeovers else Run(directory, is_isolated=asked.inside)
+    if isinstance(run, TakeoverRun):
+        run.play(range(asked.seed, asked.seed + asked.count))
+    elif asked.sample:
         run.play(sample(is_isolated=asked.inside, can_jump=run.can_jump))
     else:
         run.play(map(run.draw, range(asked.seed, asked.seed + asked.count)))

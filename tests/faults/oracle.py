@@ -24,9 +24,11 @@ _EXPECTED = {
     "cancelled",
     "cluster-unavailable",
     "expired-ticket",
+    "fenced",
     "expired-token",
     "internal",  # of a connection that broke; of a server it is found in its log
     "invalid-token",
+    "outcome-unknown",
     "overloaded",
     "stale-metastore",
     "state-unavailable",
