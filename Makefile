@@ -87,8 +87,10 @@ test-faults: install ## everything fails once: processes, lines, disks and clock
 
 SEED ?= 1
 COUNT ?= 1000
-faults: install ## seeded schedules of faults (SEED=1 COUNT=1000: about two hours)
+TAKEOVERS ?= 100
+faults: install ## seeded schedules of faults (SEED=1 COUNT=1000 TAKEOVERS=100: about three hours)
 	$(BIN)/python -m tests.faults --seed $(SEED) --count $(COUNT) $(ARGS)
+	$(BIN)/python -m tests.faults --takeovers --seed $(SEED) --count $(TAKEOVERS)
 
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .

@@ -60,7 +60,23 @@ def recover(federation: Federation, oracle: Oracle) -> float:
 
 
 def check(federation: Federation, oracle: Oracle) -> None:
-    """Check what is there against what was confirmed, at the owner and as others see it."""
+    """Check what is there against what was confirmed, at the owner and as others see it.
+
+    On a busy machine a member may be silent for too long without any fault: asked again then.
+    """
+    deadline = time.monotonic() + RECOVERY_S
+    while True:
+        try:
+            _check_once(federation, oracle)
+        except RemoteError as error:
+            if not error.retryable or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
+def _check_once(federation: Federation, oracle: Oracle) -> None:
     with federation.client(CHIEF, HANGZHOU) as chief, federation.client(READER, MOM) as reader:
         least, _ = oracle.counts()
         batches = f"select batch, count(*) as n from {LEDGER} group by batch"
