@@ -8,9 +8,9 @@ more; what it had begun before is refused when it wakes (see `lease`).
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
-from flight_member.errors import FlightMemberError
+from flight_member.errors import FlightMemberError, StateUnavailableError
 from flight_member.lease import Lease, begun_under, guard_changes
 from flight_member.leasestore import LeaseRow
 from flight_member.logs import get_logger
@@ -49,6 +49,7 @@ class Leadership:
         self._leader = Lease(database, LEADER, name, ttl_s, taken=look_again)
         self._took_over = took_over
         self._led = 0
+        self._has_resigned = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
         guard_changes(database)
@@ -101,6 +102,12 @@ class Leadership:
         self._tend_all()
         self._thread.start()
 
+    def resign(self) -> None:
+        """Leave the lead to another now; the place stays, for what is under way."""
+        self._has_resigned = True
+        with suppress(StateUnavailableError):
+            self._leader.give_up()
+
     def stop(self) -> None:
         """Give up what is held, so that another takes over at once."""
         self._stopping.set()
@@ -119,6 +126,8 @@ class Leadership:
         """Tend both leases; returns when to do so again, in seconds."""
         pause_s = 60.0
         for lease in (self._place, self._leader):
+            if self._has_resigned and lease is self._leader:
+                continue
             try:
                 pause_s = min(pause_s, lease.tend())
             except FlightMemberError as error:

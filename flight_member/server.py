@@ -328,6 +328,9 @@ class MemberServer:
 
     def stop(self, deadline_s: float) -> None:
         """Stop serving and reporting; running streams get until the deadline."""
+        if self._peers.live:
+            # Streams may take a while to end; whoever asks meanwhile is answered by another.
+            self._leadership.resign()
         with ExitStack() as stack:
             # Last in, first out; one that fails does not keep the others from being closed.
             stack.callback(self._database.close)

@@ -127,6 +127,18 @@ def test_stream_of_a_leader_goes_on_while_another_takes_over(
         assert read + sum(batch.num_rows for batch in batches) == MANY
 
 
+def test_leader_that_is_told_to_stop_leaves_the_lead_at_once_and_its_streams_end_whole(
+    cluster: Cluster, database: Database
+) -> None:
+    with cluster.client(cluster.leader) as user:
+        batches = iter(user.query(f"select value from generate_series(1, {MANY})"))
+        read = next(batches).num_rows
+        # It waits for its streams, and this one is not read on before another leads.
+        cluster.servers[cluster.leader].signal(signal.SIGTERM)
+        wait_until(lambda: leader_of(database) == cluster.other, TAKEOVER_S + SLACK_S)
+        assert read + sum(batch.num_rows for batch in batches) == MANY
+
+
 def test_leader_that_is_cut_off_answers_from_what_it_knows_and_refuses_changes_until_it_is_back(
     cluster: Cluster, database: Database
 ) -> None:
