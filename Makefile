@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Each of the many processes of a test run would compile all of the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-clients test-postgresql test-ha test-faults faults lint types unit hostile format docs bench clean help
+.PHONY: install demo test test-clients test-postgresql test-ha test-versions test-faults faults lint types unit hostile format docs bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -91,6 +91,15 @@ TAKEOVERS ?= 100
 faults: install ## seeded schedules of faults (SEED=1 COUNT=1000 TAKEOVERS=100: about three hours)
 	$(BIN)/python -m tests.faults --seed $(SEED) --count $(COUNT) $(ARGS)
 	$(BIN)/python -m tests.faults --takeovers --seed $(SEED) --count $(TAKEOVERS)
+
+# What passes between servers: joining, beats, reports, revocations, jobs, cancelling, tickets.
+VERSION_TESTS := tests/versions tests/e2e/test_clients.py tests/e2e/test_calls.py tests/e2e/test_jobs.py \
+  tests/e2e/test_federation_tables.py tests/e2e/test_revocation.py tests/e2e/test_cancelling.py tests/e2e/test_handles.py \
+  tests/e2e/test_heartbeats.py tests/e2e/test_metadata.py tests/e2e/test_definitions.py tests/e2e/test_empty_places.py
+
+test-versions: install ## the end-to-end tests with members, then the MoM, one minor version of the protocol behind
+	$(BIN)/python -m pytest --old-side member $(VERSION_TESTS)
+	$(BIN)/python -m pytest --old-side mom $(VERSION_TESTS)
 
 format: install ## rewrite the code as the formatter wants it
 	$(BIN)/ruff check --fix .

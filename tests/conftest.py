@@ -8,6 +8,7 @@ from flight_mom.demo.federation import MOM, SHANGHAI, DemoFederation
 from flight_sql import Client
 from tests.databases import start_postgresql, stop_postgresql
 from tests.e2e.federation import ADMIN, FLIGHTS_AT, READER, make_federation, revoke_everything
+from tests.versions.sides import SIDES, speak_old
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,8 +19,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the servers under test keep their state; PostgreSQL is started for it",
     )
 
+    parser.addoption(
+        "--old-side",
+        choices=tuple(SIDES),
+        help="which servers under test speak the protocol of one minor version before",
+    )
+
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    if side := session.config.getoption("--old-side"):
+        speak_old(side)
     if session.config.getoption("--state-database") == "postgresql":
         session.config.add_cleanup(stop_postgresql)
         start_postgresql()

@@ -55,6 +55,8 @@ class DemoFederation:
     roots: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     databases: Mapping[str, str] = field(default_factory=dict)
     """By cluster: where its state is, when not in its directory."""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """By package: the module that is run in its place, such as one that speaks an older version."""
     processes: dict[str, Process] = field(default_factory=dict)
 
     def create(self) -> None:
@@ -182,7 +184,8 @@ class DemoFederation:
         }
         if module == "flight_mom":
             demo["FLIGHT_MOM_HEARTBEAT__COMMIT_S"] = str(_COMMIT_S)
-        command = [sys.executable, "-m", module, "serve", "--with-parent"]
+        program = self.programs.get(module, module)
+        command = [sys.executable, "-m", program, "serve", "--with-parent"]
         log: IO[bytes]
         with self._log_file(name).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  our own module, our own arguments

@@ -31,6 +31,7 @@ from tests.e2e.factories import (
     make_quotes,
     make_salaries,
 )
+from tests.versions.sides import programs
 
 ADMIN = "admin"
 CHIEF = "chief"  # administers hangzhou
@@ -69,7 +70,8 @@ _TABLES: tuple[tuple[str, str, Callable[[], pa.Table], tuple[str, ...]], ...] = 
 def make_federation(directory: Path, databases: Mapping[str, str] | None = None) -> DemoFederation:
     """Make a federation's directories, tables and users; nothing runs yet."""
     usual = {name: configured_url(directory / name) for name in (MOM, HANGZHOU, SHANGHAI)}
-    federation = DemoFederation(directory, 0, databases={**usual, **(databases or {})})
+    kept = {**usual, **(databases or {})}
+    federation = DemoFederation(directory, 0, databases=kept, programs=programs())
     federation.create()
     for cluster, name, make_rows, partition_by in _TABLES:
         TableDesk.open(federation.member_home(cluster)).load_batches(
