@@ -184,6 +184,9 @@ def federation(
     interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two beats.")] = 5,
     seconds: Annotated[int, typer.Option(min=2, help="How long beats are watched.")] = 60,
     runs: Annotated[int, typer.Option(min=2, help="Timed statements and listings.")] = 200,
+    away: Annotated[
+        float, typer.Option(min=0, help="Seconds that the MoM is away before all come back.")
+    ] = 20,
     as_json: AsJson = False,
     results: ResultsDirectory = _HERE / "results",
 ) -> None:
@@ -192,7 +195,7 @@ def federation(
     with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
         with shown_steps(PHASES) as steps:
             marks = measure_federation(
-                Path(directory), sizes, seconds, runs, steps.describe, steps.advance
+                Path(directory), sizes, seconds, runs, away, steps.describe, steps.advance
             )
         answer = federation_json(marks, sizes, seconds=seconds, runs=runs)
         title = f"{members:,} members with {nodes:,} nodes and {tables:,} tables each"

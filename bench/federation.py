@@ -4,8 +4,9 @@ The MoM is a process of its own, as it is served; so is one real member, whose t
 All other members are simulated: each joins, beats and reports over a connection of its own, with
 its own key, through the members' own code. First all report their tables; then the MoM is watched
 while they beat, and some report a changed table in each interval; then a statement is routed in
-turns with beats and without; then tables are listed for somebody who may read few of them; at last
-the MoM is killed and started again.
+turns with beats and without; then tables are listed for somebody who may read few of them; then
+the MoM is killed and started again. At last it is killed and stays away for a while, and all
+members come back by themselves, with the pauses that members make.
 """
 
 import time
@@ -25,6 +26,8 @@ from bench.federationresults import (
     BEAT,
     CPU,
     FIRST,
+    HERD,
+    HERD_ASKED,
     LISTING,
     MEANWHILE,
     MEMORY,
@@ -47,7 +50,7 @@ from flight_member.errors import StartupError
 from flight_sql import Client, RemoteError
 from storage.names import SYSTEM_CATALOG
 
-PHASES: Final = 5
+PHASES: Final = 6
 _PER_TURN, _WARM_UPS = 20, 10
 _SETTLE_S: Final = 0.5
 _PATIENCE_S: Final = 600.0
@@ -61,6 +64,7 @@ def measure_federation(
     sizes: Sizes,
     seconds: int,
     runs: int,
+    away_s: float,
     describe: Callable[[str], None],
     progress: Callable[[str], None],
 ) -> list[Mark]:
@@ -71,6 +75,7 @@ def measure_federation(
         sizes: How much there is.
         seconds: How long beats are watched.
         runs: How often a statement is timed with beats and without, and a listing.
+        away_s: How long the MoM is away before all members come back.
         describe: Told what is being done.
         progress: Told what has just been done, `PHASES` times.
 
@@ -106,7 +111,16 @@ def measure_federation(
             _wait_until_known(federation)
             marks.append(Mark.of(RESTART, time.perf_counter() - started))
         progress("started again")
-        peak_bytes = max(memory.peak_bytes, memory_after.peak_bytes)
+        describe("the MoM is away")
+        tell(swarm, "herd")
+        kill(again)
+        time.sleep(away_s)
+        back = stack.enter_context(federation.running_mom())
+        with MemoryWatch([back.pid]) as memory_back:
+            marks += _ask_until_known(federation)
+        progress("all are back")
+        watches = (memory, memory_after, memory_back)
+        peak_bytes = max(watch.peak_bytes for watch in watches)
         marks.append(Mark.of(MEMORY, peak_bytes / 2**20))
     return marks
 
@@ -189,6 +203,34 @@ def _list(federation: ScaledFederation, runs: int) -> Mark:
             if count != len(federation.sizes.few) + 1:
                 raise RowsDifferError(f"{count} tables were listed")
     return Mark.median(LISTING, took_ms)
+
+
+def _ask_until_known(federation: ScaledFederation) -> list[Mark]:
+    """Ask the statement again and again until the MoM has heard of every member.
+
+    Returns:
+        How long that took since it serves, and the times of the statement meanwhile.
+
+    Raises:
+        StartupError: When that takes too long.
+        RowsDifferError: When the statement answers something else than is there.
+    """
+    started = look_at = time.perf_counter()
+    took_ms: list[float] = []
+    with adbc_reader(federation.reader, _COUNT) as reader:
+        while True:
+            took_ms.append(_ask(reader))
+            if time.perf_counter() < look_at:
+                continue
+            look_at = time.perf_counter() + 1
+            if _is_known(federation):
+                break
+            if time.perf_counter() > started + _PATIENCE_S:
+                raise StartupError("the members did not come back in time")
+    return [
+        Mark.of(HERD, time.perf_counter() - started),
+        Mark.median(HERD_ASKED, took_ms),
+    ]
 
 
 def _wait_until_known(federation: ScaledFederation) -> None:

@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.table import Table
 
-from bench.federationresults import ALONE, CPU, LISTING, MEANWHILE, Mark
+from bench.federationresults import ALONE, CPU, HERD_ASKED, LISTING, MEANWHILE, Mark
 
 _BINS = 50
 
@@ -39,7 +39,8 @@ def write_mark_plot(marks: Sequence[Mark], file: Path, title: str) -> None:
     by_name = {one.name: one for one in marks}
     picture, (cpu, asked, listed) = plt.subplots(1, 3, figsize=(13, 3.8))
     _draw_over_time(cpu, by_name[CPU])
-    for name, colour in ((ALONE, "tab:green"), (MEANWHILE, "tab:orange")):
+    told = ((ALONE, "tab:green"), (MEANWHILE, "tab:orange"), (HERD_ASKED, "tab:red"))
+    for name, colour in told:
         _draw_times(asked, by_name[name], colour)
     asked.set_title("one routed statement", fontsize=10)
     _draw_times(listed, by_name[LISTING], "tab:blue")

@@ -17,7 +17,21 @@ MEANWHILE: Final = "count(*), all beat"
 RATIO: Final = "count(*), all beat / nobody"
 LISTING: Final = "GetTables, sees 50 tables"
 RESTART: Final = "known again after a kill"
-MARKS = (FIRST, CPU, BEAT, ALONE, MEANWHILE, RATIO, LISTING, RESTART, MEMORY)
+HERD: Final = "all back after an absence"
+HERD_ASKED: Final = "count(*), all come back"
+MARKS = (
+    FIRST,
+    CPU,
+    BEAT,
+    ALONE,
+    MEANWHILE,
+    RATIO,
+    LISTING,
+    RESTART,
+    HERD,
+    HERD_ASKED,
+    MEMORY,
+)
 
 _UNITS = {
     FIRST: "s",
@@ -29,6 +43,8 @@ _UNITS = {
     RATIO: "times",
     LISTING: "ms",
     RESTART: "s",
+    HERD: "s",
+    HERD_ASKED: "ms",
 }
 _TARGETS = {CPU: 40.0, MEMORY: 4096.0, RATIO: 1.3, LISTING: 50.0, RESTART: 30.0}
 _MAX_VALUES = 1000

@@ -3,12 +3,15 @@
 It reads commands from its standard input, a word on each line, and answers each with one line of
 JSON; it ends with its input. `join` joins all and reports their tables; `go` beats, each member
 once an interval, evenly spread; `rest` waits until no beat is under way and sends no more; `tell`
-says how it went since it was told to last.
+says how it went since it was told to last. `herd` has each member beat by itself instead, as a real
+one does: when a beat does not get through, it waits as long as members wait, and tries again.
 """
 
 import argparse
+import heapq
 import json
 import os
+import random
 import sys
 import threading
 import time
@@ -19,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.simulatedmember import SimulatedMember, member_name
+from flight_member.membership import pause_after
 
 THREADS = 8
+# Of a herd, so many can be on their way at once.
+_HERD_THREADS = 64
 _NICE = 5
 _MANY = 100
 
@@ -34,16 +40,17 @@ class Told:
     failures: list[str] = field(default_factory=list)
     beat_ms: list[float] = field(default_factory=list)
 
-    def add(self, member: SimulatedMember) -> None:
-        """Beat for a member, and note how that went."""
+    def add(self, member: SimulatedMember) -> bool:
+        """Beat for a member, and note how that went; returns whether it got through."""
         started = time.perf_counter()
         try:
             self.reports += member.beat()
         except Exception as error:  # noqa: BLE001  a member beats again, whatever it was
             self.failures.append(str(error))
-            return
+            return False
         self.beats += 1
         self.beat_ms.append((time.perf_counter() - started) * 1000)
+        return True
 
 
 class Swarm:
@@ -90,6 +97,28 @@ class Swarm:
             with busy:
                 pass
         return {}
+
+    def herd(self) -> dict[str, Any]:
+        """Have each member beat by itself from now on, whether the MoM answers or not."""
+        self.rest()
+        for turn in range(_HERD_THREADS):
+            share = self._members[turn::_HERD_THREADS]
+            told = self._told[turn % len(self._told)]
+            threading.Thread(target=self._beat_alone, args=(share, told), daemon=True).start()
+        return {}
+
+    def _beat_alone(self, share: Sequence[SimulatedMember], told: Told) -> None:
+        due = [
+            (time.monotonic() + self._interval_s * random.random(), place, 0)  # noqa: S311  scatter
+            for place in range(len(share))
+        ]
+        heapq.heapify(due)
+        while due:
+            at, place, failures = heapq.heappop(due)
+            time.sleep(max(at - time.monotonic(), 0))
+            failures = 0 if told.add(share[place]) else failures + 1
+            pause_s = pause_after(failures, self._interval_s) if failures else self._interval_s
+            heapq.heappush(due, (time.monotonic() + pause_s, place, failures))
 
     def tell(self) -> dict[str, Any]:
         """Return how it went since this was asked last."""
@@ -148,6 +177,7 @@ def main() -> None:
         "join": lambda: swarm.join(json.loads(options.tokens.read_text("utf-8"))),
         "go": swarm.go,
         "rest": swarm.rest,
+        "herd": swarm.herd,
         "tell": swarm.tell,
     }
     _say({"members": len(members)})

@@ -86,6 +86,17 @@ def _nothing(*_told: object) -> None:
     """Tell nobody."""
 
 
+def pause_after(failures: int, interval_s: float) -> float:
+    """Return how long to wait after so many beats in a row that did not get through.
+
+    Longer each time, up to half a minute, and never the same for two members: those that lost the
+    MoM together do not come back together.
+    """
+    longer: int = 2 ** min(failures - 1, 6)
+    pause_s = min(interval_s * longer, _LONGEST_PAUSE_S)
+    return pause_s * random.uniform(0.5, 1.0)  # noqa: S311  scatter, not secrecy
+
+
 class Heart:
     """Beats every interval, and at once when there is something new to report.
 
@@ -232,8 +243,7 @@ class Heart:
                     # The MoM knows this member's key no more.
                     self._revoked.disown()
                     self._disowned()
-                pause_s = min(self._interval_s * 2 ** min(failures - 1, 6), _LONGEST_PAUSE_S)
-                due_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311  scatter, not secrecy
+                due_s = pause_after(failures, self._interval_s)
                 _log.warning(
                     "heartbeat_failed",
                     code=str(getattr(error, "code", type(error).__name__)),

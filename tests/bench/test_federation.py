@@ -22,7 +22,7 @@ SIZES = {"members": 5, "nodes": 2, "tables": 10, "changes": 2, "interval": 1}
 @pytest.mark.timeout(300)
 def test_federation_watches_a_mom_among_members_that_beat_and_report(tmp_path: Path) -> None:
     sizes = [text for name, size in SIZES.items() for text in (f"--{name}", str(size))]
-    asked = [*sizes, "--seconds", "3", "--runs", "20"]
+    asked = [*sizes, "--seconds", "3", "--runs", "20", "--away", "2"]
     done = run_bench("federation", *asked, "--json", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
