@@ -369,8 +369,19 @@ class ReplicaJoinReply(Message):
     """The CA's private key, for the key of the request alone."""
 
 
+class ReplicaNodesRequest(Message):
+    """A replica asks another for the newest rows of nodes; the reply is an Arrow stream."""
+
+    max_bytes: ClassVar[int] = 4 << 20
+
+    clusters: dict[str, float]
+    """Names, each with the time before which nothing is its own."""
+
+
 class ReplicaCancelRequest(Message):
     """A replica passes on that somebody cancels a job or a ticket; see `CancelJobRequest`."""
+
+    max_bytes: ClassVar[int] = 4 << 20
 
     job_id: str = ""
     viewer: str = ""

@@ -1,11 +1,13 @@
 """The MoM's front door: decides on every statement and sends it to the member with the data."""
 
+import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
 from auth import Identity, RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
+from auth.auditstore import Viewer
 from flight_member import protocol
 from flight_member.admission import Admission, Place
 from flight_member.answers import answer
@@ -32,6 +34,7 @@ from flight_member.routing import AskedRoute, asked_route
 from flight_member.runner import text_limits
 from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
+from flight_mom.colleagues import Colleagues
 from flight_mom.federationtables import AnswerTable, TablesTable
 from flight_mom.jobrouting import JobRouting
 from flight_mom.jobsdesk import JobsDesk
@@ -103,6 +106,8 @@ class MomBackend(TicketDoor):
         jobs: Jobs,
         jobs_desk: JobsDesk,
         routing: JobRouting,
+        colleagues: Colleagues,
+        newest_nodes: Callable[[Mapping[str, float]], pa.Table],
         now: Moment,
         *tables: LiveTable,
     ) -> None:
@@ -130,6 +135,8 @@ class MomBackend(TicketDoor):
         self._relay = relay
         self._jobs_desk = jobs_desk
         self._routing = routing
+        self._colleagues = colleagues
+        self._newest_nodes = newest_nodes
         self._own = own
         self._admission = admission
 
@@ -262,11 +269,42 @@ class MomBackend(TicketDoor):
             handle, self._key.ring(self.cluster), member=None, now=self._now(), may_be_over=True
         )
         self.require_canceller(call, ticket.caller)
-        here = self.cancelling.cancel(handle, ticket.expires_at)
+        told = [self.cancelling.cancel(handle, ticket.expires_at)]
         member = self._topology.federation.members.get(ticket.member)
-        if member is None:
-            return here
-        return summary_of((here, self._relay.cancel(member, handle)))
+        if member is not None:
+            told.append(self._relay.cancel(member, handle))
+        # Nothing runs on it any more at other replicas either, also if it is brought there later.
+        passed_on = protocol.ReplicaCancelRequest(ticket=base64.b64encode(handle).decode())
+        told += [_status_of(reply) for reply in self._colleagues.cancel(passed_on)]
+        return summary_of(told)
+
+    def _cancel_for_replica(self, call: Call, body: bytes) -> bytes:
+        """Cancel here what somebody cancelled at another replica, which has judged them."""
+        self._colleagues.require(call)
+        request = protocol.ReplicaCancelRequest.read(body)
+        if not request.ticket:
+            viewer = Viewer(request.viewer, request.administers, request.sees_all)
+            done = self._jobs_desk.cancel_here(viewer, request.job_id)
+            return protocol.CancelJobReply(count=done.count, has_ended=done.has_ended).write()
+        handle = base64.b64decode(request.ticket)
+        ticket = open_ticket(
+            handle, self._key.ring(self.cluster), member=None, now=self._now(), may_be_over=True
+        )
+        status = self.cancelling.cancel(handle, ticket.expires_at)
+        return protocol.CancelJobReply(
+            count=int(status is not CancelStatus.NOT_CANCELLABLE),
+            has_ended=status is not CancelStatus.CANCELLING,
+        ).write()
+
+    def _nodes_for_replica(self, call: Call, body: bytes) -> bytes:
+        """Tell another replica the newest rows of nodes that were heard here."""
+        self._colleagues.require(call)
+        rows = self._newest_nodes(protocol.ReplicaNodesRequest.read(body).clusters)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema) as writer:
+            writer.write_table(rows)
+        told: bytes = sink.getvalue().to_pybytes()
+        return told
 
     def renew_query(self, call: Call, handle: bytes) -> Endpoint:
         """Decide anew on a ticket of the MoM's making, and on its route."""
@@ -459,6 +497,8 @@ class MomBackend(TicketDoor):
         """Return what members and administrators ask beside Flight SQL."""
         own = {
             protocol.LISTING: self._listing,
+            protocol.REPLICA_CANCEL: self._cancel_for_replica,
+            protocol.REPLICA_NODES: self._nodes_for_replica,
             protocol.JOBS: lambda call, body: self._jobs_desk.tell(self.caller(call), body),
         }
         return {
@@ -489,3 +529,9 @@ def _locations(places: Mapping[str, str], part: str | None) -> tuple[str, ...]:
     if part is not None:
         return part_locations(part, places)
     return (*places.values(), REUSE_CONNECTION)
+
+
+def _status_of(reply: protocol.CancelJobReply) -> CancelStatus:
+    if not reply.count:
+        return CancelStatus.NOT_CANCELLABLE
+    return CancelStatus.CANCELLED if reply.has_ended else CancelStatus.CANCELLING

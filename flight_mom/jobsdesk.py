@@ -27,6 +27,7 @@ from flight_member.jobrows import JobRow
 from flight_member.jobs import Cancelled
 from flight_member.jobstore import JobsWanted
 from flight_member.logs import get_logger
+from flight_mom.colleagues import Colleagues
 from flight_mom.jobrouting import JobRouting
 from flight_mom.members import Member
 from flight_mom.relay import Relay
@@ -51,6 +52,7 @@ class JobsDesk:
         topology: Topology,
         relay: Relay,
         now: Moment,
+        colleagues: Colleagues | None = None,
         *,
         patience_s: float = _PATIENCE_S,
     ) -> None:
@@ -63,6 +65,7 @@ class JobsDesk:
             topology: Who there is to ask.
             relay: Asks.
             now: The clock.
+            colleagues: The other replicas, if there can be any.
             patience_s: How long members have to answer.
         """
         self._cluster = cluster
@@ -71,6 +74,7 @@ class JobsDesk:
         self._topology = topology
         self._relay = relay
         self._now = now
+        self._colleagues = colleagues
         self._patience_s = patience_s
         self._asking = ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="jobs")
 
@@ -123,7 +127,7 @@ class JobsDesk:
             ClusterUnavailableError: When none was found, and a member did not answer.
         """
         viewer, job_id = viewer_of(caller, self._cluster), statement.job_id
-        here = self._own.cancel(viewer, job_id)
+        here = self._cancelled_at_mom(viewer, job_id)
         members = self._members(viewer)
         sent_to = self._routing.places_of(job_id)
         if here.count or sent_to:
@@ -150,6 +154,28 @@ class JobsDesk:
         raise ClusterUnavailableError(
             f"{', '.join(silent[:5])} did not answer in time, and no job {job_id} of yours runs "
             "elsewhere; try again in a moment"
+        )
+
+    def cancel_here(self, viewer: Viewer, job_id: str) -> Cancelled:
+        """Cancel what runs at this very replica under an id, for another that was asked."""
+        return self._own.cancel(viewer, job_id)
+
+    def _cancelled_at_mom(self, viewer: Viewer, job_id: str) -> Cancelled:
+        """Cancel what runs at the MoM, at whichever replica."""
+        here = self._own.cancel(viewer, job_id)
+        if self._colleagues is None:
+            return here
+        told = self._colleagues.cancel(
+            protocol.ReplicaCancelRequest(
+                job_id=job_id,
+                viewer=viewer.name,
+                administers=viewer.administers,
+                sees_all=viewer.sees_all,
+            )
+        )
+        return Cancelled(
+            here.count + sum(one.count for one in told),
+            here.has_ended and all(one.has_ended for one in told),
         )
 
     def _members(self, viewer: Viewer) -> list[Member]:

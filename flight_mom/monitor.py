@@ -14,7 +14,12 @@ from flight_mom.handlerloading import KEEP, load_handlers
 from flight_mom.handling import HandlerThread, Handling
 from flight_mom.keeping import HeartbeatKeeper
 from flight_mom.momhome import MomHome
-from flight_mom.monitortables import ClusterStatesTable, HandlersTable, NodesTable
+from flight_mom.monitortables import (
+    ClusterStatesTable,
+    HandlersTable,
+    NodesElsewhere,
+    NodesTable,
+)
 from flight_mom.ownheart import OwnHeart
 from flight_mom.pulse import Pulse
 from flight_mom.topology import Topology
@@ -36,6 +41,7 @@ class Monitor:
         topology: Topology,
         jobs: Jobs,
         is_keeper: Callable[[], bool],
+        others: NodesElsewhere | None = None,
     ) -> None:
         """Find the handlers that the settings name.
 
@@ -45,6 +51,7 @@ class Monitor:
             topology: Who there is.
             jobs: What runs here.
             is_keeper: Whether it is this replica that does what is done for all of them.
+            others: Adds the rows of nodes that other replicas heard.
 
         Raises:
             ConfigurationError: When one of them is none.
@@ -82,7 +89,7 @@ class Monitor:
         self.tables: tuple[LiveTable, ...] = (
             ClusterStatesTable(cluster, database, topology),
             HandlersTable(cluster, self._handling.handlers),
-            NodesTable(cluster, topology, self.pulse),
+            NodesTable(cluster, topology, self.pulse, others),
         )
         self._heart: OwnHeart | None = None
         self._forget_at = time.monotonic()

@@ -4,7 +4,7 @@ Everybody sees their own cluster, administrators of the federation all of them; 
 `heartbeat_handlers`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import pyarrow as pa
@@ -21,19 +21,26 @@ from flight_mom.topology import MemberStatus, Topology
 _MOMENT = pa.timestamp("us", tz="UTC")
 
 
+NodesElsewhere = Callable[[pa.Table, dict[str, float]], pa.Table]
+
+
 class NodesTable:
     """`nodes`: the newest row of each node, with the state of its cluster now."""
 
     name = "nodes"
     arrow_schema = PERF_SCHEMA.append(pa.field("cluster_state", pa.utf8(), nullable=False))
 
-    def __init__(self, mom: str, topology: Topology, pulse: Pulse) -> None:
+    def __init__(
+        self, mom: str, topology: Topology, pulse: Pulse, others: NodesElsewhere | None = None
+    ) -> None:
+        """Keep what it takes; `others` adds what other replicas heard."""
         self._mom = mom
         self._topology = topology
         self._pulse = pulse
+        self._others = others
 
     def rows(self, wanted: Wanted) -> pa.Table:
-        """Return the rows that this MoM heard, by cluster."""
+        """Return the rows that the MoM heard, by cluster."""
         members = self._topology.federation.members
         joined = {
             name: member.joined_at.timestamp()
@@ -41,7 +48,10 @@ class NodesTable:
             if member.joined_at is not None
         }
         seen = _seen(wanted.caller, self._mom, [*joined, self._mom])
-        rows = self._pulse.newest({name: joined.get(name, 0) for name in seen})
+        since = {name: joined.get(name, 0) for name in seen}
+        rows = self._pulse.newest(since)
+        if self._others is not None:
+            rows = self._others(rows, since)
         states = {name: str(self._topology.status(one)) for name, one in members.items()}
         states[self._mom] = str(MemberStatus.ALIVE)
         of_rows = [states[name] for name in rows["cluster_name"].to_pylist()]

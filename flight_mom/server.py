@@ -23,6 +23,7 @@ from flight_member.process import require_free_port
 from flight_member.serving import make_flight_server
 from flight_member.watching import Watch
 from flight_mom.administration import Administration
+from flight_mom.colleagues import Colleagues
 from flight_mom.coordinator import MomBackend
 from flight_mom.federationtables import AuditTable
 from flight_mom.jobrouting import JobRouting
@@ -93,6 +94,13 @@ class MomServer:
             is_keeper=self._periodic.is_ours,
         )
         self._routing = JobRouting(self._database, utc_now, keep_days=settings.jobs.keep_days)
+        self._colleagues = Colleagues(
+            cluster,
+            key,
+            lambda: tuple(peer.uri for peer in self._peers.live),
+            lambda: certificates.certificate_pem,
+            utc_now,
+        )
         self._jobs_desk = JobsDesk(
             cluster,
             JobDesk(self._jobs, self._history, self._audit, utc_now),
@@ -100,9 +108,15 @@ class MomServer:
             self._topology,
             self._relay,
             utc_now,
+            self._colleagues,
         )
         self._monitor = Monitor(
-            home, self._database, self._topology, self._jobs, self._periodic.is_ours
+            home,
+            self._database,
+            self._topology,
+            self._jobs,
+            self._periodic.is_ours,
+            self._colleagues.nodes,
         )
         self._proofs = AuthTrail(self._audit, utc_now)
         authority = MomAuthority(
@@ -146,6 +160,8 @@ class MomServer:
             self._jobs,
             self._jobs_desk,
             self._routing,
+            self._colleagues,
+            self._monitor.pulse.newest,
             utc_now,
             AuditTable(
                 cluster,
@@ -217,6 +233,7 @@ class MomServer:
             stack.callback(self._monitor.stop)
             stack.callback(self._history.close)
             stack.callback(self._jobs_desk.close)
+            stack.callback(self._colleagues.close)
             stack.callback(self._routing.keep)
             # What was revoked ends streams to the last of them.
             stack.callback(self._watch.stop)

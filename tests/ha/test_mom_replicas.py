@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -11,10 +12,11 @@ from auth import BoxKey, KeyChain, SigningKey, TlsKey, make_request
 from flight_member import protocol
 from flight_mom.demo.federation import HANGZHOU, MOM, SHANGHAI
 from flight_mom.membercommands import change_member
-from flight_sql import Client, RemoteError, Rows
+from flight_sql import CancelStatus, Client, RemoteError, Rows
 from tests.databases import PostgresServer
 from tests.e2e.commands import run_mom
 from tests.e2e.federation import COUNT_FLIGHTS, FLIGHTS_AT, READER, count, kill, restart
+from tests.e2e.fetching import Fetching
 from tests.ha.replicas import (
     PATIENCE_S,
     SECOND,
@@ -25,8 +27,12 @@ from tests.ha.replicas import (
 )
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.ha
+# The first of them starts seven processes.
+pytestmark = [pytest.mark.ha, pytest.mark.timeout(300)]
 GRANT = f"GRANT TABLE_READ ON {FLIGHTS_AT} TO {READER}"
+HEARTBEATS = f"monitor.heartbeat.cluster_perf@{MOM}"
+COUNT_FOR_A_MINUTE = f"select count(*) from generate_series(1, {10**12})"
+FOR_A_MINUTE = f"select count(*) as n from {HEARTBEATS} union all {COUNT_FOR_A_MINUTE}"
 MANY_ROWS = 20_000_000
 MANY = (
     f"select flight from {FLIGHTS_AT} union all select value from generate_series(1, {MANY_ROWS})"
@@ -128,6 +134,57 @@ def test_join_tokens_count_once_and_for_what_they_were_made_for(replicas: Replic
         with pytest.raises(RemoteError, match="not-found"):
             admin.action(protocol.REPLICAS, remove.write())
         change_member(admin, member.model_copy(update={"action": "remove"}))
+
+
+def test_what_runs_at_one_is_shown_and_cancelled_at_the_other(
+    replicas: Replicas, first: Client
+) -> None:
+    """A statement over the MoM's own tables, which runs at the replica that was asked."""
+    with replicas.admin(replicas.first) as one, replicas.admin(replicas.second) as other:
+        wait_until(lambda: has_rows(one), PATIENCE_S)
+        for here, there, query_id in ((one, other, "own-1"), (other, one, "own-2")):
+            info = here.get_info(FOR_A_MINUTE, headers=(("x-query-id", query_id),))
+            running = Fetching(partial(here.open_ticket, info.endpoints[0].handle))
+            wait_until(partial(is_shown, there, query_id), PATIENCE_S)
+            with pytest.raises(RemoteError, match="not-found"):
+                first.query(f"CANCEL JOB '{query_id}'").read_all()
+            there.query(f"CANCEL JOB '{query_id}'").read_all()
+            assert running.refusal().code == "cancelled"
+            again = here.get_info(FOR_A_MINUTE)
+            running = Fetching(partial(here.open_ticket, again.endpoints[0].handle))
+            assert there.cancel(again.endpoints) is not CancelStatus.NOT_CANCELLABLE
+            assert running.refusal().code == "cancelled"
+
+
+def has_rows(admin: Client) -> bool:
+    try:
+        return count(admin, f"select count(*) as n from {HEARTBEATS}") > 0
+    except RemoteError:
+        return False
+
+
+def is_shown(client: Client, query_id: str) -> bool:
+    rows = client.query("SHOW JOBS").read_all().to_pylist()
+    return any(row["job_id"] == query_id and row["state"] == "running" for row in rows)
+
+
+def test_nodes_are_shown_at_both_whoever_heard_them(replicas: Replicas) -> None:
+    expected = {(HANGZHOU, HANGZHOU), (SHANGHAI, SHANGHAI), (MOM, MOM), (MOM, SECOND)}
+
+    def shows_all(admin: Client) -> bool:
+        nodes = admin.query("select cluster_name, node from system.federation.nodes").read_all()
+        found = list(zip(*nodes.to_pydict().values(), strict=True))
+        return set(found) == expected and len(found) == len(expected)
+
+    for at in (replicas.first, replicas.second):
+        with replicas.admin(at) as admin:
+            wait_until(partial(shows_all, admin), PATIENCE_S)
+
+
+def test_only_replicas_ask_each_other(first: Client) -> None:
+    for kind in (protocol.REPLICA_CANCEL, protocol.REPLICA_NODES):
+        with pytest.raises(RemoteError, match="permission-denied"):
+            first.action(kind, b"{}")
 
 
 def rotate(replicas: Replicas, name: str) -> str:
