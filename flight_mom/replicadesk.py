@@ -42,6 +42,7 @@ class ReplicaDesk:
         office: Office,
         peers: Peers,
         periodic: Callable[[], str | None],
+        trust: Callable[[], None],
     ) -> None:
         """Keep what it takes.
 
@@ -52,7 +53,9 @@ class ReplicaDesk:
             office: Where changes are made.
             peers: The servers over the database.
             periodic: Returns the name of the replica that runs periodic work, if it is known.
+            trust: Called when other keys count as the MoM's.
         """
+        self._trust = trust
         self._settings = settings
         self._cluster = office.cluster
         self._federation = federation
@@ -122,13 +125,10 @@ class ReplicaDesk:
         self.look()
         return protocol.ReplicasReply(replicas=self._rows())
 
-    def look(self) -> bool:
-        """Take over what changed among the servers over the database.
-
-        Returns:
-            Whether keys that count have changed.
-        """
-        has_changed = self._peers.look()
+    def look(self) -> None:
+        """Take over what changed among the servers over the database."""
+        if self._peers.look():
+            self._trust()
         places = [(peer.name, peer.uri) for peer in self._peers.all]
         if places != self._places:
             self._places = places
@@ -139,7 +139,6 @@ class ReplicaDesk:
                 for peer in self._peers.all
                 if peer.uri and answers_at_named_host(peer, added, self._cluster)
             )
-        return has_changed
 
     def addresses(self) -> tuple[str, ...]:
         """Return where the MoM answers: all replicas at hosts that were named, by their names."""

@@ -74,7 +74,7 @@ class MomServer:
         )
         with _uncollected():
             self._topology = Topology(cluster, self._database, settings.heartbeat, utc_now)
-        self._topology.trust(*key.published)
+        self._trust()
         self._periodic = PeriodicWork(self._database, settings.server_name)
         self._topology.states.is_writer = self._periodic.is_ours
         self._audit = AuditTrail(
@@ -132,7 +132,13 @@ class MomServer:
         office = Office.of(cluster, self._database, self._topology, utc_now)
         administration = Administration(office)
         self._replicas = ReplicaDesk(
-            settings, home.federation, certificates, office, self._peers, self._periodic.holder
+            settings,
+            home.federation,
+            certificates,
+            office,
+            self._peers,
+            self._periodic.holder,
+            self._trust,
         )
         self._desk = MembershipDesk(
             settings,
@@ -246,11 +252,14 @@ class MomServer:
         """Have a `stop` that is under way end the relays now."""
         self._flight.hurry()
 
+    def _trust(self) -> None:
+        self._topology.trust(*self._key.published)
+
     def _notice_keys(self) -> None:
-        # Both: a rotation is told to the others by the same look.
-        has_rotated = self._key.notice()
-        if self._replicas.look() or has_rotated:
-            self._topology.trust(*self._key.published)
+        # A rotation is told to the others by the look that follows.
+        if self._key.notice():
+            self._trust()
+        self._replicas.look()
         if self._peers.is_removed:
             # What it signs counts nowhere: it had better not answer at all.
             os.kill(os.getpid(), signal.SIGTERM)

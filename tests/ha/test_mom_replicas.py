@@ -142,7 +142,7 @@ def test_what_runs_at_one_is_shown_and_cancelled_at_the_other(
     """A statement over the MoM's own tables, which runs at the replica that was asked."""
     with replicas.admin(replicas.first) as one, replicas.admin(replicas.second) as other:
         wait_until(lambda: has_rows(one), PATIENCE_S)
-        for here, there, query_id in ((one, other, "own-1"), (other, one, "own-2")):
+        for here, there, query_id in ((one, other, "replica-own-1"), (other, one, "replica-own-2")):
             info = here.get_info(FOR_A_MINUTE, headers=(("x-query-id", query_id),))
             running = Fetching(partial(here.open_ticket, info.endpoints[0].handle))
             wait_until(partial(is_shown, there, query_id), PATIENCE_S)
