@@ -27,6 +27,7 @@ from bench.limitstatements import LIMIT_STATEMENTS, LIMIT_TABLES
 from bench.lineitem import PLAIN, count_rows, prepare_lineitem
 from bench.metadata import measure_metadata, metadata_steps
 from bench.metadatastate import MEMBERS, MetadataState, running_mom
+from bench.parallel import measure_parallel, parallel_steps
 from bench.planning import measure_planning, planning_steps, prepare_tables
 from bench.planreport import timing_table, write_timing_plot
 from bench.planresults import timings_json
@@ -108,6 +109,28 @@ def forms(
         title = f"TPC-H lineitem, {found[0].row_count:,} rows: median of {runs} runs"
         plot = partial(write_form_plot, found, title=title)
         _tell(results / "forms", answer, plot, form_table(found), as_json=as_json)
+
+
+@app.command(epilog="Example: python -m bench parallel --nodes 2 --scale 1 --runs 5")
+def parallel(
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes beside the controller.")] = 2,
+    scale: Annotated[float, typer.Option(min=0.001, help="TPC-H's scale; 1: 6 M rows.")] = 1,
+    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each route.")] = 5,
+    as_json: AsJson = False,
+    data: DataDirectory = _HERE / "data",
+    results: ResultsDirectory = _HERE / "results",
+) -> None:
+    """Read lineitem from one node, and in parts from all of them at once."""
+    with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
+        with shown_steps() as steps:
+            location = prepare_lineitem(data, scale, steps.describe)[PLAIN]
+            steps.expect(parallel_steps(runs))
+            timings = measure_parallel(PLAIN, location, Path(directory), nodes, runs, steps.advance)
+        rows = count_rows(location)
+        answer = timings_json("parallel", timings, runs=runs, rows=rows, nodes=nodes + 1)
+        title = f"TPC-H lineitem, {rows:,} rows, from one of {nodes + 1} nodes or all: {runs} runs"
+        plot = partial(write_timing_plot, timings, title=title)
+        _tell(results / "parallel", answer, plot, timing_table(timings), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench plan --runs 300")

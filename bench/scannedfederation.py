@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.adbc import Account
+from flight_member.memberhome import MemberHome
 from flight_member.tables import TableDesk
 from flight_member.users import UserDesk
 from flight_mom.demo.federation import HANGZHOU, MEMBERS, MOM, SHANGHAI, USERS, DemoFederation
@@ -57,6 +58,16 @@ class MeasuredFederation:
     def visitor(self, route: str) -> Account:
         """Return another member's user, asking the MoM for rows by this route."""
         return self._account(_VISITOR, MOM, {"x-route": route})
+
+    @property
+    def member_home(self) -> MemberHome:
+        """The state of the member that holds the data."""
+        return self._demo.member_home(HANGZHOU)
+
+    @property
+    def member_uri(self) -> str:
+        """Where that member answers, while it runs."""
+        return self._demo.uri(HANGZHOU)
 
     @property
     def member_pid(self) -> int:
