@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -123,7 +124,11 @@ def _children() -> list[int]:
 def _listening(pid: int) -> set[int]:
     """Return the ports on which a process listens, in its own network."""
     process = Path("/proc", str(pid))
-    own = {str(entry.readlink()) for entry in (process / "fd").iterdir() if entry.is_symlink()}
+    own = set()
+    for entry in (process / "fd").iterdir():
+        # Closed since it was listed, perhaps.
+        with suppress(FileNotFoundError):
+            own.add(str(entry.readlink()))
     ports = set()
     for table in ("tcp", "tcp6"):
         for line in (process / "net" / table).read_text("ascii").splitlines()[1:]:
@@ -137,12 +142,28 @@ def _spilled(state: Path) -> list[str]:
     return [file.name for file in (state / "spill").rglob("*") if file.is_file()]
 
 
+def _text(file: Path) -> str:
+    """Return what a file holds; nothing when it is gone by now."""
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _made_at(folder: Path) -> float:
+    """Return when a folder was changed last; of one that is gone by now, the beginning of time."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _unnamed(tables: Path) -> list[str]:
     """Return the data files that no version of their table names."""
     unnamed: list[str] = []
     for table in tables.glob("[!.]*"):
         files = [file for file in table.rglob("*.parquet") if "_delta_log" not in file.parts]
-        named = "".join(log.read_text("utf-8") for log in (table / "_delta_log").glob("*.json"))
+        named = "".join(map(_text, (table / "_delta_log").glob("*.json")))
         unnamed += [str(file) for file in files if file.name not in named]
     return unnamed
 
@@ -151,6 +172,6 @@ def _abandoned(state: Path) -> list[str]:
     """Return the folders of processes that are gone, and what they left half written."""
     left = [str(file) for file in (state / "heartbeats").glob("*/.*")]
     for parent in (state / "tables" / ".snapshots", state / "heartbeats"):
-        folders = sorted(parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
+        folders = sorted(parent.glob("*"), key=_made_at)
         left += map(str, folders[:-1])
     return left
