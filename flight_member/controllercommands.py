@@ -82,11 +82,11 @@ def controller_commands(here: Path, open_home: Callable[[Path], "MemberHome"]) -
     ) -> None:
         """Make a further controller of a member, over the same database."""
         from flight_member.controllerjoining import join_cluster
-        from flight_member.settings import SETTINGS_FILE, MemberSettings, ServerSection
+        from flight_member.settings import SETTINGS_FILE, MemberSettings
 
         with reported_errors():
 
-            def read_settings(cluster: str, name: str, tables: str) -> "MemberSettings":
+            def read_settings(cluster: str, name: str, tables: str | None) -> "MemberSettings":
                 flags = {
                     "cluster.name": cluster,
                     "server.host": host,
@@ -98,8 +98,7 @@ def controller_commands(here: Path, open_home: Callable[[Path], "MemberHome"]) -
                 return settings_in(MemberSettings, directory, SETTINGS_FILE, None, flags).settings
 
             token = read_secret(token_file, "join token")
-            server = ServerSection(host=host, port=port)
-            home = join_cluster(directory, server, token, controller, read_settings)
+            home = join_cluster(directory, token, controller, read_settings)
             console.print(
                 f"{home.settings.server_name} is a controller of {home.settings.cluster.name}",
                 highlight=False,

@@ -20,13 +20,14 @@ from flight_member.settings import SETTINGS_FILE, MemberSettings, ServerSection,
 from flight_member.sharing import adopt_membership
 from flight_sql import Client, RemoteError
 
+_NOT_TOLD_YET = "unknown"
+
 
 def join_cluster(
     directory: Path,
-    server: ServerSection,
     token_text: str,
     controller: str | None,
-    read_settings: Callable[[str, str, str], MemberSettings],
+    read_settings: Callable[[str, str, str | None], MemberSettings],
 ) -> MemberHome:
     """Register with a controller that is there, and make this one's state directory.
 
@@ -35,11 +36,10 @@ def join_cluster(
 
     Args:
         directory: Made when it is missing.
-        server: Where the new controller is going to answer.
         token_text: The join token as it was printed.
         controller: Where the other controller answers; None: as the token says.
-        read_settings: Returns the settings, told the cluster, the controller's name and where
-            managed tables lie.
+        read_settings: Returns the settings, told the cluster, the controller's name and, when it is
+            known, where managed tables lie.
 
     Raises:
         InvalidTokenError: When the token is damaged, or somebody else answers.
@@ -49,6 +49,8 @@ def join_cluster(
     """
     token = JoinToken.parse(token_text)
     token = replace(token, address=controller or token.address)
+    # Of which cluster it is, it learns only now; where it answers is settled.
+    server = read_settings(_NOT_TOLD_YET, token.member, None).server
     _require_usable(directory, server, token.address)
     key, tls_key = SigningKey.generate(), TlsKey.generate()
     request = ControllerJoinRequest(
