@@ -37,10 +37,17 @@ class Choosing:
         self._lock = threading.Lock()
         self._given: dict[str, list[float]] = defaultdict(list)
 
-    def hear(self, name: str) -> None:
-        """Take note that a node has just said what it runs: that counts what it was given."""
+    def hear(self, name: str, age_s: float = 0.0) -> None:
+        """Take note of what a node said that it runs: that counts what it was given.
+
+        Args:
+            name: The node.
+            age_s: How long ago it may have said so; what it was given since counts on.
+        """
         with self._lock:
-            self._given.pop(name, None)
+            kept = [at for at in self._given.pop(name, ()) if at > self._ticks() - age_s]
+            if kept:
+                self._given[name] = kept
 
     def order(self, nodes: Iterable[L]) -> list[L]:
         """Return nodes, those with the least to do first, and count the first as given one more."""

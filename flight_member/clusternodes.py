@@ -82,11 +82,14 @@ class ClusterNodes:
 
 
 def _listed(places: Mapping[str, str]) -> tuple[str, ...]:
-    """Return places in their order; over the connection that is there comes first, or last."""
+    """Return places in their order, the connection that is there last; none when it comes first.
+
+    Clients that know several places go to others before the connection that they have.
+    """
     uris = list(places.values())
-    if uris[:1] != [REUSE_CONNECTION]:
-        uris.sort(key=lambda uri: uri == REUSE_CONNECTION)
-    return tuple(uris)
+    if uris[:1] == [REUSE_CONNECTION]:
+        return ()
+    return tuple(sorted(uris, key=lambda uri: uri == REUSE_CONNECTION))
 
 
 def _is_local(uri: str) -> bool:

@@ -258,6 +258,7 @@ class MomBackend(TicketDoor):
             handle,
             lambda: self._stop_reason(ticket),
             unreached=nodes.avoid,
+            is_lost=nodes.is_lost,
             wire=WireTypes(ticket.wire),
             job=job,
             place=place,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from flight_member.authority import node_audience
 from flight_member.choosing import Choosing
 from flight_member.noderow import NodeRow
-from flight_member.nodes import ALIVE
+from flight_member.nodes import ALIVE, LOST
 from flight_mom.members import Member
 
 _AVOIDED_INTERVALS = 3.0
@@ -29,6 +29,8 @@ class Address:
     """Whom the MoM's tokens are made for there."""
     member: str
     running: int = 0
+    is_node: bool = False
+    """Whether it is a data node's, of which there are others."""
 
 
 def controller_of(member: Member, running: int = 0) -> Address:
@@ -45,6 +47,7 @@ class MemberNodes:
         self._ticks = ticks
         self._changing = threading.Lock()
         self._rows: dict[str, tuple[NodeRow, ...]] = {}
+        self._lost: dict[str, frozenset[str]] = {}
         self._running: dict[str, int] = {}
         self._choosing: dict[str, Choosing] = {}
         self._avoided: dict[tuple[str, str], float] = {}
@@ -57,8 +60,10 @@ class MemberNodes:
             controller: The row of its front door, if there is one.
             nodes: The rows of its data nodes, whose addresses count.
         """
-        told = tuple(row for row in nodes if row.state == ALIVE)
+        rows = tuple(nodes)
+        told = tuple(row for row in rows if row.state == ALIVE)
         with self._changing:
+            self._lost[member] = frozenset(row.node for row in rows if row.state == LOST)
             if told or member in self._rows:
                 self._rows[member] = told
             if controller is not None:
@@ -66,7 +71,8 @@ class MemberNodes:
             choosing = self._choosing.get(member)
         if choosing is not None:
             for name in (member, *(row.node for row in told)):
-                choosing.hear(name)
+                # Its member heard it up to an interval ago.
+                choosing.hear(name, self._interval_s)
 
     def avoid(self, place: Address) -> None:
         """Take note that a node was not reached."""
@@ -74,6 +80,10 @@ class MemberNodes:
             self._avoided[place.member, place.name] = (
                 self._ticks() + self._interval_s * _AVOIDED_INTERVALS
             )
+
+    def is_lost(self, address: Address) -> bool:
+        """Whether a member misses one of its nodes."""
+        return address.name in self._lost.get(address.member, frozenset())
 
     def order(self, member: Member) -> list[Address]:
         """Return where a member's tickets can be redeemed, the best place first.
@@ -90,6 +100,7 @@ class MemberNodes:
                 node_audience(member.name, row.node),
                 member.name,
                 row.running_statements + row.queued_statements,
+                is_node=True,
             )
             for row in rows
             if self._avoided.get((member.name, row.node), now) <= now

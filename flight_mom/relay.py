@@ -2,8 +2,10 @@
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from typing import Self
 
 import pyarrow as pa
@@ -39,6 +41,9 @@ _ACTION_TIMEOUT_S = 10.0
 _WATCH_S = 0.04
 # Whether a right still stands takes longer to tell, and changes seldom.
 _REASONS_EVERY = 5
+# How often it is asked whether a node that has not answered yet is lost, and for how long one that
+# is lost is waited for all the same: it may be cut off from its own member alone.
+_LOST_LOOK_S, _LOST_WAIT_S = 0.2, 1.0
 
 
 class Relay:
@@ -72,6 +77,7 @@ class Relay:
         job: Job,
         place: Place,
         unreached: Callable[[Address], None] = lambda _: None,
+        is_lost: Callable[[Address], bool] = lambda _: False,
     ) -> ResultStream:
         """Open a ticket at the first address of its member that answers.
 
@@ -88,6 +94,7 @@ class Relay:
             job: Told what comes of the rows; when it is cancelled they end.
             place: Given back when the rows end; still the caller's when they cannot be opened.
             unreached: Told of an address that does not answer.
+            is_lost: Whether its member misses the node of an address: nobody waits for that one.
 
         Raises:
             ClusterUnavailableError: When no address of the member answers.
@@ -102,7 +109,7 @@ class Relay:
                 handle, token=self._token(address), headers=headers
             )
 
-        attempts = Attempts(addresses, fetch, unreached)
+        attempts = Attempts(addresses, fetch, unreached, is_lost)
         address, rows = attempts.next_rows()
         job.run()
         relayed = RelayedRows(address, rows, job, place, attempts)
@@ -171,6 +178,7 @@ class Relay:
                     relayed.leave_if_cancelled(call)
                 if not relayed.is_closed and not turn % _REASONS_EVERY:
                     relayed.end_for(stop_reason())
+                    relayed.give_up_if_lost()
                 if relayed.is_closed:
                     with self._opening:
                         self._watched.pop(relayed, None)
@@ -206,8 +214,10 @@ class Attempts:
         addresses: Sequence[Address],
         fetch: Callable[[Address], Rows],
         unreached: Callable[[Address], None],
+        is_lost: Callable[[Address], bool],
     ) -> None:
         """Keep what it takes; `unreached` is told of each that does not answer."""
+        self.is_lost = is_lost
         self._left = deque(addresses)
         self._fetch = fetch
         self._unreached = unreached
@@ -223,12 +233,33 @@ class Attempts:
         while self._left:
             address = self._left.popleft()
             try:
-                return address, self._fetch(address)
+                return address, self._fetched(address)
             except RemoteError as error:
                 refusal = _refusal(address, error)
+            except ClusterUnavailableError as error:
+                refusal = error
             if not self.may_go_on(address, refusal):
                 break
         raise refusal
+
+    def _fetched(self, address: Address) -> Rows:
+        """Return the rows of an address, unless its node is lost before it says anything.
+
+        Raises:
+            ClusterUnavailableError: When that is so.
+            RemoteError: What it refused.
+        """
+        if not address.is_node:
+            return self._fetch(address)
+        fetching: Future[Rows] = Future()
+        threading.Thread(
+            target=_fulfil, args=(fetching, self._fetch, address), name="relay-open", daemon=True
+        ).start()
+        while not wait([fetching], timeout=_LOST_LOOK_S).done:
+            if self.is_lost(address):
+                fetching.add_done_callback(_leave_rows)
+                raise _unanswered(address)
+        return fetching.result()
 
     def may_go_on(self, address: Address, refusal: Exception) -> bool:
         """Whether another one may answer what this one did not; it is left alone for a while."""
@@ -236,6 +267,18 @@ class Attempts:
             return False
         self._unreached(address)
         return bool(self._left)
+
+
+def _fulfil(fetching: "Future[Rows]", fetch: Callable[[Address], Rows], address: Address) -> None:
+    try:
+        fetching.set_result(fetch(address))
+    except BaseException as error:  # noqa: BLE001  whoever waits raises it
+        fetching.set_exception(error)
+
+
+def _leave_rows(fetching: "Future[Rows]") -> None:
+    if fetching.exception() is None:
+        fetching.result().close()
 
 
 class RelayedRows:
@@ -252,7 +295,8 @@ class RelayedRows:
         self._job = job
         self._place = place
         self._attempts = attempts
-        self._has_begun = False
+        self._has_begun = self._is_given_up = False
+        self._waits_since: float | None = None
         self._changing = threading.Lock()
         self._reason: Exception | None = None
         self.is_closed = False
@@ -273,14 +317,18 @@ class RelayedRows:
         self._place.go_on(self._is_over)
         while True:
             try:
+                self._waits_since = time.monotonic()
                 batch = next(self._rows)
             except StopIteration:
                 batch = None
             except RemoteError as error:
                 refusal = _refusal(self._address, error)
-                if self._moves_on(refusal):
-                    refusal = None
-                    continue
+            self._waits_since = None
+            if self._is_given_up:
+                refusal, self._is_given_up = _unanswered(self._address), False
+            if refusal is not None and self._moves_on(refusal):
+                refusal = None
+                continue
             break
         # What was stopped from here ends as if it were whole, or as a cancelled call.
         if self._reason is not None:
@@ -315,6 +363,18 @@ class RelayedRows:
         rows.close()
         return False
 
+    def give_up_if_lost(self) -> None:
+        """Stop waiting for a node that its member misses; who reads goes on elsewhere, or ends."""
+        since = self._waits_since
+        if since is None or time.monotonic() - since < _LOST_WAIT_S:
+            return
+        with self._changing:
+            if self.is_closed or self._is_given_up or not self._attempts.is_lost(self._address):
+                return
+            self._is_given_up = True
+            rows = self._rows
+        rows.close()
+
     def leave_if_cancelled(self, call: Call) -> None:
         """Leave the stream if nobody reads it any more."""
         if call.is_cancelled():
@@ -343,5 +403,9 @@ class RelayedRows:
 def _refusal(address: Address, error: RemoteError) -> Exception:
     """Return what a member refused; a failure of the connection names no address."""
     if error.code == ClusterUnavailableError.code or address.uri in error.text:
-        return ClusterUnavailableError(f"{address.member} does not answer; try again in a moment")
+        return _unanswered(address)
     return ForwardedError(error.code, error.status, error.text, retryable=error.retryable)
+
+
+def _unanswered(address: Address) -> ClusterUnavailableError:
+    return ClusterUnavailableError(f"{address.member} does not answer; try again in a moment")
