@@ -33,6 +33,8 @@ from bench.planreport import timing_table, write_timing_plot
 from bench.planresults import timings_json
 from bench.plot import write_plot
 from bench.progress import shown_steps
+from bench.promptness import WORKS, measure_promptness, prompt_steps
+from bench.promptstate import PromptFederation
 from bench.report import check_table, measurement_table
 from bench.results import checks, to_json
 from bench.scan import measure_scans, step_count
@@ -224,6 +226,30 @@ def federation(
         title = f"{members:,} members with {nodes:,} nodes and {tables:,} tables each"
         plot = partial(write_mark_plot, marks, title=title)
         _tell(results / "federation", answer, plot, mark_table(marks), as_json=as_json)
+
+
+@app.command(epilog="Example: python -m bench promptness --runs 20")
+def promptness(
+    work: Annotated[
+        list[str] | None, typer.Option(help="A work to cancel; without it, all of them.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = 20,
+    as_json: AsJson = False,
+    results: ResultsDirectory = _HERE / "results",
+) -> None:
+    """Cancel statements until their engine is idle, and change tables until the MoM knows."""
+    unknown = [each for each in work or () if each not in WORKS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(WORKS)}")
+    with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
+        with shown_steps(prompt_steps(runs)) as steps:
+            federation = PromptFederation(Path(directory) / "federation")
+            with federation.running():
+                timings = measure_promptness(federation, work or list(WORKS), runs, steps.advance)
+        answer = timings_json("promptness", timings, runs=runs)
+        title = f"what is promised within a time: {runs} runs"
+        plot = partial(write_timing_plot, timings, title=title)
+        _tell(results / "promptness", answer, plot, timing_table(timings), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench limits --kind windows --kind 'IN numbers'")

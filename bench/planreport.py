@@ -28,17 +28,17 @@ def timing_table(timings: Sequence[Timing]) -> Table:
         table.add_row(
             one.statement if one.statement != shown else "",
             one.contender,
-            _coloured(one),
-            f"{one.p99_ms:.3f}",
+            _coloured(one, one.p50_ms, is_judged=not one.is_bound),
+            _coloured(one, one.p99_ms, is_judged=one.is_bound),
             "" if one.target_ms is None else f"≤ {one.target_ms:g}",
         )
         shown = one.statement
     return table
 
 
-def _coloured(one: Timing) -> str:
-    text = f"{one.p50_ms:.3f}"
-    if one.is_met is None:
+def _coloured(one: Timing, value_ms: float, *, is_judged: bool) -> str:
+    text = f"{value_ms:.3f}"
+    if one.is_met is None or not is_judged:
         return text
     colour = "green" if one.is_met else "bold red"
     return f"[{colour}]{text}[/{colour}]"

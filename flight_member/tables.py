@@ -46,7 +46,7 @@ class TableDesk:
         self._database = database
         self._home = home
         self._managed = ManagedTables(database, home.tables_directory)
-        self._faults: dict[str, str] = {}
+        self._faults: dict[str, StorageError] = {}
 
     @classmethod
     def open(cls, home: MemberHome) -> "TableDesk":
@@ -268,7 +268,7 @@ class TableDesk:
         A table whose files cannot be read any more keeps its last state, and the log says so.
         """
         has_changed = False
-        faults: dict[str, str] = {}
+        faults: dict[str, StorageError] = {}
         for table in self.all():
             if only is not None and table.id not in only:
                 continue
@@ -284,7 +284,8 @@ class TableDesk:
                 found = stores.scan(location, table.arrow_schema)
             except (StorageError, OSError) as error:
                 reason = error.text if isinstance(error, StorageError) else "cannot be read"
-                faults[table.id] = f"{table.name}: {reason}"
+                kind = type(error) if isinstance(error, StorageError) else UnusableTableError
+                faults[table.id] = kind(f"{table.name}: {reason}")
                 _log.warning("table_unreadable", table=str(table.name), reason=reason)
                 continue
             is_same = found.arrow_schema.equals(table.arrow_schema)
@@ -302,7 +303,9 @@ class TableDesk:
                 TableStore(connection).replace(fresh)
             has_changed = True
             _log.info("table_changed", table=str(table.name), row_count=fresh.row_count)
-        self._faults = faults if only is None else {**self._faults, **faults}
+        # What was not looked at is as it was.
+        others = {} if only is None else {i: f for i, f in self._faults.items() if i not in only}
+        self._faults = others | faults
         return has_changed
 
     def require_readable(self, ids: Container[str]) -> None:
@@ -310,10 +313,11 @@ class TableDesk:
 
         Raises:
             UnusableTableError: Naming the table, and by its base name the file at fault.
+            StoreUnavailableError: When the object store of one does not answer.
         """
         for table_id, fault in self._faults.items():
             if table_id in ids:
-                raise UnusableTableError(fault)
+                raise type(fault)(fault.text)
 
     def _add(
         self,

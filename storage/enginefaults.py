@@ -13,9 +13,9 @@ from storage.errors import (
     StaleMetastoreError,
     StatementRefusedError,
     StorageError,
+    StoreUnavailableError,
     TypeMismatchError,
     UnknownTableError,
-    UnusableTableError,
 )
 from storage.metastore import Table, TableKind
 from storage.objectstore import DISK_ALONE, ObjectStores
@@ -129,7 +129,7 @@ def to_storage_error(
     _log.info("engine_refused", extra={"engine_text": words})
     said = words.lower()
     if _STORE_FAULT in said and stores.has_remote(tables):
-        return UnusableTableError(
+        return StoreUnavailableError(
             "the object store of a table does not answer; execute the statement again later"
         )
     # A condition is evaluated while files are read; its fault is told as if it were the file's.

@@ -2,6 +2,7 @@
 
 StorageError
 ├── UnusableTableError     unusable-table       INVALID_ARGUMENT
+├── StoreUnavailableError  store-unavailable    UNAVAILABLE, retryable
 ├── TableExistsError       already-exists       INVALID_ARGUMENT
 ├── PlaceExistsError       already-exists       INVALID_ARGUMENT
 ├── UnknownTableError      not-found            NOT_FOUND
@@ -37,6 +38,12 @@ class UnusableTableError(StorageError):
     """A directory or file cannot be a table: foreign files, mixed schemas, a forbidden place."""
 
     code, status = "unusable-table", "INVALID_ARGUMENT"
+
+
+class StoreUnavailableError(StorageError):
+    """The object store of a table does not answer; nothing is wrong with the table itself."""
+
+    code, status, retryable = "store-unavailable", "UNAVAILABLE", True
 
 
 def unusable_view(name: object) -> UnusableTableError:

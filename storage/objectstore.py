@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from storage.errors import UnusableTableError
+from storage.errors import StorageError, StoreUnavailableError, UnusableTableError
 from storage.hive import split_segment
 from storage.metastore import Table
 from storage.objecturl import SCHEME, is_remote, read_url
@@ -111,7 +111,8 @@ class ObjectStores:
         """Return the Parquet files of a table, ordered by path; nothing is opened.
 
         Raises:
-            UnusableTableError: When there is none, one does not belong there, or nobody answers.
+            UnusableTableError: When there is none, or one does not belong there.
+            StoreUnavailableError: When nobody answers.
             OSError: When a directory of the disk cannot be read.
         """
         if not is_remote(location):
@@ -129,7 +130,8 @@ class ObjectStores:
         """Read what a table's place holds; see `storage.parquet.scan_partitioned`.
 
         Raises:
-            UnusableTableError: When it is no table, or nobody answers.
+            UnusableTableError: When it is no table.
+            StoreUnavailableError: When nobody answers.
         """
         if not is_remote(location):
             return scan_partitioned(Path(location), known)
@@ -141,7 +143,7 @@ class ObjectStores:
         """Whether the files of a place are those of a snapshot; none of them is opened."""
         try:
             return snapshot_of(self.list_files(location)) == snapshot
-        except (UnusableTableError, OSError):
+        except (StorageError, OSError):
             return False
 
     def opened(self, path: str) -> tuple[fs.FileSystem, str]:
@@ -179,7 +181,7 @@ class ObjectStores:
         with self._lock:
             is_down = self._down_until.get(bucket, 0.0) > self._now()
         if is_down:
-            raise UnusableTableError(_SILENT)
+            raise StoreUnavailableError(_SILENT)
         try:
             yield self._filesystem(bucket), path
         except (OSError, pa.ArrowException) as error:
@@ -194,7 +196,7 @@ class ObjectStores:
             raise UnusableTableError("the location's bucket does not exist")
         with self._lock:
             self._down_until[bucket] = self._now() + _DOWN_S
-        raise UnusableTableError(_SILENT)
+        raise StoreUnavailableError(_SILENT)
 
     def _filesystem(self, bucket: str) -> fs.S3FileSystem:
         store = self._stores.get(bucket)

@@ -57,6 +57,7 @@ class DemoFederation:
     """By cluster: where its state is, when not in its directory."""
     programs: Mapping[str, str] = field(default_factory=dict)
     """By package: the module that is run in its place, such as one that speaks an older version."""
+    heartbeat_s: float = _HEARTBEAT_S
     processes: dict[str, Process] = field(default_factory=dict)
 
     def create(self) -> None:
@@ -180,7 +181,7 @@ class DemoFederation:
         demo = {
             f"{prefix}_AUTH__IDENTITY_TTL_S": life_s,
             f"{prefix}_AUTH__SESSION_TTL_S": life_s,
-            f"{prefix}_HEARTBEAT__INTERVAL_S": str(_HEARTBEAT_S),
+            f"{prefix}_HEARTBEAT__INTERVAL_S": str(self.heartbeat_s),
         }
         if module == "flight_mom":
             demo["FLIGHT_MOM_HEARTBEAT__COMMIT_S"] = str(_COMMIT_S)

@@ -124,7 +124,7 @@ def test_store_that_is_gone_refuses_its_tables_alone_until_it_is_back(
         chief.update(f"CREATE EXTERNAL TABLE lake.raw.fish LOCATION '{location}'")
         assert count(chief, sql) == 4
     error = refused_sql(chief, sql)
-    assert error.code == "unusable-table"
+    assert (error.code, error.status, error.retryable) == ("store-unavailable", "UNAVAILABLE", True)
     assert "the object store does not answer" in str(error)
     told = str(error)
     key = reading_key()
@@ -139,6 +139,6 @@ def _answers(client: Client, sql: str) -> bool:
     try:
         return count(client, sql) == 4
     except RemoteError as error:
-        if error.code not in {"stale-metastore", "unusable-table"}:
+        if error.code not in {"stale-metastore", "store-unavailable"}:
             raise
         return False

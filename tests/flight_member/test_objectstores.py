@@ -12,7 +12,7 @@ from flight_member.errors import ConfigurationError
 from flight_member.memberhome import MemberHome
 from flight_member.settings import MemberSettings
 from flight_member.tables import TableDesk
-from storage.errors import UnusableTableError
+from storage.errors import StoreUnavailableError
 from tests.objectstores import running_s3
 
 SECRET = "quite-secret-indeed"
@@ -111,5 +111,5 @@ def test_table_is_attached_at_the_terminal_and_its_changes_are_noticed(
     # The server is gone: the last state stays, and statements are told why.
     assert not desk.rescan()
     assert desk.all() == [table]
-    with pytest.raises(UnusableTableError, match=r"days.*: the object store does"):
+    with pytest.raises(StoreUnavailableError, match=r"days.*: the object store does"):
         desk.require_readable({table.id})

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from storage.datafusionengine import DataFusionEngine
-from storage.errors import StaleMetastoreError, UnusableTableError
+from storage.errors import StaleMetastoreError, StoreUnavailableError, UnusableTableError
 from storage.metastore import Table
 from storage.objectstore import ObjectStore, ObjectStores
 from tests.objectstores import BUCKET, S3Server, reading_key, running_s3
@@ -204,7 +204,7 @@ def test_store_that_is_gone_is_told_soon_and_left_alone(prefix: str) -> None:
         stores = ObjectStores([store], lambda: now[0])
         started = time.monotonic()
         for _ in range(50):
-            with pytest.raises(UnusableTableError, match="the object store does not answer"):
+            with pytest.raises(StoreUnavailableError, match="the object store does not answer"):
                 stores.list_files(f"s3://{BUCKET}/{prefix}")
         # One wait of three seconds, not fifty.
         assert time.monotonic() - started < 30
@@ -216,7 +216,7 @@ def test_store_is_asked_again_after_a_while(s3: S3Server, prefix: str) -> None:
     now = [0.0]
     stores = ObjectStores([s3.store()], lambda: now[0])
     stores._down_until[BUCKET] = 10.0
-    with pytest.raises(UnusableTableError, match="does not answer"):
+    with pytest.raises(StoreUnavailableError, match="does not answer"):
         stores.list_files(location)
     now[0] = 11.0
     assert len(stores.list_files(location)) == 3
