@@ -56,7 +56,7 @@ class Colleagues:
 
     def cancel(self, request: protocol.ReplicaCancelRequest) -> list[protocol.CancelJobReply]:
         """Have all others cancel something; returns what those said that answered in time."""
-        answers = self._ask(protocol.REPLICA_CANCEL, request.write())
+        answers = self._ask(protocol.REPLICA_CANCEL, request)
         return [protocol.CancelJobReply.read(answer) for answer in answers]
 
     def nodes(self, own: pa.Table, clusters: dict[str, float]) -> pa.Table:
@@ -67,7 +67,7 @@ class Colleagues:
             clusters: As for `Pulse.newest`.
         """
         request = protocol.ReplicaNodesRequest(clusters=clusters)
-        answers = self._ask(protocol.REPLICA_NODES, request.write())
+        answers = self._ask(protocol.REPLICA_NODES, request)
         if not answers:
             return own
         told = (pa.ipc.open_stream(answer).read_all().cast(own.schema) for answer in answers)
@@ -81,10 +81,11 @@ class Colleagues:
         for client in clients:
             client.close()
 
-    def _ask(self, kind: str, body: bytes) -> list[bytes]:
+    def _ask(self, kind: str, request: protocol.Message) -> list[bytes]:
         uris = self._uris()
         if not uris:
             return []
+        body = request.write()
         asked = {self._asking.submit(self._ask_one, uri, kind, body): uri for uri in uris}
         done, late = wait(asked, timeout=_PATIENCE_S + 1)
         for one in late:
