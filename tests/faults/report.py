@@ -23,7 +23,10 @@ def summarise(files: list[Path]) -> dict[str, object]:
         run = json.loads(file.read_text("utf-8"))
         schedules += run["schedules"]
         for row in run["recoveries"]:
-            seconds.setdefault((row["fault"], row["victim"]), []).append(row["seconds"])
+            of = (
+                f"{row['victim']}, two controllers" if row["phase"] == "takeover" else row["victim"]
+            )
+            seconds.setdefault((row["fault"], of), []).append(row["seconds"])
     rows = [
         {
             "fault": fault,
