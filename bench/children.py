@@ -42,9 +42,19 @@ class Child:
 
 @contextmanager
 def running_child(
-    module: str, arguments: Sequence[str], env: Mapping[str, str] | None = None
+    module: str,
+    arguments: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    greeted_with: str | None = None,
 ) -> Iterator[Child]:
-    """Run a module for the time of a `with` block, with more in its environment if need be.
+    """Run a module for the time of a `with` block.
+
+    Args:
+        module: What to run.
+        arguments: Its command line.
+        env: More than there is in the environment.
+        greeted_with: A first line of its input, such as a secret, which no command line holds.
 
     Raises:
         StartupError: When it ends before it has printed its first line.
@@ -58,6 +68,9 @@ def running_child(
     )
     with process:
         try:
+            if greeted_with is not None and process.stdin is not None:
+                process.stdin.write(greeted_with + "\n")
+                process.stdin.flush()
             greeting = process.stdout.readline() if process.stdout is not None else ""
             if not greeting:
                 raise StartupError(f"{module} did not start")

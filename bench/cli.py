@@ -25,6 +25,10 @@ from bench.limitreport import edge_table, write_edge_plot
 from bench.limits import limits_json, measure_limits
 from bench.limitstatements import LIMIT_STATEMENTS, LIMIT_TABLES
 from bench.lineitem import PLAIN, count_rows, prepare_lineitem
+from bench.load import STEPS, TARGETS, measure_load
+from bench.loadreport import load_table, write_load_plot
+from bench.loadresults import Sizes as LoadSizes
+from bench.loadresults import load_json
 from bench.metadata import measure_metadata, metadata_steps
 from bench.metadatastate import MEMBERS, MetadataState, running_mom
 from bench.parallel import measure_parallel, parallel_steps
@@ -250,6 +254,33 @@ def promptness(
         title = f"what is promised within a time: {runs} runs"
         plot = partial(write_timing_plot, timings, title=title)
         _tell(results / "promptness", answer, plot, timing_table(timings), as_json=as_json)
+
+
+@app.command(epilog="Example: python -m bench load --burst 1000")
+def load(
+    idle: Annotated[int, typer.Option(min=1, help="Idle connections.")] = 500,
+    slow: Annotated[int, typer.Option(min=1, help="Streams of which one batch is read.")] = 64,
+    burst: Annotated[int, typer.Option(min=4, help="Statements at once, of one user.")] = 1_000,
+    runs: Annotated[int, typer.Option(min=2, help="Small statements in each phase.")] = 200,
+    server: Annotated[
+        list[str] | None, typer.Option(help="The server to measure; without it, both.")
+    ] = None,
+    as_json: AsJson = False,
+    results: ResultsDirectory = _HERE / "results",
+) -> None:
+    """Put a member and a MoM under load, and time what they answer and what they refuse."""
+    targets = server or TARGETS
+    unknown = [each for each in targets if each not in TARGETS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(TARGETS)}")
+    sizes = LoadSizes(idle, slow, burst, runs)
+    with reported_errors(), tempfile.TemporaryDirectory(prefix="flight-mom-bench-") as directory:
+        with shown_steps(STEPS * len(targets)) as steps:
+            loaded = measure_load(Path(directory), targets, sizes, steps.describe, steps.advance)
+        answer = load_json(loaded, sizes)
+        title = f"{idle:,} idle connections, {slow:,} slow readers, {burst:,} statements at once"
+        plot = partial(write_load_plot, loaded, title=title)
+        _tell(results / "load", answer, plot, load_table(loaded, sizes), as_json=as_json)
 
 
 @app.command(epilog="Example: python -m bench limits --kind windows --kind 'IN numbers'")

@@ -150,7 +150,7 @@ class MomServer:
             self._replicas.addresses,
         )
         gatekeeper = Gatekeeper(lambda: self._topology.federation, self._audit, utc_now)
-        admission = Admission(settings.limits, cluster)
+        self._admission = admission = Admission(settings.limits, cluster)
         self._own = OwnCluster(home, self._topology, gatekeeper, admission, self._jobs)
         backend = MomBackend(
             settings,

@@ -15,7 +15,7 @@ import pytest
 
 from flight_mom.demo.federation import HANGZHOU, MEMBERS
 from flight_sql import Client
-from tests.e2e.commands import DemoProcess, living, run_mom
+from tests.e2e.commands import DemoProcess, living, run_mom, try_mom
 from tests.e2e.conftest import RealDemo
 from tests.e2e.factories import make_flights
 from tests.e2e.federation import (
@@ -190,10 +190,9 @@ def test_an_attached_directory_is_a_table_of_its_member(directory: Path, tmp_pat
 def test_a_bad_attach_is_refused_before_anything_starts(tmp_path: Path, value: str) -> None:
     target = tmp_path / "demo"
     given = value.replace("{there}", str(tmp_path))
-    done = run_mom("demo", "--dir", str(target), "--port", "0", "--once", "--attach", given)
+    done = try_mom("demo", "--dir", str(target), "--port", "0", "--once", "--attach", given)
     assert done.returncode == 2, done.stderr
     assert "--attach" in done.stderr
-    assert "Traceback" not in done.stderr
     assert not target.exists()
 
 

@@ -1,6 +1,7 @@
 """The MoM and two members in this process, over the wire."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,23 @@ def test_client_that_leaves_while_nothing_comes_frees_the_member(servers: Server
     wait_until(lambda: any(one.running for one in running))
     rows.close()
     wait_until(lambda: not any(one.running for one in running))
+
+
+def test_what_is_relayed_holds_a_place_of_the_mom_and_waits_for_one(servers: Servers) -> None:
+    admission = servers.mom._admission
+    wait_until(lambda: admission.running == 0)
+    user, most = "user1@shanghai", servers.mom._settings.limits.max_running_per_user
+    places = [admission.enter(user, bool) for _ in range(most)]
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(servers.user.query, COUNT)
+        wait_until(lambda: admission.queued == 1)
+        assert "queued" in servers.user.query("SHOW JOBS").read_all()["state"].to_pylist()
+        places.pop().leave()
+        with asking.result(20) as rows:
+            assert rows.read_all().to_pylist() == [{"n": 100}]
+    for place in places:
+        place.leave()
+    wait_until(lambda: admission.running == 0)
 
 
 def test_wrong_password_of_a_members_user_is_the_moms_own_refusal(servers: Servers) -> None:
