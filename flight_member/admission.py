@@ -22,7 +22,7 @@ from flight_member.settings import LimitsSection
 from flight_member.shares import Shares
 
 _log = get_logger(__name__)
-_POLL_S = 0.05
+_POLL_S = 0.1
 _LOOK_S = 0.25
 # Statements follow one another: the thread that looks after them is not started for each.
 _LOOKS_IN_VAIN = 20

@@ -15,6 +15,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pyarrow import flight
@@ -52,12 +53,14 @@ class SilentAuthHandler(flight.ServerAuthHandler):  # type: ignore[misc]  # pyar
 class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow ships no types
     """Carries one RPC's `Call` to its handler, and a token back in the response's headers."""
 
-    def __init__(self, call: Call, answer: str | None, running: RunningCalls, method: Any) -> None:
+    def __init__(
+        self, call: Call, answer: str | None, method: Any, ended: Callable[[], None]
+    ) -> None:
         self.call = call
         self._answer = answer
         self._is_handshake = method == flight.FlightMethod.HANDSHAKE
         self._is_anonymous = method in _ANONYMOUS
-        self._running = running
+        self._ended = ended
         self._context: Any = None
         self._lock = threading.Lock()
 
@@ -102,7 +105,7 @@ class CallMiddleware(flight.ServerMiddleware):  # type: ignore[misc]  # pyarrow 
         """Let go of the context."""
         with self._lock:
             self._context = None
-        self._running.leave()
+        self._ended()
 
 
 class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[misc]  # untyped
@@ -133,35 +136,33 @@ class CallMiddlewareFactory(flight.ServerMiddlewareFactory):  # type: ignore[mis
         with translated(query_id):
             self._check_open()
             # Each call has a thread: one too many is refused before anything is done for it.
-            if not self._running.enter(self._max_calls):
+            credentials = [
+                value for value in headers.get("authorization", ()) if isinstance(value, str)
+            ]
+            # By what they present: whose it is takes longer to tell. A hash, for it is a secret.
+            caller = hash(tuple(credentials))
+            if not self._running.enter(caller, self._max_calls):
                 raise TooManyCallsError(
-                    f"{self._max_calls} calls are being answered; try again in a moment"
+                    f"{self._running.count} calls are being answered; try again in a moment"
                 )
+            ended = partial(self._running.leave, caller)
             try:
-                return self._start(query_id, info.method, headers, texts)
+                session = read_session(headers.get("cookie", ()))
+                is_signed = has_agent(texts, self._signed_agents)
+                profile = read_profile(headers, WireTypes.SIGNED if is_signed else WireTypes.SAFE)
+                call = Call(query_id=query_id, headers=texts, profile=profile, session=session)
+                return CallMiddleware(
+                    call, self._judge(call, credentials, info.method), info.method, ended
+                )
             except BaseException:
-                self._running.leave()
+                ended()
                 raise
 
-    def _start(
-        self,
-        query_id: str,
-        method: Any,
-        headers: Mapping[str, Sequence[Any]],
-        texts: Mapping[str, str],
-    ) -> CallMiddleware:
-        credentials = [
-            value for value in headers.get("authorization", ()) if isinstance(value, str)
-        ]
-        session = read_session(headers.get("cookie", ()))
-        is_signed = has_agent(texts, self._signed_agents)
-        profile = read_profile(headers, WireTypes.SIGNED if is_signed else WireTypes.SAFE)
-        call = Call(query_id=query_id, headers=texts, profile=profile, session=session)
+    def _judge(self, call: Call, credentials: Sequence[str], method: Any) -> str | None:
+        """Return the token that the answer hands out, if any."""
         if method == flight.FlightMethod.HANDSHAKE:
-            answer: str | None = self._shake_hands(call, credentials)
-        else:
-            answer = self._identify(call, credentials, method)
-        return CallMiddleware(call, answer, self._running, method)
+            return self._shake_hands(call, credentials)
+        return self._identify(call, credentials, method)
 
     def _shake_hands(self, call: Call, credentials: Sequence[str]) -> str:
         """Return the token for a Handshake with Basic or Bearer credentials."""

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class RunningCalls:
 
     def __init__(self) -> None:
         self._count = 0
+        self._by_caller: Counter[int] = Counter()
         self._changed = threading.Condition()
 
     @property
@@ -34,18 +36,28 @@ class RunningCalls:
         """How many calls are being answered right now."""
         return self._count
 
-    def enter(self, max_count: int) -> bool:
-        """Count a call, unless there are so many already; returns whether it counts."""
+    def enter(self, caller: int, max_count: int) -> bool:
+        """Count a call, unless there are too many already; returns whether it counts.
+
+        Args:
+            caller: Whose it is, as a number; nobody's calls are more than half of all.
+            max_count: How many there may be.
+        """
         with self._changed:
-            if self._count >= max_count:
+            most = max(1, max_count // 2)
+            if self._count >= max_count or self._by_caller[caller] >= most:
                 return False
             self._count += 1
+            self._by_caller[caller] += 1
             return True
 
-    def leave(self) -> None:
-        """Count a call no longer."""
+    def leave(self, caller: int) -> None:
+        """Count a call of this caller no longer."""
         with self._changed:
             self._count -= 1
+            self._by_caller[caller] -= 1
+            if not self._by_caller[caller]:
+                del self._by_caller[caller]
             self._changed.notify_all()
 
     def wait_for_none(self, remaining_s: Callable[[], float]) -> bool:

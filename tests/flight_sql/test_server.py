@@ -218,3 +218,18 @@ def test_one_call_too_many_is_refused_and_may_be_tried_again(backend: MemoryBack
         wait_until(lambda: server.running_count == 0)
         assert client.query("SELECT quote").read_all().num_rows == 3
     assert server.drain_and_stop(2)
+
+
+def test_one_caller_has_half_of_the_calls_at_most(backend: MemoryBackend) -> None:
+    server = FlightSqlServer(backend, MemoryAuthenticator(), max_calls=2)
+    server.start()
+    with Client(server.uri, token=TOKEN) as client, Client(server.uri) as other:
+        stream = client.query("SLOW")
+        next(stream)
+        with pytest.raises(RemoteError, match=r"^overloaded: 1 calls are being answered"):
+            client.query("SELECT quote")
+        # Somebody else's call is judged, and not for what others do.
+        with pytest.raises(RemoteError, match=r"^refused-unauthenticated"):
+            other.query("SELECT quote", token="of-somebody-else")
+        stream.close()
+    assert server.drain_and_stop(2)
