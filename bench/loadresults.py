@@ -129,7 +129,7 @@ def marks(one: Loaded, sizes: Sizes) -> list[Mark]:
 
 
 def _median(target: str, name: str, answers: Answers) -> Mark:
-    values = answers.milliseconds
+    values = answers.milliseconds or (0.0,)
     return Mark(target, name, "ms", median(values), _p99(values))
 
 

@@ -106,7 +106,14 @@ class JobsDesk:
         members = [one for one in self._members(wanted.viewer) if one.name != without]
         request = jobs_request(wanted).write()
         told = self._ask(members, lambda member: self._told(member, request, wanted))
-        rows = [row for row in self._own.select(wanted) if row.cluster not in told]
+        heard = {(row.id, row.user, row.cluster) for found in told.values() for row in found}
+        rows = [
+            row
+            for row in self._own.select(wanted)
+            if row.cluster not in told
+            # It waits here, or did in vain: its member has not heard of it.
+            or (row.started_at is None and (row.id, row.user, row.cluster) not in heard)
+        ]
         known = {(row.id, row.user, row.cluster) for row in rows}
         for member in self._topology.federation.members.values():
             if member.name not in told:

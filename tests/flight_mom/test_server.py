@@ -194,7 +194,8 @@ def test_what_is_relayed_holds_a_place_of_the_mom_and_waits_for_one(servers: Ser
     with ThreadPoolExecutor(1) as threads:
         asking = threads.submit(servers.user.query, COUNT)
         wait_until(lambda: admission.queued == 1)
-        assert "queued" in servers.user.query("SHOW JOBS").read_all()["state"].to_pylist()
+        rows = servers.user.query("SHOW JOBS").read_all().to_pylist()
+        assert [row["cluster_name"] for row in rows if row["state"] == "queued"] == [HANGZHOU]
         places.pop().leave()
         with asking.result(20) as rows:
             assert rows.read_all().to_pylist() == [{"n": 100}]
