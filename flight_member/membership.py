@@ -25,7 +25,8 @@ from flight_sql import RemoteError
 _log = get_logger(__name__)
 _FILE = "membership.json"
 _WATCH_S = 0.25
-_LONGEST_PAUSE_S = 30.0
+# Less than a MoM that was away waits for members before it takes them for dead.
+_LONGEST_PAUSE_S = 10.0
 
 
 class Membership(BaseModel):
@@ -89,7 +90,7 @@ def _nothing(*_told: object) -> None:
 def pause_after(failures: int, interval_s: float) -> float:
     """Return how long to wait after so many beats in a row that did not get through.
 
-    Longer each time, up to half a minute, and never the same for two members: those that lost the
+    Longer each time, up to ten seconds, and never the same for two members: those that lost the
     MoM together do not come back together.
     """
     longer: int = 2 ** min(failures - 1, 6)
