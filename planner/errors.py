@@ -142,5 +142,5 @@ def not_found_text(
     meant = f"did you mean {' or '.join(map(str, elsewhere))}? " if elsewhere else ""
     return (
         f"{name} does not exist, or you may not read it; {meant}SHOW TABLES lists what you "
-        f"may read, and an administrator of the federation can grant {privilege} on it"
+        f"may read, and an administrator can grant {privilege} on it"
     )

@@ -2,7 +2,7 @@
 
 Inside, the run has its own network, mounts and process ids, so that it may cut lines, fill disks
 and count processes; nothing of it is left when it is over. Where the machine does not allow that,
-faults are made with what every user may do; `tests/faults/README.md` says what is different.
+faults are made with what every user may do; docs/reliability.md says what is different.
 """
 
 import os

@@ -87,7 +87,7 @@ def test_refusal_of_a_place_suggests_readable_ones_of_its_name(
 ) -> None:
     assert str(not_found(ObjectName.parse(asked), LISTED)) == (
         f"not-found: {asked} does not exist, or you may not read it; {meant}SHOW TABLES lists "
-        f"what you may read, and an administrator of the federation can grant {privilege} on it"
+        f"what you may read, and an administrator can grant {privilege} on it"
     )
 
 
