@@ -1,32 +1,25 @@
 """The MoM's front door: decides on every statement and sends it to the member with the data."""
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
-from auth import Identity, RevokedTicketError, SigningKey, Ticket, TokenKind, kind_of, open_ticket
+from auth import SigningKey, TokenKind, kind_of, open_ticket
 from auth.auditstore import Viewer
 from flight_member import protocol
-from flight_member.admission import Admission, Place
-from flight_member.answers import answer
+from flight_member.admission import Admission
 from flight_member.clock import Moment
 from flight_member.errors import (
     BadRequestError,
-    ClusterSuspendedError,
-    ClusterUnavailableError,
-    ForwardedError,
-    NotFoundError,
     NotSupportedError,
-    StaleTicketError,
     WrongCallerError,
 )
 from flight_member.frontdoor import Described
 from flight_member.gatekeeper import Gatekeeper
-from flight_member.jobrows import JobKind
-from flight_member.jobs import Job, Jobs
-from flight_member.listing import ListedPlace, ListedTable, name_filter, write_listing
+from flight_member.jobs import Jobs
+from flight_member.listing import ListedPlace, ListedTable, write_listing
 from flight_member.livetables import LiveTable
 from flight_member.locations import ENCRYPTED
 from flight_member.resultparts import is_shared, part_locations, part_of, parts_of
@@ -34,20 +27,22 @@ from flight_member.routing import AskedRoute, asked_route
 from flight_member.runner import text_limits
 from flight_member.ticketdoor import TicketDoor
 from flight_mom.administration import Administration
+from flight_mom.clusterlisting import ClusterListing
 from flight_mom.colleagues import Colleagues
 from flight_mom.federationtables import AnswerTable, TablesTable
 from flight_mom.jobrouting import JobRouting
 from flight_mom.jobsdesk import JobsDesk
 from flight_mom.jobstable import JobsTable
-from flight_mom.membernodes import controller_of
 from flight_mom.members import Member, Route
 from flight_mom.membershipdesk import MembershipDesk
 from flight_mom.owncluster import OwnCluster
 from flight_mom.relay import Relay
+from flight_mom.relaying import TicketRelay
 from flight_mom.replanning import Replanner
 from flight_mom.replicadesk import ReplicaDesk
+from flight_mom.serving import Serving
 from flight_mom.settings import MomSettings
-from flight_mom.topology import MemberStatus, Topology
+from flight_mom.topology import Topology
 from flight_sql import (
     REUSE_CONNECTION,
     Call,
@@ -55,7 +50,6 @@ from flight_sql import (
     Endpoint,
     ResultStream,
     StatementInfo,
-    WireTypes,
     has_agent,
     summary_of,
 )
@@ -76,9 +70,6 @@ from planner import (
     Write,
 )
 from storage.names import SYSTEM_CATALOG, InvalidNameError, ObjectName
-
-# Of a table that is written and vacuumed all the time, what was just planned may be gone as well.
-_REPLANS = 3
 
 
 class MomBackend(TicketDoor):
@@ -122,9 +113,18 @@ class MomBackend(TicketDoor):
         super().__init__(
             settings, key, gatekeeper, home=None, jobs=jobs, now=now, federation=federation
         )
-        self._replanner = Replanner(
-            topology, gatekeeper, self.query_tickets, text_limits(settings.limits)
+        self._serving = Serving(settings.cluster.name, topology)
+        self._relaying = TicketRelay(
+            self._serving,
+            topology,
+            gatekeeper,
+            relay,
+            Replanner(topology, gatekeeper, self.query_tickets, text_limits(settings.limits)),
+            self.query_tickets,
+            admission,
+            jobs,
         )
+        self._clusters = ClusterListing(settings.cluster.name, topology, now)
         self._binds_sessions = settings.auth.bind_address
         self._relayed_agents = settings.auth.relayed_agents
         self._uses_tls = settings.server.uses_tls
@@ -138,7 +138,6 @@ class MomBackend(TicketDoor):
         self._colleagues = colleagues
         self._newest_nodes = newest_nodes
         self._own = own
-        self._admission = admission
 
     # Queries.
 
@@ -146,7 +145,7 @@ class MomBackend(TicketDoor):
         """Decide, plan, route and seal a ticket for the member that holds the tables."""
         authorised = self.authorise(call, query)
         plan = self.plan_readable(call, query, authorised)
-        member = self._serving(call, query)
+        member = self._serving.member_for(query, self.caller(call).cluster)
         name = self.cluster if member is None else member.name
         ticket = self.query_tickets.make(call, self.caller(call), query, plan, authorised, name)
         if member is not None:
@@ -190,78 +189,17 @@ class MomBackend(TicketDoor):
         ticket = open_ticket(handle, self._key.ring(self.cluster), member=None, now=self._now())
         if self.caller(call).name != ticket.caller:
             raise WrongCallerError("this ticket was made for somebody else; execute it yourself")
-        reason = self._stop_reason(ticket)
+        reason = self._relaying.stop_reason(ticket)
         if reason is not None:
             raise reason
         if ticket.member == self.cluster:
             return self.cancelling.run(handle, call, lambda call: self._own.run(call, ticket))
         member = self._topology.federation.members[ticket.member]
-        self._require_served(member)
+        self._serving.require(member)
         return self.cancelling.run(
             handle,
             call,
-            lambda call: self._relayed(call, member, handle, ticket),
-        )
-
-    def _relayed(self, call: Call, member: Member, handle: bytes, ticket: Ticket) -> ResultStream:
-        """Open a ticket at its member, as a job of that member."""
-        job = self.jobs.start(
-            call,
-            ticket.caller,
-            ticket.sql,
-            kind=JobKind.EXPLAIN if ticket.explain else JobKind.QUERY,
-            job_id=ticket.query_id,
-            received_at=ticket.issued_at,
-            cluster=member.name,
-        )
-        call = replace(call, is_cancelled=job.is_cancelled)
-        with job.opening():
-            place = self._admission.enter(job.user, job.is_cancelled)
-            try:
-                return self._tried(call, member, handle, ticket, job, place)
-            except BaseException:
-                place.leave()
-                raise
-
-    def _tried(
-        self, call: Call, member: Member, handle: bytes, ticket: Ticket, job: Job, place: Place
-    ) -> ResultStream:
-        """Open a ticket at its member, and a fresh one as often as it says that a table changed."""
-        for _ in range(_REPLANS):
-            try:
-                return self._opened(call, member, handle, ticket, job, place)
-            except ForwardedError as error:
-                refusal = error
-            fresh = (
-                self._replanner.replan(call, self.caller(call), ticket)
-                if refusal.code == StaleTicketError.code
-                else None
-            )
-            if fresh is None:
-                raise refusal
-            ticket = fresh
-            handle = self.query_tickets.endpoint(ticket, ()).handle
-        return self._opened(call, member, handle, ticket, job, place)
-
-    def _opened(
-        self, call: Call, member: Member, handle: bytes, ticket: Ticket, job: Job, place: Place
-    ) -> ResultStream:
-        # What reads no table is the controller's alone.
-        nodes = self._topology.nodes
-        addresses = nodes.order(member) if ticket.tables else [controller_of(member)]
-        if ticket.shard is not None:
-            # Each part at its own node, so that they are read at once here too.
-            addresses.sort(key=lambda address: address.name != part_of(ticket))
-        return self._relay.open(
-            call,
-            addresses,
-            handle,
-            lambda: self._stop_reason(ticket),
-            unreached=nodes.avoid,
-            is_lost=nodes.is_lost,
-            wire=WireTypes(ticket.wire),
-            job=job,
-            place=place,
+            lambda call: self._relaying.open(call, self.caller(call), member, handle, ticket),
         )
 
     def cancel_query(self, call: Call, handle: bytes) -> CancelStatus:
@@ -316,70 +254,9 @@ class MomBackend(TicketDoor):
         member = self._topology.federation.members.get(ticket.member)
         if member is None:
             raise WrongCallerError("the cluster of this ticket has left the federation")
-        self._require_served(member)
+        self._serving.require(member)
         places = self._places(call, member) if ticket.tables else {}
         return self.renewed(call, ticket, _locations(places, part_of(ticket)))
-
-    def _stop_reason(self, ticket: Ticket) -> Exception | None:
-        """Return why a ticket's rows must not be relayed, or not any further; None if they may."""
-        member = self._topology.federation.members.get(ticket.member)
-        if member is None and ticket.member != self.cluster:
-            return WrongCallerError("the cluster of this ticket has left the federation")
-        # What was revoked since the ticket was made is not relayed any more.
-        refused = self.gatekeeper.refused(ticket.identity, [one.name for one in ticket.tables])
-        if refused is not None:
-            return RevokedTicketError(f"you may not read {refused} any more")
-        return None if member is None else self._suspension(member)
-
-    def _serving(self, call: Call, query: Query) -> Member | None:
-        """Return the member that runs a query; None when the MoM itself does.
-
-        Its tables have been authorised.
-        """
-        federation = self._topology.federation
-        if not query.tables:
-            return self._answering(self.caller(call).cluster)
-        if query.cluster == self.cluster:
-            return None
-        member = federation.members.get(query.cluster)
-        if member is None:
-            raise NotFoundError.of(query.tables[0])
-        self._require_served(member)
-        return member
-
-    def _answering(self, home: str) -> Member | None:
-        """Return a member that answers, the caller's own first: what they ask reads no table.
-
-        None for the MoM's own users: theirs is the MoM itself.
-
-        Which cluster such a statement was addressed to does not count, so that it tells nothing of
-        clusters that the caller may not know of.
-        """
-        if home == self.cluster:
-            return None
-        members = self._topology.federation.members
-        for name in sorted(members, key=lambda name: (name != home, name)):
-            if self._topology.status(members[name]).is_served:
-                return members[name]
-        raise ClusterUnavailableError("no member answers; try again in a moment")
-
-    def _suspension(self, member: Member) -> ClusterSuspendedError | None:
-        if not member.is_suspended:
-            return None
-        return ClusterSuspendedError(
-            f"{member.name} is suspended; ask an administrator of {self.cluster}"
-        )
-
-    def _require_served(self, member: Member) -> None:
-        suspension = self._suspension(member)
-        if suspension is not None:
-            raise suspension
-        if not self._topology.status(member).is_served:
-            heard_at = self._topology.heard_at(member.name)
-            since = f" since {heard_at:%Y-%m-%d %H:%M:%S} UTC" if heard_at else ""
-            raise ClusterUnavailableError(
-                f"{member.name} has not answered{since}; try again in a moment"
-            )
 
     # Statements that the MoM answers itself.
 
@@ -404,7 +281,8 @@ class MomBackend(TicketDoor):
             case CancelJob():
                 return self._jobs_desk.cancel(caller, call.peer, statement)
             case ShowClusters():
-                return self._show_clusters(call, statement)
+                readable = Counter(one.table.name.cluster for one in self._known_tables(call))
+                return self._clusters.show(caller, readable, statement)
             case Describe():
                 return self.describe_readable(call, statement)
             case Query() | LiveQuery() | Use():
@@ -452,45 +330,9 @@ class MomBackend(TicketDoor):
             return cluster in {*self._topology.federation.members, self.cluster}
         return cluster == caller.cluster
 
-    def _show_clusters(self, call: Call, statement: ShowClusters) -> pa.Table:
-        caller = self.caller(call)
-        readable: dict[str, int] = {}
-        for one in self.listed_tables(call):
-            if one.catalog == SYSTEM_CATALOG:
-                continue  # everybody may read it, and nobody knows the MoM any better for it
-            readable[one.table.name.cluster] = readable.get(one.table.name.cluster, 0) + 1
-        sees_all = caller.administers(self.cluster)
-        fits = name_filter(statement.like)
-        rows = [
-            self._shown(member, table_count=None if sees_all else readable.get(member.name, 0))
-            for _, member in sorted(self._topology.federation.members.items())
-            if (sees_all or member.name in {caller.cluster, *readable}) and fits(member.name)
-        ]
-        rows += self._shown_own(caller, readable, fits)
-        rows.sort(key=lambda row: str(row[0]))
-        return answer(ShowClusters, rows)
-
-    def _shown_own(
-        self, caller: Identity, readable: Mapping[str, int], fits: Callable[[str], bool]
-    ) -> list[Sequence[object]]:
-        """Return the MoM's own row, for its users and for those who may read tables of it."""
-        if not (self.cluster in {caller.cluster, *readable} and fits(self.cluster)):
-            return []
-        began = self._topology.hearing.started.at
-        tables = readable.get(self.cluster, 0)
-        alive, relayed = str(MemberStatus.ALIVE), str(Route.RELAY)
-        return [(self.cluster, alive, began, relayed, tables, self._now())]
-
-    def _shown(self, member: Member, table_count: int | None) -> Sequence[object]:
-        status = self._topology.status(member)
-        return (
-            member.name,
-            str(status),
-            self._topology.state_since(member, status),
-            str(member.route),
-            len(member.metastore.all_tables()) if table_count is None else table_count,
-            self._topology.heard_at(member.name),
-        )
+    def _known_tables(self, call: Call) -> Iterator[ListedTable]:
+        """Yield what a caller knows clusters by: not what everybody may read."""
+        return (one for one in self.listed_tables(call) if one.catalog != SYSTEM_CATALOG)
 
     # The federation's own messages.
 
