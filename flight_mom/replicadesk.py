@@ -141,8 +141,12 @@ class ReplicaDesk:
             )
 
     def addresses(self) -> tuple[str, ...]:
-        """Return where the MoM answers: all replicas at hosts that were named, by their names."""
-        return self._addresses or (self.uri,)
+        """Return where the replicas at hosts that were named answer, by their names.
+
+        Empty where there can be no other: each member knows where it reaches the one that it
+        joined, and that may be no address of its own.
+        """
+        return self._addresses
 
     def _rows(self) -> tuple[protocol.ReplicaRow, ...]:
         with self._office.database.read() as connection:

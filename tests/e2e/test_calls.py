@@ -217,7 +217,7 @@ def test_updates_answer_counts_and_binds_handles(client: Client, raw: Any, optio
 def test_actions_that_are_listed_are_answered_and_no_others(raw: Any, options: Any) -> None:
     listed = [kind.type for kind in raw.list_actions(options)]
     assert listed == sorted(listed)
-    own = {kind for kind in listed if kind.startswith(("federation.", "member."))}
+    own = {kind for kind in listed if kind.startswith(("federation.", "member.", "replica."))}
     assert set(listed) - own == PROTOCOL_ACTIONS
     for kind in PROTOCOL_ACTIONS:
         assert _outcome(_act, raw, kind, b"", options) != NOT_SUPPORTED, kind

@@ -30,7 +30,7 @@ from tests.waiting import wait_until
 
 STOP_S = 5.0
 PROFILE_KEYS = {
-    *("uri", "home_uri", "username", "password", "token", "expires_at"),
+    *("uri", "other_uris", "home_uri", "username", "password", "token", "expires_at"),
     *("tls_root_certs", "cluster"),
 }
 
