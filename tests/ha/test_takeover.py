@@ -137,6 +137,7 @@ def test_leader_that_is_told_to_stop_leaves_the_lead_at_once_and_its_streams_end
         cluster.servers[cluster.leader].signal(signal.SIGTERM)
         wait_until(lambda: leader_of(database) == cluster.other, TAKEOVER_S + SLACK_S)
         assert read + sum(batch.num_rows for batch in batches) == MANY
+    assert cluster.servers[cluster.leader].process.wait(SOON_S) == 0
 
 
 def test_leader_that_is_cut_off_answers_from_what_it_knows_and_refuses_changes_until_it_is_back(
