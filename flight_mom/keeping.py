@@ -142,22 +142,27 @@ class HeartbeatKeeper:
 
     def _run(self) -> None:
         # At once: what was left lies there for long enough.
-        self._try(self.commit)
+        rest_s = self._try(self.commit)
         tidy_at = time.monotonic() + _TIDY_EVERY_S
-        while not self._stopping.wait(self._settings.commit_s):
-            self._try(self.commit)
+        # Also what reads the table's log takes, which grows until the table is tidied.
+        while not self._stopping.wait(max(self._settings.commit_s, rest_s)):
+            rest_s = self._try(self.commit)
             if time.monotonic() >= tidy_at:
                 self._try(self.tidy)
                 tidy_at = time.monotonic() + _TIDY_EVERY_S
         self._try(self.commit)
 
     @staticmethod
-    def _try(act: Callable[[], None]) -> None:
+    def _try(act: Callable[[], None]) -> float:
+        """Do something, whatever comes of it; returns for how long to rest from it, in seconds."""
+        began_s, busy_s = time.monotonic(), time.thread_time()
         try:
             act()
         except Exception as error:  # noqa: BLE001  what waits is tried again
             code = error.code if isinstance(error, StorageError) else type(error).__name__
             _log.exception("heartbeats_not_kept", code=code)
+        # What it rested meanwhile counts.
+        return (time.thread_time() - busy_s) * _REST - (time.monotonic() - began_s)
 
     def _resting(self) -> Pause:
         """Return what rests when the thread has taken much of a core since it last did."""
