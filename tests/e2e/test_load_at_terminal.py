@@ -69,9 +69,12 @@ def load(home: MemberHome, *arguments: str, typed: str) -> tuple[int, str]:
 def _converse(process: "subprocess.Popen[bytes]", screen: int, typed: str) -> tuple[int, str]:
     shown, is_answered = "", False
     deadline = time.monotonic() + _BOUND_S
+    # Not `select`: among many open files the number of this one may be too large for it.
+    waiting = select.poll()
+    waiting.register(screen, select.POLLIN)
     while True:
         code = process.poll()
-        while select.select([screen], [], [], 0.05)[0]:
+        while any(event & select.POLLIN for _, event in waiting.poll(50)):
             shown += os.read(screen, 4096).decode()
         if code is not None:
             return code, shown
